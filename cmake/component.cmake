@@ -1,0 +1,194 @@
+# How a component, a program and the whole library become targets.
+#
+# src/troupe/LAYERS says which component may use which. It is read here, so the link line and the
+# table that people read (and tools/check_layers.py enforces) cannot disagree.
+
+set(TROUPE_COMPONENTS "")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+             "${PROJECT_SOURCE_DIR}/src/troupe/LAYERS")
+file(STRINGS "${PROJECT_SOURCE_DIR}/src/troupe/LAYERS" rows REGEX "^[a-z]")
+foreach(row IN LISTS rows)
+  string(REGEX REPLACE "#.*$" "" row "${row}")
+  if(NOT row MATCHES "^([a-z_]+) *:(.*)$")
+    message(FATAL_ERROR "src/troupe/LAYERS: cannot read '${row}'; write 'component : its uses'")
+  endif()
+  set(name "${CMAKE_MATCH_1}")
+  string(REGEX MATCHALL "[a-z_]+" TROUPE_LAYER_${name} "${CMAKE_MATCH_2}")
+  list(APPEND TROUPE_COMPONENTS "${name}")
+endforeach()
+unset(rows)
+unset(row)
+unset(name)
+
+# troupe_component(<name>
+#     HEADERS  a.hpp internal/b.hpp ...   every header; those under internal/ are not promises
+#     SOURCES  a.cpp ...                  none: the component is headers only
+#     TESTS    a_test.cpp ...             together they are the program <name>_test
+#     BENCHES  a_bench.cpp ...            each is a program of its own, a_bench
+#     FUZZERS  a_fuzz.cpp ...             libFuzzer targets, built by the preset fuzz only
+#     SOAKS    a_soak.cpp ...             long runs, each a program, a_soak
+#     LINK     spdlog::spdlog_header_only third parties; never visible to the users of the component
+#     TEST_LINK ...                       third parties of the tests alone
+# )
+function(troupe_component name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" ""
+                        "HEADERS;SOURCES;TESTS;BENCHES;FUZZERS;SOAKS;LINK;TEST_LINK")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "troupe_component(${name}): do not know '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  if(NOT name IN_LIST TROUPE_COMPONENTS)
+    message(FATAL_ERROR "component '${name}' has no row in src/troupe/LAYERS: add one")
+  endif()
+
+  set(internal_headers ${arg_HEADERS})
+  list(FILTER internal_headers INCLUDE REGEX "^internal/")
+  set(public_headers ${arg_HEADERS})
+  list(FILTER public_headers EXCLUDE REGEX "^internal/")
+
+  if(arg_SOURCES)
+    # Static: the thread-local fast paths are compiled for code that is in the program itself.
+    add_library(troupe_${name} STATIC ${arg_SOURCES})
+    set(visible PUBLIC)
+  else()
+    add_library(troupe_${name} INTERFACE)
+    set(visible INTERFACE)
+  endif()
+  add_library(troupe::${name} ALIAS troupe_${name})
+  set_target_properties(troupe_${name} PROPERTIES EXPORT_NAME ${name})
+  target_compile_features(troupe_${name} ${visible} cxx_std_23)
+
+  # Public headers must compile on their own with nothing but what LAYERS allows. The internal
+  # ones travel along when installed, since templates need some of them, but promise nothing.
+  target_sources(troupe_${name} ${visible}
+                 FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/src" FILES ${public_headers})
+  set(file_sets HEADERS)
+  if(internal_headers)
+    target_sources(troupe_${name} ${visible} FILE_SET internal TYPE HEADERS
+                   BASE_DIRS "${PROJECT_SOURCE_DIR}/src" FILES ${internal_headers})
+    list(APPEND file_sets internal)
+  endif()
+  set_target_properties(troupe_${name} PROPERTIES
+                        VERIFY_INTERFACE_HEADER_SETS ON INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
+
+  list(TRANSFORM TROUPE_LAYER_${name} PREPEND "troupe::" OUTPUT_VARIABLE uses)
+  target_link_libraries(troupe_${name} ${visible} ${uses} Threads::Threads)
+  if(arg_SOURCES)
+    target_link_libraries(troupe_${name} PRIVATE $<BUILD_INTERFACE:troupe_options>)
+    troupe_link_private(troupe_${name} ${arg_LINK})
+  endif()
+
+  set_property(GLOBAL APPEND PROPERTY TROUPE_BUILT_COMPONENTS ${name})
+  if(TROUPE_INSTALL)
+    set(install_sets "")
+    foreach(file_set IN LISTS file_sets)
+      list(APPEND install_sets FILE_SET ${file_set} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+    endforeach()
+    install(TARGETS troupe_${name} EXPORT troupeTargets
+            ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" ${install_sets})
+  endif()
+
+  if(TROUPE_BUILD_TESTS AND arg_TESTS)
+    add_executable(${name}_test ${arg_TESTS})
+    target_link_libraries(${name}_test PRIVATE troupe::${name} troupe_options ${arg_LINK}
+                          ${arg_TEST_LINK} GTest::gmock GTest::gtest GTest::gtest_main)
+    # One entry per test, each in a process of its own: they run side by side, in random order,
+    # and one that crashes or hangs takes no other with it. PRE_TEST: listing the tests needs the
+    # sanitizer's environment, which is set when tests run and not when they are built.
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
+                         DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "unit;${name}" TIMEOUT 300)
+  endif()
+  if(TROUPE_BUILD_BENCH)
+    foreach(source IN LISTS arg_BENCHES)
+      get_filename_component(program "${source}" NAME_WE)
+      add_executable(${program} ${source})
+      target_link_libraries(${program} PRIVATE troupe::${name} troupe_options ${arg_LINK}
+                            benchmark::benchmark benchmark::benchmark_main)
+    endforeach()
+  endif()
+  if(TROUPE_BUILD_TESTS)
+    foreach(source IN LISTS arg_SOAKS)
+      get_filename_component(program "${source}" NAME_WE)
+      add_executable(${program} ${source})
+      target_link_libraries(${program} PRIVATE troupe::${name} troupe_options ${arg_LINK})
+    endforeach()
+  endif()
+  if(TROUPE_SANITIZE MATCHES "fuzzer")
+    foreach(source IN LISTS arg_FUZZERS)
+      get_filename_component(program "${source}" NAME_WE)
+      add_executable(${program} ${source})
+      target_link_libraries(${program} PRIVATE troupe::${name} troupe_options ${arg_LINK})
+      target_link_options(${program} PRIVATE -fsanitize=fuzzer)
+    endforeach()
+  endif()
+endfunction()
+
+# Links third parties so that nobody who installs the library has to find what it does not need:
+# what is headers only ends with our build, what must be linked is looked for by troupeConfig.cmake.
+function(troupe_link_private target)
+  foreach(library IN LISTS ARGN)
+    if(library IN_LIST TROUPE_LINKED_LIBRARIES)
+      target_link_libraries(${target} PRIVATE ${library})
+      set_property(GLOBAL APPEND PROPERTY TROUPE_USED_LIBRARIES ${library})
+    else()
+      target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:${library}>)
+    endif()
+  endforeach()
+endfunction()
+
+# troupe_program(<name> SOURCES main.cpp ... LINK troupe::http CLI11::CLI11 ...)
+# An application, example or bench of its own: it may use everything.
+function(troupe_program name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "troupe_program(${name}): do not know '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE troupe::troupe troupe_options ${arg_LINK})
+endfunction()
+
+# Adds what stands in each folder: its CMakeLists.txt, or else every subfolder that has one.
+function(troupe_add_folders)
+  foreach(folder IN LISTS ARGN)
+    if(EXISTS "${PROJECT_SOURCE_DIR}/${folder}/CMakeLists.txt")
+      add_subdirectory("${folder}")
+      continue()
+    endif()
+    file(GLOB lists CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
+         "${PROJECT_SOURCE_DIR}/${folder}/*/CMakeLists.txt")
+    foreach(list IN LISTS lists)
+      get_filename_component(subfolder "${list}" DIRECTORY)
+      add_subdirectory("${subfolder}")
+    endforeach()
+  endforeach()
+endfunction()
+
+# troupe::troupe is all components there are; and the package that find_package(troupe) finds.
+function(troupe_finish_components)
+  get_property(built GLOBAL PROPERTY TROUPE_BUILT_COMPONENTS)
+  add_library(troupe INTERFACE)
+  add_library(troupe::troupe ALIAS troupe)
+  list(TRANSFORM built PREPEND "troupe::" OUTPUT_VARIABLE targets)
+  target_link_libraries(troupe INTERFACE ${targets})
+  if(NOT TROUPE_INSTALL)
+    return()
+  endif()
+
+  include(CMakePackageConfigHelpers)
+  get_property(TROUPE_USED_LIBRARIES GLOBAL PROPERTY TROUPE_USED_LIBRARIES)
+  set(TROUPE_FIND_DEPENDENCIES "find_dependency(Threads)\n")
+  list(REMOVE_DUPLICATES TROUPE_USED_LIBRARIES)
+  foreach(library IN LISTS TROUPE_USED_LIBRARIES)
+    string(APPEND TROUPE_FIND_DEPENDENCIES "find_dependency(${TROUPE_FIND_${library}})\n")
+  endforeach()
+  set(package "${CMAKE_INSTALL_LIBDIR}/cmake/troupe")
+  install(TARGETS troupe EXPORT troupeTargets)
+  install(EXPORT troupeTargets NAMESPACE troupe:: DESTINATION "${package}")
+  configure_package_config_file(
+    cmake/troupeConfig.cmake.in "${PROJECT_BINARY_DIR}/troupeConfig.cmake"
+    INSTALL_DESTINATION "${package}" NO_SET_AND_CHECK_MACRO)
+  # Nothing is promised between minor versions before 1.0.
+  write_basic_package_version_file("${PROJECT_BINARY_DIR}/troupeConfigVersion.cmake"
+                                   COMPATIBILITY SameMinorVersion)
+  install(FILES "${PROJECT_BINARY_DIR}/troupeConfig.cmake"
+                "${PROJECT_BINARY_DIR}/troupeConfigVersion.cmake" DESTINATION "${package}")
+endfunction()
