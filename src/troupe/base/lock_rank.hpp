@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+namespace troupe {
+
+/// The order in which one thread may hold several mutexes: always rising, never two of one rank.
+/// Each rank has a row in LOCKS.md that says where it lives and what it protects. The gaps leave
+/// room; a mutex under which others call out has a low number, a leaf has a high one.
+enum class LockRank : std::uint16_t {
+    test_outer = 1,
+    test_inner = 2,
+    block_pool_threads = 900,
+    block_pool_depot = 910,
+    block_pool_chunks = 920,
+};
+
+/// The rank's name as written in LOCKS.md.
+constexpr const char* name(LockRank rank) noexcept {
+    switch (rank) {
+        case LockRank::test_outer:
+            return "test_outer";
+        case LockRank::test_inner:
+            return "test_inner";
+        case LockRank::block_pool_threads:
+            return "block_pool_threads";
+        case LockRank::block_pool_depot:
+            return "block_pool_depot";
+        case LockRank::block_pool_chunks:
+            return "block_pool_chunks";
+    }
+    return "unknown";
+}
+
+}  // namespace troupe
