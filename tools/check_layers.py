@@ -63,8 +63,9 @@ def file_errors(path, root, rows, public_uses_internal=None):
         other, internal = parts[1], "internal" in parts
         if other not in allowed:
             yield (
-                f"{where}: {mine} may not include {other}, only {' '.join(sorted(uses)) or 'itself'};"
-                " move the code to where it may, or argue for a change of LAYERS"
+                f"{where}: {mine} may not include {other}, only"
+                f" {' '.join(sorted(uses)) or 'itself'}; move the code to where it may,"
+                " or argue for a change of LAYERS"
             )
         elif internal and other != mine:
             yield f"{where}: {target} is private to {other}; use or add a public header there"

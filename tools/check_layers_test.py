@@ -18,7 +18,6 @@ CLEAN = {
 
 
 class CheckLayers(unittest.TestCase):
-
     def errors_in(self, files):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
@@ -62,7 +61,8 @@ class CheckLayers(unittest.TestCase):
         self.assertIn("'base' uses 'task'", error)
 
     def test_an_include_in_a_comment_is_no_include(self):
-        self.assertEqual(self.planted("base/a.cpp", "/*\n#include <troupe/actor/ref.hpp>\n*/\n"), [])
+        text = "/*\n#include <troupe/actor/ref.hpp>\n*/\n"
+        self.assertEqual(self.planted("base/a.cpp", text), [])
 
     def test_the_simulator_is_for_tests_only(self):
         (error,) = self.planted("actor/a.cpp", "#include <troupe/sim/sim.hpp>\n")

@@ -30,7 +30,7 @@ MUTEX_FILES = ("src/troupe/base/mutex.hpp", "src/troupe/base/mutex.cpp")
 CPP_FOLDERS = ("src", "apps", "examples", "bench", "tests")
 SKIPPED_FOLDERS = {"build", ".git", "__pycache__", "node_modules"}
 TEXT_SUFFIXES = {".cpp", ".hpp", ".cmake", ".py", ".sh", ".md", ".txt", ".json", ".in", ".yml"}
-TEXT_NAMES = {"dev", "run", "LAYERS", ".clang-format", ".clang-tidy", ".gitignore", ".editorconfig"}
+TEXT_NAMES = {"dev", "run", "LAYERS", ".clang-format", ".clang-tidy", ".editorconfig"}
 
 README_HEADINGS = ["What it is", "Main types", "Rules", "How it is tested", "Start reading at"]
 README_LINES_MAX = 40
@@ -49,7 +49,8 @@ CLOCKS = [
         "asks the machine for the time; take it from the engine (system.now(), an Engine&)",
     ),
     (
-        r"\b(?:sleep_for|sleep_until|nanosleep|clock_nanosleep|usleep)\s*\(|\bthis_thread\s*::\s*yield",
+        r"\b(?:sleep_for|sleep_until|nanosleep|clock_nanosleep|usleep)\s*\("
+        r"|\bthis_thread\s*::\s*yield",
         "blocks a worker; co_await sleep(duration) or yield()",
     ),
 ]
@@ -88,11 +89,12 @@ MUTEXES = [
 THROWS = [
     (
         r"(?<![\w.>])(?:throw|catch)\b|\brethrow_exception\b",
-        "is outside the walls; return error(...), or add the wall to EXCEPTION_WALLS in tools/tidy.py",
+        "is outside the walls; return error(...), or add it to EXCEPTION_WALLS in tools/tidy.py",
     ),
 ]
 STRONG_ORDER = re.compile(r"\bmemory_order(?:_|\s*::\s*)(?:acquire|release|acq_rel|seq_cst)\b")
 UNFINISHED = re.compile(r"\b(?:FIXME|XXX|TODO)\b")
+LOCK_ROW = re.compile(r"^\|(?:\s*\d+\s*\|)?\s*`?(\w+)`?\s*\|", re.MULTILINE)
 LOCK_RANK = re.compile(r"\bLockRank\s*::\s*(\w+)")
 
 # A header with a dot or a folder that is not one of these belongs to a third party.
@@ -204,12 +206,13 @@ def lock_ranks(tree, path):
     table = tree.root / "LOCKS.md"
     listed = set()
     if table.exists():
-        listed = set(re.findall(r"^\|\s*`?(\w+)`?\s*\|", table.read_text(encoding="utf-8"), re.M))
+        listed.update(LOCK_ROW.findall(table.read_text(encoding="utf-8")))
     cpp = tree.cpp(path)
     for match in LOCK_RANK.finditer(cpp.code):
         if match[1] not in listed and not match[1].startswith("test_"):
             yield cpp.line_of(match.start()), (
-                f"LockRank::{match[1]} has no row in LOCKS.md; add '| {match[1]} | where | protects |'"
+                f"LockRank::{match[1]} has no row in LOCKS.md; "
+                f"add '| number | {match[1]} | where | protects |'"
             )
 
 
@@ -286,8 +289,10 @@ def components(tree):
             if is_test_like(source) or f"{source.stem}_test.cpp" in tested:
                 continue
             if not re.search(rf"#\s*UNTESTED\s+\S*{source.name}:\s*\S", cmake):
-                yield f"{tree.name(source)}:1: no {source.stem}_test.cpp; write it, or say why not in " \
-                      f"{name}/CMakeLists.txt: '# UNTESTED {source.name}: reason'"
+                yield (
+                    f"{tree.name(source)}:1: no {source.stem}_test.cpp; write it, or say why not "
+                    f"in {name}/CMakeLists.txt: '# UNTESTED {source.name}: reason'"
+                )
 
 
 def _readme(tree, folder, name):
