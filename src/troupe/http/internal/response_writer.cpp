@@ -1,0 +1,123 @@
+#include <troupe/http/internal/response_writer.hpp>
+
+#include <charconv>
+#include <cstddef>
+
+namespace troupe::http_internal {
+
+namespace {
+
+constexpr std::string_view kWeekdays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+constexpr std::string_view kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr std::int64_t kSecondsPerDay = 24 * 60 * 60;
+
+struct Day {
+    int year;
+    int month;  // 0 to 11
+    int day;    // 1 to 31
+};
+
+bool is_leap(int year) {
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+// Counts years and months off. Done once a second, so it may be the obvious way.
+Day day_of(std::int64_t days_since_1970) {
+    Day day{1970, 0, 1};
+    while (days_since_1970 >= (is_leap(day.year) ? 366 : 365)) {
+        days_since_1970 -= is_leap(day.year) ? 366 : 365;
+        ++day.year;
+    }
+    constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    for (;; ++day.month) {
+        int length = kDays[day.month] + (day.month == 1 && is_leap(day.year) ? 1 : 0);
+        if (days_since_1970 < length) break;
+        days_since_1970 -= length;
+    }
+    day.day += static_cast<int>(days_since_1970);
+    return day;
+}
+
+char* put(char* at, std::string_view text) {
+    return at + text.copy(at, text.size());
+}
+
+char* put_number(char* at, int value, int digits) {
+    for (int i = digits - 1; i >= 0; --i, value /= 10) {
+        at[i] = static_cast<char>('0' + value % 10);
+    }
+    return at + digits;
+}
+
+void append_number(std::string& out, std::size_t value) {
+    char digits[20];
+    auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+    out.append(digits, end);
+}
+
+// RFC 9110: no body and no length at all. A 205 has an empty one.
+bool has_no_body(int status) {
+    return status < 200 || status == 204 || status == 304;
+}
+
+}  // namespace
+
+std::string_view DateCache::at(Duration wall) {
+    std::int64_t second = wall.count() < 0 ? 0 : wall.count() / kNanosecondsPerSecond;
+    if (second != second_) {
+        second_ = second;
+        std::int64_t days = second / kSecondsPerDay;
+        int rest = static_cast<int>(second % kSecondsPerDay);
+        Day day = day_of(days);
+        constexpr int kWeekdayOfFirst = 4;  // a Thursday
+        char* at = put(text_, kWeekdays[(days + kWeekdayOfFirst) % 7]);
+        at = put_number(put(at, ", "), day.day, 2);
+        at = put(put(at, " "), kMonths[day.month]);
+        at = put_number(put(at, " "), day.year, 4);
+        at = put_number(put(at, " "), rest / 3600, 2);
+        at = put_number(put(at, ":"), rest / 60 % 60, 2);
+        at = put_number(put(at, ":"), rest % 60, 2);
+        put(at, " GMT");
+    }
+    return std::string_view(text_, kSize);
+}
+
+void append_response(std::string& out, const http::Response& response, const Framing& framing,
+                     std::string_view date) {
+    // Nobody has a use for a status outside of these; a peer could not read it either.
+    int status = response.status() >= 100 && response.status() <= 999 ? response.status() : 500;
+    if (status == 200) {
+        out += "HTTP/1.1 200 OK\r\nDate: ";
+    } else {
+        out += "HTTP/1.1 ";
+        append_number(out, static_cast<std::size_t>(status));
+        out += ' ';
+        out += http::reason_phrase(status);
+        out += "\r\nDate: ";
+    }
+    out += date;
+    out += "\r\n";
+    if (!has_no_body(status)) {
+        out += "Content-Length: ";
+        append_number(out, status == 205 ? 0 : response.body().size());
+        out += "\r\n";
+    }
+    if (!response.type().empty()) {
+        out += "Content-Type: ";
+        out += response.type();
+        out += "\r\n";
+    }
+    out += response.header_lines();
+    if (!framing.keep_alive) {
+        out += "Connection: close\r\n";
+    } else if (framing.minor_version == 0) {
+        out += "Connection: keep-alive\r\n";
+    }
+    out += "\r\n";
+    if (!framing.head_only && !has_no_body(status) && status != 205) out += response.body();
+}
+
+}  // namespace troupe::http_internal

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace troupe::http {
+
+/// One header line of a request: a view, valid as long as the Request is neither changed nor moved.
+struct HeaderField {
+    std::string_view name;
+    std::string_view value;
+};
+
+/// A request as a handler sees it. It owns everything it shows, so it may be moved into a coroutine
+/// or into a message. It can be made by hand and given to Router::handle, which is how handlers are
+/// tested without a socket.
+///
+/// The members are plain because a request is plain data; only what has an index (header lines,
+/// route parameters) sits behind functions. Buffers keep their capacity over clear(), so one
+/// Request that is filled again and again stops allocating.
+class Request {
+public:
+    std::string method = "GET";
+
+    /// The path with its percent-encoding undone, except for %2F and %25: a "/" that was encoded
+    /// does not separate segments, and what is left encoded can still be told from what never was.
+    /// parameter() undoes those two as well.
+    std::string path = "/";
+
+    /// What follows the "?" of the target, still encoded. See query_parameter.
+    std::string query;
+
+    /// The body, with any chunked coding removed.
+    std::string body;
+
+    /// The target as it was received. Empty in a request made by hand.
+    std::string target;
+
+    /// The minor version: 1 for HTTP/1.1, 0 for HTTP/1.0.
+    int minor_version = 1;
+
+    /// True when the peer allows a further request on the same connection.
+    bool keep_alive = true;
+
+    Request() = default;
+
+    /// The value of the first header line of that name, in any letter case; nothing when there is
+    /// none.
+    std::optional<std::string_view> header(std::string_view name) const;
+
+    std::size_t header_count() const { return headers_.size(); }
+
+    /// The header lines in the order they were received. `index` is below header_count().
+    HeaderField header_at(std::size_t index) const;
+
+    /// Appends a header line. Nothing is checked: the parser does that for what peers send.
+    void add_header(std::string_view name, std::string_view value);
+
+    /// What the route's `:name` matched, decoded, or what its trailing `*` matched for "*". Empty
+    /// when the route has no such parameter. Valid as long as the Request is neither changed nor
+    /// moved.
+    std::string_view parameter(std::string_view name) const;
+
+    /// Remembers what a route's parameter matched. The router does this; tests may.
+    void set_parameter(std::string_view name, std::string_view value);
+
+    void clear_parameters();
+
+    /// The decoded value of the first `name=value` in the query, where "+" means a space; nothing
+    /// when the name does not appear. A name without "=" has an empty value.
+    std::optional<std::string> query_parameter(std::string_view name) const;
+
+    /// Back to an empty "GET /", keeping the memory (of the body, up to 64 KiB).
+    void clear();
+
+private:
+    // Offsets rather than views, so that moving or copying the text leaves them right.
+    struct Place {
+        std::uint32_t name_at;
+        std::uint32_t name_size;
+        std::uint32_t value_at;
+        std::uint32_t value_size;
+    };
+
+    static Place append(std::string& text, std::string_view name, std::string_view value);
+
+    std::string header_text_;
+    std::string parameter_text_;
+    std::vector<Place> headers_;
+    std::vector<Place> parameters_;
+};
+
+}  // namespace troupe::http
