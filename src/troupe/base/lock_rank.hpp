@@ -10,6 +10,16 @@ namespace troupe {
 enum class LockRank : std::uint16_t {
     test_outer = 1,
     test_inner = 2,
+    system = 200,
+    engine_services = 300,
+    reactor = 400,
+    timers = 500,
+    blocking_pool = 510,
+    network = 520,
+    cell_table = 600,
+    spare_chunks = 610,
+    latch = 700,
+    engine_random = 710,
     block_pool_threads = 900,
     block_pool_depot = 910,
     block_pool_chunks = 920,
@@ -22,6 +32,26 @@ constexpr const char* name(LockRank rank) noexcept {
             return "test_outer";
         case LockRank::test_inner:
             return "test_inner";
+        case LockRank::system:
+            return "system";
+        case LockRank::engine_services:
+            return "engine_services";
+        case LockRank::reactor:
+            return "reactor";
+        case LockRank::timers:
+            return "timers";
+        case LockRank::blocking_pool:
+            return "blocking_pool";
+        case LockRank::network:
+            return "network";
+        case LockRank::cell_table:
+            return "cell_table";
+        case LockRank::spare_chunks:
+            return "spare_chunks";
+        case LockRank::latch:
+            return "latch";
+        case LockRank::engine_random:
+            return "engine_random";
         case LockRank::block_pool_threads:
             return "block_pool_threads";
         case LockRank::block_pool_depot:
