@@ -38,14 +38,15 @@ namespace {
 constinit std::atomic<std::uint64_t> g_direct_blocks{0};  // written and read by any thread
 constinit std::atomic<std::uint64_t> g_direct_bytes{0};   // written and read by any thread
 
-void* allocate_direct(std::size_t bytes) {
+// Out of line, so that the fast paths need no stack frame.
+[[gnu::noinline]] void* allocate_direct(std::size_t bytes) {
     void* block = ::operator new(bytes, std::align_val_t{kBlockAlignment});
     g_direct_blocks.fetch_add(1, std::memory_order_relaxed);
     g_direct_bytes.fetch_add(bytes, std::memory_order_relaxed);
     return block;
 }
 
-void free_direct(void* block, std::size_t bytes) noexcept {
+[[gnu::noinline]] void free_direct(void* block, std::size_t bytes) noexcept {
     g_direct_blocks.fetch_sub(1, std::memory_order_relaxed);
     g_direct_bytes.fetch_sub(bytes, std::memory_order_relaxed);
     ::operator delete(block, std::align_val_t{kBlockAlignment});
@@ -80,8 +81,9 @@ constexpr auto kClassOfUnits = [] {
     return table;
 }();
 
-constexpr std::size_t units_of(std::size_t bytes) {
-    return bytes / kBlockAlignment + (bytes % kBlockAlignment != 0);
+// For bytes up to kPooledBytesMax.
+constexpr std::size_t class_of(std::size_t bytes) {
+    return kClassOfUnits[(bytes + kBlockAlignment - 1) / kBlockAlignment];
 }
 
 struct FreeBlock {
@@ -302,10 +304,9 @@ void* take_fresh(Bin& bin, std::size_t index) noexcept {
 }  // namespace
 
 void* allocate_block(std::size_t bytes) {
-    std::size_t units = units_of(bytes);
-    if (units > kUnitsMax) [[unlikely]]
+    if (bytes > kPooledBytesMax) [[unlikely]]
         return allocate_direct(bytes);
-    std::size_t index = kClassOfUnits[units];
+    std::size_t index = class_of(bytes);
     ThreadCache& cache = t_cache;
     Bin& bin = cache.bins[index];
     FreeBlock* block = bin.stack;
@@ -318,10 +319,9 @@ void* allocate_block(std::size_t bytes) {
 
 void free_block(void* memory, std::size_t bytes) noexcept {
     if (memory == nullptr) return;
-    std::size_t units = units_of(bytes);
-    if (units > kUnitsMax) [[unlikely]]
+    if (bytes > kPooledBytesMax) [[unlikely]]
         return free_direct(memory, bytes);
-    std::size_t index = kClassOfUnits[units];
+    std::size_t index = class_of(bytes);
     ThreadCache& cache = t_cache;
     Bin& bin = cache.bins[index];
     auto* block = static_cast<FreeBlock*>(memory);
