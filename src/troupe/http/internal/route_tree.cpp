@@ -1,0 +1,188 @@
+#include <troupe/base/assert.hpp>
+#include <troupe/http/internal/route_tree.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace troupe::http_internal {
+
+namespace {
+
+struct MethodRoute {
+    std::string method;
+    std::size_t route;
+};
+
+/// The routes that end at one place, at most one for each method.
+struct Endpoint {
+    std::vector<MethodRoute> routes;
+
+    const MethodRoute* find(std::string_view method) const {
+        for (const MethodRoute& candidate : routes) {
+            if (candidate.method == method) return &candidate;
+        }
+        return nullptr;
+    }
+};
+
+// Cuts the first segment off a path that begins with "/".
+std::string_view cut_segment(std::string_view& path) {
+    std::size_t end = std::min(path.find('/', 1), path.size());
+    std::string_view segment = path.substr(1, end - 1);
+    path.remove_prefix(end);
+    return segment;
+}
+
+void insert_sorted(std::vector<std::string>& methods, std::string_view method) {
+    auto at = std::lower_bound(methods.begin(), methods.end(), method);
+    if (at == methods.end() || *at != method) methods.insert(at, std::string(method));
+}
+
+// GET brings HEAD along, and OPTIONS is always answered.
+std::string listed(std::vector<std::string> methods) {
+    if (std::binary_search(methods.begin(), methods.end(), "GET")) insert_sorted(methods, "HEAD");
+    insert_sorted(methods, "OPTIONS");
+    std::string out;
+    for (const std::string& method : methods) {
+        if (!out.empty()) out += ", ";
+        out += method;
+    }
+    return out;
+}
+
+}  // namespace
+
+struct RouteTree::Node {
+    std::string segment;
+    std::vector<std::unique_ptr<Node>> exact;  // sorted by segment
+    std::unique_ptr<Node> parameter;
+    Endpoint here;  // the path ends at this node
+    Endpoint rest;  // a trailing "*" stands below this node
+
+    const Node* child(std::string_view wanted) const {
+        auto at = std::lower_bound(exact.begin(), exact.end(), wanted,
+                                   [](const std::unique_ptr<Node>& node, std::string_view text) {
+                                       return node->segment < text;
+                                   });
+        return at != exact.end() && (*at)->segment == wanted ? at->get() : nullptr;
+    }
+
+    Node& child_or_new(std::string_view wanted) {
+        auto at = std::lower_bound(exact.begin(), exact.end(), wanted,
+                                   [](const std::unique_ptr<Node>& node, std::string_view text) {
+                                       return node->segment < text;
+                                   });
+        if (at == exact.end() || (*at)->segment != wanted) {
+            at = exact.insert(at, std::make_unique<Node>());
+            (*at)->segment = wanted;
+        }
+        return **at;
+    }
+};
+
+/// One walk down the tree. Visits the endpoints a path leads to, the most specific first, until
+/// one is taken.
+struct RouteTree::Search {
+    std::string_view method;  // empty: none is taken, all are collected
+    Match* match = nullptr;
+    std::vector<std::string>* collected = nullptr;
+    bool saw_endpoint = false;
+
+    bool take(const Endpoint& endpoint, std::size_t parameter_count) {
+        if (endpoint.routes.empty()) return false;
+        saw_endpoint = true;
+        if (collected) {
+            for (const MethodRoute& route : endpoint.routes) {
+                insert_sorted(*collected, route.method);
+            }
+            return false;
+        }
+        const MethodRoute* route = endpoint.find(method);
+        if (!route) return false;
+        match->route = route->route;
+        match->parameter_count = parameter_count;
+        return true;
+    }
+
+    bool walk(const Node& node, std::string_view rest, std::size_t parameter_count) {
+        if (rest.empty()) return take(node.here, parameter_count);
+
+        std::string_view after = rest;
+        std::string_view segment = cut_segment(after);
+        const Node* exact = node.child(segment);
+        if (exact && walk(*exact, after, parameter_count)) return true;
+
+        // An empty segment is no value: "/users/" is not a user without a name.
+        if (node.parameter && !segment.empty()) {
+            if (match) match->parameters[parameter_count] = segment;
+            if (walk(*node.parameter, after, parameter_count + 1)) return true;
+        }
+        if (node.rest.routes.empty()) return false;
+        if (match) match->parameters[parameter_count] = rest.substr(1);
+        return take(node.rest, parameter_count + 1);
+    }
+};
+
+RouteTree::RouteTree() : root_(std::make_unique<Node>()) {}
+RouteTree::~RouteTree() = default;
+RouteTree::RouteTree(RouteTree&&) noexcept = default;
+RouteTree& RouteTree::operator=(RouteTree&&) noexcept = default;
+
+void RouteTree::add(std::string_view method, std::string_view pattern) {
+    TROUPE_ASSERT(!method.empty(), "a route has a method");
+    TROUPE_ASSERT(pattern.starts_with('/'), "a route's pattern begins with \"/\"");
+    Node* node = root_.get();
+    std::vector<std::string> names;
+    Endpoint* endpoint = nullptr;
+    std::string_view rest = pattern;
+    while (!rest.empty()) {
+        std::string_view segment = cut_segment(rest);
+        if (segment == "*") {
+            TROUPE_ASSERT(rest.empty(), "\"*\" stands at the end of a route's pattern");
+            names.emplace_back("*");
+            endpoint = &node->rest;
+        } else if (segment.starts_with(':')) {
+            TROUPE_ASSERT(segment.size() > 1, "a route's parameter has a name, as in \"/:id\"");
+            names.emplace_back(segment.substr(1));
+            if (!node->parameter) node->parameter = std::make_unique<Node>();
+            node = node->parameter.get();
+        } else {
+            node = &node->child_or_new(segment);
+        }
+    }
+    TROUPE_ASSERT(names.size() <= kParametersMax, "a route has at most 16 parameters");
+    if (!endpoint) endpoint = &node->here;
+    TROUPE_ASSERT(!endpoint->find(method), "a route is given once for each method");
+    endpoint->routes.push_back(MethodRoute{std::string(method), names_.size()});
+    names_.push_back(std::move(names));
+    insert_sorted(methods_, method);
+}
+
+RouteTree::Found RouteTree::find(std::string_view method, std::string_view path,
+                                 Match& match) const {
+    if (!path.starts_with('/')) return Found::nothing;
+    Search search;
+    search.method = method;
+    search.match = &match;
+    if (search.walk(*root_, path, 0)) return Found::route;
+    if (!search.saw_endpoint) return Found::nothing;
+    if (method == "HEAD") {
+        search.method = "GET";
+        if (search.walk(*root_, path, 0)) return Found::route;
+    }
+    return Found::other_methods;
+}
+
+std::string RouteTree::allowed_methods(std::string_view path) const {
+    std::vector<std::string> methods;
+    Search search;
+    search.collected = &methods;
+    if (path.starts_with('/')) search.walk(*root_, path, 0);
+    return listed(std::move(methods));
+}
+
+std::string RouteTree::all_methods() const {
+    return listed(methods_);
+}
+
+}  // namespace troupe::http_internal
