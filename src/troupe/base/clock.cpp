@@ -16,6 +16,14 @@ Duration read(clockid_t clock) noexcept {
 Duration monotonic_now() noexcept {
     return read(CLOCK_MONOTONIC);
 }
+Duration coarse_monotonic_now() noexcept {
+    return read(CLOCK_MONOTONIC_COARSE);
+}
+Duration coarse_monotonic_lag() noexcept {
+    timespec tick{};
+    ::clock_getres(CLOCK_MONOTONIC_COARSE, &tick);  // cannot fail for this clock
+    return std::chrono::seconds(tick.tv_sec) + Duration(tick.tv_nsec);
+}
 Duration wall_now() noexcept {
     return read(CLOCK_REALTIME);
 }
