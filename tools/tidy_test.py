@@ -71,6 +71,7 @@ class Words(unittest.TestCase):
 
     def test_fences_volatile_and_consume_are_refused(self):
         self.reported("std::atomic_thread_fence(x);", "thread sanitizer")
+        self.reported("std::atomic_signal_fence(x);", "thread sanitizer")
         self.reported("volatile int n = 0;", "std::atomic")
         self.reported("n.load(std::memory_order_consume);", "acquire")
         self.accepted('asm volatile("pause");')
@@ -101,6 +102,17 @@ class Words(unittest.TestCase):
         self.reported("try { f(); } catch (...) {}", "EXCEPTION_WALLS")
         self.accepted("throw Failure();", "src/troupe/actor/a_test.cpp")
         self.accepted("throw Failure();", "examples/counters/main.cpp")
+
+    def test_an_exception_stands_in_its_table_as_long_as_it_is_needed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            (wall, *_) = tidy.EXCEPTION_WALLS
+            path = pathlib.Path(folder) / wall
+            path.parent.mkdir(parents=True)
+            path.write_text("try { f(); } catch (...) {}\n", encoding="utf-8")
+            self.assertEqual(list(tidy.stale_exceptions(tidy.Tree(folder))), [])
+            path.write_text("f();\n", encoding="utf-8")
+            (error,) = tidy.stale_exceptions(tidy.Tree(folder))
+            self.assertIn("needs it no more", error)
 
     def test_iostream_is_refused(self):
         self.reported("#include <iostream>", "log(")
