@@ -94,8 +94,12 @@ bool TimerWheel::erase(TimerNode& timer) noexcept {
 }
 
 TimerNode* TimerWheel::advance(Duration now) noexcept {
-    const auto nanoseconds = static_cast<std::uint64_t>(std::max(now, Duration::zero()).count());
-    const std::uint64_t target = std::max(tick_, nanoseconds >> kTickBits);
+    // A tick has come when it has begun; all have when there is no later time.
+    const std::uint64_t now_tick =
+        now == Duration::max()
+            ? tick_of(now)
+            : static_cast<std::uint64_t>(std::max(now, Duration::zero()).count()) >> kTickBits;
+    const std::uint64_t target = std::max(tick_, now_tick);
     TimerNode* first = nullptr;
     TimerNode* last = nullptr;
     for (Occupied next; find_first(next) && next.tick <= target;) {

@@ -48,7 +48,7 @@ public:
 
     /// Moves the wheel to `now` and returns all timers due by then, linked by MailNode::next in
     /// order of deadline (equal deadlines: in order of insertion), or null. A `now` earlier than
-    /// one before it counts as that one.
+    /// one before it counts as that one; Duration::max() takes every timer out.
     TimerNode* advance(Duration now) noexcept;
 
     /// No timer is due before this; Duration::max() when there is none. May be earlier than the

@@ -114,9 +114,8 @@ TEST(TimerWheel, HoldsDeadlinesOfCenturies) {
     wheel->insert(far);
     EXPECT_LE(wheel->next_due(), far.deadline);
     EXPECT_EQ(wheel->advance(far.deadline - kTick), nullptr);
-    EXPECT_EQ(wheel->advance(Duration::max()), &far);
+    EXPECT_EQ(list(wheel->advance(Duration::max())), (std::vector<TimerNode*>{&far, &never}));
     EXPECT_EQ(wheel->next_due(), Duration::max());
-    EXPECT_TRUE(wheel->erase(never));
     EXPECT_EQ(wheel->size(), 0u);
 }
 
