@@ -167,25 +167,30 @@ public:
         constexpr std::string_view kHead = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
         ErrorCode failed;
         lexer_->put(boost::asio::const_buffer(kHead.data(), kHead.size()), failed);
-        lexer_->eager(true);
         overhead_ = 0;
     }
 
     /// Returns the bytes used. `refusal` gets a status when something was wrong.
     std::size_t put(std::string_view input, std::string& body, ParseRefusal& refusal) {
-        // Nothing that can stand here is shorter than "0\r\n\r\n" unless we are within a chunk.
-        // The lexer's own assertions rely on that when a last chunk comes byte by byte.
-        constexpr std::size_t kShortestEnd = 5;
-        if (input.size() < kShortestEnd && !lexer_->within_chunk()) return 0;
-
         std::size_t body_before = body.size();
+        std::size_t used = 0;
         lexer_->body = &body;
-        ErrorCode failed;
-        std::size_t used =
-            lexer_->put(boost::asio::const_buffer(input.data(), input.size()), failed);
-        if (failed && failed != beast::error::need_more) {
-            refusal = reason(failed);
-            return used;
+        while (!lexer_->is_done()) {
+            // Nothing that can stand here is shorter than "0\r\n\r\n" unless we are within a
+            // chunk. The lexer's own assertions rely on that when a last chunk comes byte by byte.
+            constexpr std::size_t kShortestEnd = 5;
+            std::string_view rest = input.substr(used);
+            if (rest.size() < kShortestEnd && !lexer_->within_chunk()) break;
+
+            ErrorCode failed;
+            std::size_t step =
+                lexer_->put(boost::asio::const_buffer(rest.data(), rest.size()), failed);
+            used += step;
+            if (failed && failed != beast::error::need_more) {
+                refusal = reason(failed);
+                return used;
+            }
+            if (step == 0) break;
         }
         overhead_ += used - (body.size() - body_before);
         std::uint64_t allowed = kChunkOverheadBase + kChunkOverheadFactor * body.size();

@@ -1,0 +1,83 @@
+// Feeds arbitrary bytes to the parser: whole, and cut in pieces whose sizes the input's first bytes
+// give. Both must see the same requests and the same refusal, and neither may crash or hang.
+
+#include <troupe/base/assert.hpp>
+#include <troupe/http/internal/request_parser.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace {
+
+using troupe::http_internal::RequestLimits;
+using troupe::http_internal::RequestParser;
+
+RequestLimits small_limits() {
+    RequestLimits limits;
+    limits.target_bytes_max = 200;
+    limits.head_bytes_max = 1000;
+    limits.header_count_max = 12;
+    limits.body_bytes_max = 3000;
+    return limits;
+}
+
+/// All that can be seen from outside, as one string.
+class Reader {
+public:
+    Reader() : parser_(small_limits()) {}
+
+    void feed(std::string_view piece) {
+        pending_ += piece;
+        for (;;) {
+            RequestParser::Step step = parser_.advance(pending_, request_);
+            TROUPE_ASSERT(step.consumed <= pending_.size(), "no more is used than there was");
+            pending_.erase(0, step.consumed);
+            if (step.status == RequestParser::Status::need_more) return;
+            if (step.status == RequestParser::Status::refused) {
+                refused_ = std::to_string(parser_.refusal().status);
+                return;
+            }
+            TROUPE_ASSERT(request_.body.size() <= small_limits().body_bytes_max,
+                          "a body is capped");
+            seen_ += request_.method + " " + request_.path + "?" + request_.query + "\n";
+            for (std::size_t i = 0; i < request_.header_count(); ++i) {
+                seen_ += request_.header_at(i).name;
+                seen_ += "=";
+                seen_ += request_.header_at(i).value;
+                seen_ += "\n";
+            }
+            seen_ += request_.body + (request_.keep_alive ? "\nkeep\n" : "\nclose\n");
+        }
+    }
+
+    std::string seen() const { return seen_ + refused_; }
+
+private:
+    RequestParser parser_;
+    troupe::http::Request request_;
+    std::string pending_;
+    std::string seen_;
+    std::string refused_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    constexpr std::size_t kCuts = 4;
+    if (size < kCuts) return 0;
+    std::string_view bytes(reinterpret_cast<const char*>(data) + kCuts, size - kCuts);
+
+    Reader whole;
+    whole.feed(bytes);
+
+    Reader pieces;
+    for (std::size_t i = 0; !bytes.empty(); ++i) {
+        std::size_t length = std::min<std::size_t>(data[i % kCuts] % 64 + 1, bytes.size());
+        pieces.feed(bytes.substr(0, length));
+        bytes.remove_prefix(length);
+    }
+    TROUPE_ASSERT(whole.seen() == pieces.seen(), "the network's cuts do not show");
+    return 0;
+}
