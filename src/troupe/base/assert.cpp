@@ -1,4 +1,5 @@
 #include <troupe/base/assert.hpp>
+#include <troupe/base/internal/before_abort.hpp>
 
 #include <unistd.h>
 
@@ -12,6 +13,9 @@ namespace {
 // Written by set_assert_hook, taken once by the first thread that fails.
 constinit std::atomic<AssertHook> g_hook{nullptr};
 
+// Written by set_before_abort, taken once, likewise.
+constinit std::atomic<AssertHook> g_last_words{nullptr};
+
 }  // namespace
 
 AssertHook set_assert_hook(AssertHook hook) noexcept {
@@ -19,6 +23,10 @@ AssertHook set_assert_hook(AssertHook hook) noexcept {
 }
 
 namespace base_internal {
+
+void set_before_abort(void (*last_words)() noexcept) noexcept {
+    g_last_words.store(last_words, std::memory_order_release);  // publishes what it reads
+}
 
 void assertion_failed(const char* expression, const char* sentence, const char* file, int line,
                       const char* function) noexcept {
@@ -34,6 +42,8 @@ void assertion_failed(const char* expression, const char* sentence, const char* 
         if (bytes >= sizeof text) bytes = sizeof text - 1;
         [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, text, bytes);
     }
+    // acq_rel: reads what the setter published; pairs with set_before_abort.
+    if (AssertHook words = g_last_words.exchange(nullptr, std::memory_order_acq_rel)) words();
     // acq_rel: reads what the setter published; pairs with set_assert_hook.
     if (AssertHook hook = g_hook.exchange(nullptr, std::memory_order_acq_rel)) hook();
     std::abort();

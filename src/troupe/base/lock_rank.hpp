@@ -20,6 +20,8 @@ enum class LockRank : std::uint16_t {
     spare_chunks = 610,
     latch = 700,
     engine_random = 710,
+    log_output = 800,
+    log_queue = 810,
     block_pool_threads = 900,
     block_pool_depot = 910,
     block_pool_chunks = 920,
@@ -52,6 +54,10 @@ constexpr const char* name(LockRank rank) noexcept {
             return "latch";
         case LockRank::engine_random:
             return "engine_random";
+        case LockRank::log_output:
+            return "log_output";
+        case LockRank::log_queue:
+            return "log_queue";
         case LockRank::block_pool_threads:
             return "block_pool_threads";
         case LockRank::block_pool_depot:
