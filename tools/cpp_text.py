@@ -21,20 +21,24 @@ _TOKEN = re.compile(
 
 
 class CppText:
-    """One file: its lines, the same lines without comments and strings, and where comments are."""
+    """One file: its lines, the same without comments and strings, and where those are."""
 
     def __init__(self, text):
         self.text = text
         self.lines = text.split("\n")
         self.commented = set()  # line numbers, from 1, that hold (a part of) a comment
+        self.raw = set()  # line numbers that hold (a part of) a raw string, which has no breaks
         pieces, end = [], 0
         for token in _TOKEN.finditer(text):
             if token.lastgroup in ("number", "name"):
                 continue
             pieces.append(text[end : token.start()])
+            first = text.count("\n", 0, token.start()) + 1
+            covered = range(first, first + token[0].count("\n") + 1)
+            if token["raw"]:
+                self.raw.update(covered)
             if token["comment"]:
-                first = text.count("\n", 0, token.start()) + 1
-                self.commented.update(range(first, first + token[0].count("\n") + 1))
+                self.commented.update(covered)
                 pieces.append(re.sub(r"[^\n]", " ", token[0]))
             elif _is_include(text, token.start()):
                 pieces.append(token[0])

@@ -258,6 +258,8 @@ class Lines(unittest.TestCase):
         self.one("src/troupe/base/x.hpp", "#pragma once\n// " + "a" * 98 + "\n", "101 columns")
         link = "#pragma once\n// https://a.example/" + "a" * 98 + "\n"
         self.assertEqual(planted("src/troupe/base/x.hpp", link), [])
+        text = '#pragma once\nauto page = R"(\n\t' + "a" * 101 + ' \n)";\n'
+        self.assertEqual(planted("src/troupe/base/x.hpp", text), [])
         self.assertEqual(planted("a.md", "a" * 200 + "\n"), [])
 
     def test_unfinished_things_are_refused(self):
