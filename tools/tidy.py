@@ -22,6 +22,8 @@ MACHINE_COMPONENTS = ("base", "scheduler")
 # The walls at which exceptions stop (STYLE.md, "When things go wrong"), and what stands there.
 # A throw or catch anywhere else in the library is an error.
 EXCEPTION_WALLS = {
+    "src/troupe/actor/internal/turn.cpp": "around a turn",
+    "src/troupe/actor/spawn.hpp": "around an actor's constructor, which is part of its life",
     "src/troupe/task/block_on.hpp": "around a root task; hands its exception to the waiting thread",
     "src/troupe/task/sleep.hpp": "around an offloaded job; hands its exception to the awaiter",
     "src/troupe/task/task.hpp": "hands a child's exception to its awaiter",
