@@ -48,7 +48,7 @@ inline constexpr Spelling kSpellings[] = {
     {"std::__cxx11::", "std::"},
     {"(anonymous namespace)::", ""},
     {"{anonymous}::", ""},
-    {"> >", ">>"},
+    {" >", ">"},
 };
 
 template <std::size_t N>
@@ -72,9 +72,7 @@ consteval FixedText<N> readable(std::string_view raw) {
         for (const Spelling& spelling : kSpellings) {
             if (!raw.starts_with(spelling.compiler)) continue;
             used = spelling.compiler.size();
-            // `> > >` closes three lists: keep the last one for the next round.
-            if (spelling.compiler == "> >") used = 2;
-            out.append(spelling.compiler == "> >" ? ">" : spelling.ours);
+            out.append(spelling.ours);
             break;
         }
         if (used == 0) {
