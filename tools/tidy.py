@@ -298,6 +298,22 @@ def lines(tree, path):
             yield number, "an unfinished thing; finish it or open an issue, and delete the mark"
 
 
+def references(tree, path):
+    """A page that is named can be opened."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        pattern, start = r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.parent
+    elif path.suffix in (".cpp", ".hpp", ".cmake", ".txt"):
+        pattern, start = r"(?<![\w/.:])((?:[\w-]+/)+[\w-]+\.md)\b", tree.root
+    else:
+        return
+    for match in re.finditer(pattern, text):
+        if not (start / match[1]).exists():
+            yield text.count("\n", 0, match.start()) + 1, (
+                f"{match[1]} does not exist; name a page of this repository"
+            )
+
+
 def components(tree):
     """Every component has a README of five short parts that names its public headers, and tests."""
     root = tree.root / "src" / "troupe"
@@ -355,6 +371,7 @@ def check(root):
             errors += [f"{tree.name(path)}:{line}: {text}" for line, text in rule(tree, path)]
     for path in tree.texts:
         errors += [f"{tree.name(path)}:{line}: {text}" for line, text in lines(tree, path)]
+        errors += [f"{tree.name(path)}:{line}: {text}" for line, text in references(tree, path)]
     if (tree.root / "src" / "troupe").is_dir():
         errors += components(tree)
     return errors

@@ -268,6 +268,20 @@ class Lines(unittest.TestCase):
         self.assertEqual(planted("src/troupe/base/x.hpp", text), [])
 
 
+class References(unittest.TestCase):
+    def test_a_page_that_is_named_exists(self):
+        for name, text in (
+            ("src/troupe/base/x.hpp", "#pragma once\n/// Source: docs/design/0099-no.md\n"),
+            ("a.md", "[why](docs/design/0099-no.md)\n"),
+        ):
+            (error,) = planted(name, text)
+            self.assertIn("0099-no.md does not exist", error)
+
+    def test_links_outside_and_into_a_page_are_followed_no_further(self):
+        text = "[a](https://a.example/b.md) [b](LOCKS.md#ranks) [c](#here)\n"
+        self.assertEqual(planted("a.md", text), [])
+
+
 class Components(unittest.TestCase):
     def one(self, files, part):
         errors = errors_in({k: v for k, v in files.items() if v is not None})
