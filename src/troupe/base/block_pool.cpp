@@ -3,7 +3,7 @@
 
 #include <array>
 #include <atomic>
-#include <cstring>
+#include <iterator>
 #include <new>
 
 // How it works. Each size class has, per thread, a bin: a stack of free blocks with room for 64, a
@@ -15,8 +15,9 @@
 // touch the depot.
 //
 // Dropped: returning each block to its owner's own list (one locked instruction per block instead
-// of one lock per 64), and one central list per class without batches (the list's walk misses the
-// cache). Fresh memory is not linked in advance, so a page is touched when it is needed.
+// of one lock per 64); one central list per class without batches (the list's walk misses the
+// cache); fetching the next block's line ahead of its use (4 % slower alone, no gain seen across
+// two threads). Fresh memory is not linked in advance, so a page is touched when it is needed.
 //
 // Under the address sanitizer each block comes from the global allocator: use after free is seen.
 
@@ -67,7 +68,7 @@ constexpr std::size_t kFreshBytesMax = 16 * 1024;  // fresh memory one thread re
 constexpr std::uint16_t kClassBytes[] = {64,   128,  192,  256,  320,  384,  448,  512,
                                          640,  768,  896,  1024, 1280, 1536, 1792, 2048,
                                          2304, 2560, 2816, 3072, 3328, 3584, 3840, 4096};
-constexpr std::size_t kClasses = sizeof kClassBytes / sizeof kClassBytes[0];
+constexpr std::size_t kClasses = std::size(kClassBytes);
 constexpr std::size_t kUnitsMax = kPooledBytesMax / kBlockAlignment;
 
 // From a size in cache lines, rounded up, to its class.

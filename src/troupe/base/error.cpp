@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <iterator>
 #include <new>
 #include <optional>
 
@@ -81,13 +82,13 @@ constexpr ErrcText kErrcTexts[] = {
 };
 
 const ErrcText* find_errc(std::int32_t value) noexcept {
-    constexpr int kCount = sizeof kErrcTexts / sizeof kErrcTexts[0];
+    constexpr int kCount = std::size(kErrcTexts);
     return value >= 1 && value <= kCount ? &kErrcTexts[value - 1] : nullptr;
 }
 
 // Built at first use and never destroyed: errors are looked at while the process ends, too.
 const std::string& errc_sentence(std::int32_t value) {
-    constexpr std::size_t kCount = sizeof kErrcTexts / sizeof kErrcTexts[0];
+    constexpr std::size_t kCount = std::size(kErrcTexts);
     static const auto& sentences = *new std::array<std::string, kCount + 1>([] {
         std::array<std::string, kCount + 1> all;
         for (std::size_t i = 0; i < kCount; ++i)

@@ -50,7 +50,7 @@ struct Lines {
 };
 
 class LogTest : public testing::Test {
-protected:
+public:
     LogTest() {
         // Each test has seconds of its own, also when the tests are repeated in one process.
         static std::int64_t hours = 0;
@@ -67,6 +67,7 @@ protected:
         set_log_level(LogLevel::info);
     }
 
+protected:
     // Has the writer hang in the sink, with one line in its hands.
     void block_writer() {
         {

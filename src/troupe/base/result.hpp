@@ -100,6 +100,7 @@ constexpr void ignore([[maybe_unused]] T&& value, [[maybe_unused]] std::string_v
 #define TROUPE_INTERNAL_UNIQUE(number) TROUPE_INTERNAL_JOIN(troupe_try_, number)
 #define TROUPE_INTERNAL_JOIN(left, right) left##right
 
+// NOLINTBEGIN(bugprone-macro-parentheses): neither a declaration nor a name it declares can
 #define TROUPE_INTERNAL_TRY_VALUE(temporary, declaration, ...) \
     auto temporary = (__VA_ARGS__);                            \
     if (!temporary) [[unlikely]]                               \
@@ -111,3 +112,4 @@ constexpr void ignore([[maybe_unused]] T&& value, [[maybe_unused]] std::string_v
         if (auto temporary = (expression); !temporary) [[unlikely]] \
             return std::unexpected(std::move(temporary).error());   \
     } while (false)
+// NOLINTEND(bugprone-macro-parentheses)
