@@ -1,0 +1,54 @@
+#include <troupe/actor/actor.hpp>
+#include <troupe/actor/internal/system_core.hpp>
+#include <troupe/actor/system.hpp>
+#include <troupe/base/assert.hpp>
+
+namespace troupe {
+
+namespace actor_internal {
+
+Cell* cell_being_built(const void* actor) noexcept;
+
+Task<Result<void>> ActorAccess::on_start(Actor& actor) {
+    return actor.on_start();
+}
+Task<void> ActorAccess::on_stop(Actor& actor, const ExitReason& reason) {
+    return actor.on_stop(reason);
+}
+
+}  // namespace actor_internal
+
+Actor::Actor() noexcept : cell_(actor_internal::cell_being_built(this)) {}
+
+Cell& Actor::own_cell() const noexcept {
+    TROUPE_ASSERT(cell_ != nullptr,
+                  "this actor was not spawned, it is a plain object: it has no address, system or "
+                  "children");
+    return *cell_;
+}
+
+std::uint32_t Actor::own_generation() const noexcept {
+    return own_cell().generation();
+}
+
+const std::byte* Actor::object() const noexcept {
+    Cell& cell = own_cell();
+    return static_cast<const std::byte*>(actor_internal::object_of(
+        cell, *static_cast<const actor_internal::ActorType*>(cell.type())));
+}
+
+System Actor::system() const noexcept {
+    return System(actor_internal::SystemCore::of(own_cell()));
+}
+
+MailboxOptions bounded(std::size_t messages) noexcept {
+    TROUPE_ASSERT(messages >= 1 && messages <= 65'000,
+                  "bounded(n): a mailbox holds 1 to 65000 messages; beyond that say unbounded()");
+    return MailboxOptions(static_cast<std::uint16_t>(messages));
+}
+
+MailboxOptions unbounded() noexcept {
+    return MailboxOptions(0);
+}
+
+}  // namespace troupe

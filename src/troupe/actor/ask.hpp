@@ -1,0 +1,191 @@
+#pragma once
+
+#include <troupe/actor/message.hpp>
+#include <troupe/base/duration.hpp>
+#include <troupe/base/result.hpp>
+#include <troupe/scheduler/cell.hpp>
+#include <troupe/task/task.hpp>
+
+#include <coroutine>
+#include <cstdint>
+#include <source_location>
+#include <string_view>
+#include <utility>
+
+namespace troupe {
+
+/// How long an ask waits when nobody says otherwise.
+inline constexpr Duration kAskTimeout = std::chrono::seconds(5);
+
+namespace actor_internal {
+
+/// Whether a request is on its way. If not, the envelope is still the caller's.
+enum class AskStatus : std::uint8_t { unsent, sent, gone, asks_itself };
+
+/// Sends the request; the current cell waits until it comes back or `timeout` has passed.
+AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, Awaiting& awaiting,
+                    std::coroutine_handle<> self, Duration timeout);
+
+/// The error of an ask that has timed out, naming the target, the method and what it was doing.
+Error timeout_error(Cell* target, std::uint32_t generation, std::string_view method,
+                    Duration waited, std::source_location where);
+Error unsent_error(AskStatus status, Cell* target, std::uint32_t generation,
+                   std::string_view method, std::source_location where);
+
+/// Stands for an ask whose call was refused at compile time, so that the refusal is the only error.
+struct NoAsk {
+    NoAsk within(Duration) const noexcept { return {}; }
+    bool await_ready() const noexcept { return true; }
+    void await_suspend(std::coroutine_handle<>) const noexcept {}
+    struct Anything {
+        template <class T>
+        operator T() const;
+    };
+    Anything await_resume() const noexcept { return {}; }
+};
+
+class [[nodiscard("send waits for room: write co_await, or use tell")]] Send {
+public:
+    Send(Cell* target, std::uint32_t generation, MailNode* message,
+         std::string_view method) noexcept
+        : target_(target), generation_(generation), message_(message), method_(method) {}
+    Send(const Send&) = delete;
+    Send& operator=(const Send&) = delete;
+    ~Send();
+
+    void set_where(std::source_location where) noexcept { awaiting_.where = where; }
+
+    bool await_ready() noexcept { return try_send(); }
+    template <task_internal::OurPromise P>
+    bool await_suspend(std::coroutine_handle<P> self) {
+        return suspend(self);
+    }
+    [[nodiscard("a send can fail: check it, or ignore(result, \"why\")")]] Result<void>
+    await_resume();
+
+private:
+    bool try_send() noexcept;
+    bool suspend(std::coroutine_handle<> self);
+
+    Awaiting awaiting_;
+    Cell* target_;
+    std::uint32_t generation_;
+    bool gone_ = false;
+    MailNode* message_;  // null once it is the mailbox's
+    std::string_view method_;
+};
+
+}  // namespace actor_internal
+
+/// A question that has been written but not sent: it is sent when it is awaited.
+template <class T>
+class [[nodiscard("an ask is sent when it is awaited: write co_await, or use tell")]] Ask {
+    using Envelope = actor_internal::AskEnvelope<T>;
+
+public:
+    using value_type = T;
+
+    Ask(Cell* target, std::uint32_t generation, Envelope* envelope) noexcept
+        : target_(target), generation_(generation), envelope_(envelope) {}
+    Ask(Ask&& other) noexcept
+        : target_(other.target_),
+          generation_(other.generation_),
+          envelope_(std::exchange(other.envelope_, nullptr)),
+          timeout_(other.timeout_),
+          where_(other.where_) {}
+    Ask& operator=(Ask&& other) = delete;
+    ~Ask() {
+        if (envelope_ != nullptr) envelope_->ops->drop(envelope_, Error(Errc::cancelled));
+    }
+
+    /// Waits this long at most. Units: the system's clock.
+    Ask within(Duration timeout) && {
+        timeout_ = timeout;
+        return std::move(*this);
+    }
+
+    class [[nodiscard]] Awaiter {
+    public:
+        explicit Awaiter(Ask&& ask) noexcept : ask_(std::move(ask)) {}
+        Awaiter(const Awaiter&) = delete;
+        Awaiter& operator=(const Awaiter&) = delete;
+        ~Awaiter() {
+            if (awaiting_.arrived != nullptr) Envelope::free_reply(ask_.envelope_);
+            // Otherwise it is the mailbox's, or was never sent and the Ask frees it.
+            if (status_ == actor_internal::AskStatus::sent) ask_.envelope_ = nullptr;
+        }
+        bool await_ready() const noexcept { return false; }
+        template <task_internal::OurPromise P>
+        bool await_suspend(std::coroutine_handle<P> self) {
+            awaiting_.what = "ask";
+            awaiting_.where = ask_.where_;
+            method_ = actor_internal::ops_of(ask_.envelope_).method;
+            status_ = actor_internal::begin_ask(ask_.target_, ask_.generation_, ask_.envelope_,
+                                                awaiting_, self, ask_.timeout_);
+            return status_ == actor_internal::AskStatus::sent;
+        }
+        [[nodiscard(
+            "the Result of an ask was dropped: check it, pass it on with or_return, or "
+            "ignore(result, \"why\")")]] Result<T>
+        await_resume() {
+            if (awaiting_.arrived != nullptr) return std::move(*ask_.envelope_->reply);
+            if (awaiting_.timed_out) {
+                return std::unexpected(actor_internal::timeout_error(
+                    ask_.target_, ask_.generation_, method_, ask_.timeout_, awaiting_.where));
+            }
+            if (awaiting_.cancelled) return error(Errc::cancelled);
+            return std::unexpected(actor_internal::unsent_error(
+                status_, ask_.target_, ask_.generation_, method_, awaiting_.where));
+        }
+
+    private:
+        Ask ask_;
+        Awaiting awaiting_;
+        std::string_view method_;
+        actor_internal::AskStatus status_ = actor_internal::AskStatus::unsent;
+    };
+
+    /// Where it is awaited: the coroutine says so.
+    void set_where(std::source_location where) noexcept { where_ = where; }
+
+    Awaiter operator co_await() && noexcept { return Awaiter(std::move(*this)); }
+
+    // These exist only to say what is missing.
+    template <class Self = Ask>
+    void operator co_await() & {
+        static_assert(task_internal::kNever<Self>,
+                      "an ask is sent when awaited, so await it where it is made; for several at "
+                      "once use all(a, b) or a TaskGroup");
+    }
+    template <class Self = Ask>
+    void operator*() const {
+        static_assert(task_internal::kNever<Self>,
+                      "this has not happened yet: write co_await in front of it");
+    }
+    template <class Self = Ask>
+    Ask* operator->() const {
+        static_assert(task_internal::kNever<Self>,
+                      "this has not happened yet: write co_await in front of it");
+        return nullptr;
+    }
+    template <class Self = Ask>
+    void value() const {
+        static_assert(task_internal::kNever<Self>,
+                      "this has not happened yet: write co_await in front of it");
+    }
+    template <class To>
+        requires(std::is_same_v<To, bool> || std::is_same_v<To, T> || std::is_same_v<To, Result<T>>)
+    operator To() const {
+        static_assert(task_internal::kNever<To>,
+                      "this has not happened yet: write co_await in front of it");
+    }
+
+private:
+    Cell* target_;
+    std::uint32_t generation_;
+    Envelope* envelope_;
+    Duration timeout_ = kAskTimeout;
+    std::source_location where_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <troupe/actor/pid.hpp>
+#include <troupe/base/error.hpp>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace troupe {
+
+/// Why an actor ended.
+class ExitReason {
+public:
+    enum class Kind : std::uint8_t {
+        normal,         ///< it had nothing more to do
+        shutdown,       ///< it was asked to stop
+        shutdown_with,  ///< the same, with a text
+        failed,         ///< a handler threw, or starting failed
+        killed,         ///< it was killed
+        noproc,         ///< there was no such actor
+        timeout,        ///< something it had to do in time took too long
+        node_down,      ///< the connection to its node is gone
+    };
+
+    ExitReason() = default;
+    explicit ExitReason(Kind kind, std::string text = std::string())
+        : kind_(kind), text_(std::move(text)) {}
+
+    Kind kind() const noexcept { return kind_; }
+    /// The exception's or the stopper's text; for the other kinds their name.
+    std::string text() const;
+    /// Whether a supervisor would call this a failure.
+    bool abnormal() const noexcept {
+        return kind_ != Kind::normal && kind_ != Kind::shutdown && kind_ != Kind::shutdown_with;
+    }
+    friend bool operator==(const ExitReason&, const ExitReason&) = default;
+
+private:
+    Kind kind_ = Kind::normal;
+    std::string text_;
+};
+
+/// The kind's name: "shutdown".
+const char* name(ExitReason::Kind kind) noexcept;
+
+/// How firmly an actor is asked to end.
+enum class Stop : std::uint8_t {
+    drain,  ///< after the mail it has now
+    stop,   ///< after the handler that runs now
+    kill,   ///< at that handler's next suspension; it is never resumed, on_stop is skipped
+};
+
+/// What a monitor hears when the actor it watches has ended.
+struct Down {
+    Pid pid;
+    ExitReason reason;
+};
+
+}  // namespace troupe

@@ -1,0 +1,362 @@
+#include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/system_core.hpp>
+#include <troupe/actor/ref.hpp>
+#include <troupe/actor/spawn.hpp>
+#include <troupe/base/assert.hpp>
+#include <troupe/base/block_pool.hpp>
+
+#include <new>
+#include <utility>
+
+namespace troupe::actor_internal {
+
+namespace {
+
+template <class Node>
+Node* make_node() {
+    return ::new (allocate_block(sizeof(Node))) Node;
+}
+
+template <class Node>
+void free_node(Node* node) noexcept {
+    node->~Node();
+    free_block(node, sizeof(Node));
+}
+
+}  // namespace
+
+Extension& extension_of(Cell& cell) {
+    if (cell.extension_ == nullptr) cell.extension_ = make_node<Extension>();
+    return *static_cast<Extension*>(cell.extension_);
+}
+
+void free_extension(Cell& cell) noexcept {
+    if (cell.extension_ == nullptr) return;
+    free_node(static_cast<Extension*>(std::exchange(cell.extension_, nullptr)));
+}
+
+DeadlineSlot& actor_deadline(Cell& cell) {
+    return extension_of(cell).deadline;
+}
+
+// ---- monitors -----------------------------------------------------------------------------------
+
+const MailOps MonitorSignal::kOps{
+    MailKind::signal,
+    [](MailNode* node, const Error&) noexcept {
+        static_cast<MonitorSignal*>(node)->tell(ExitReason(ExitReason::Kind::noproc));
+    },
+    [](MailNode* node, Cell& cell) {
+        auto* const monitor = static_cast<MonitorSignal*>(node);
+        Extension& extension = extension_of(cell);
+        monitor->next_monitor = extension.monitors;
+        extension.monitors = monitor;
+        return false;
+    }};
+
+void MonitorSignal::tell(ExitReason reason) noexcept {
+    set_down(down, Down{target, std::move(reason)});
+    // Past the bound: news of an end is never refused.
+    down->generation = watcher_generation;
+    if (watcher->generation() != watcher_generation ||
+        push_past_bound(*watcher, down) != PushResult::pushed) {
+        down->ops->drop(down, Error(Errc::actor_gone));
+    }
+    free_node(this);
+}
+
+void post_monitor(Cell& watcher, Cell* target, std::uint32_t generation, MailNode* down,
+                  void (*set_down)(MailNode* message, Down down)) {
+    auto* const monitor = make_node<MonitorSignal>();
+    monitor->ops = &MonitorSignal::kOps;
+    monitor->watcher = &watcher;
+    monitor->watcher_generation = watcher.generation();
+    monitor->target = pid_of(target, generation);
+    monitor->down = down;
+    monitor->set_down = set_down;
+    if (target == nullptr) {
+        monitor->tell(ExitReason(ExitReason::Kind::noproc));
+    } else {
+        post_signal(*target, generation, monitor);
+    }
+}
+
+// ---- stopping -----------------------------------------------------------------------------------
+
+const MailOps StopSignal::kOps{
+    MailKind::signal,
+    [](MailNode* node, const Error&) noexcept { free_node(static_cast<StopSignal*>(node)); },
+    [](MailNode* node, Cell& cell) {
+        auto* const signal = static_cast<StopSignal*>(node);
+        const Extension* const known = existing_extension(cell);
+        bool can_go_on = false;
+        if (!signal->top_level_only || known == nullptr || known->parent == nullptr) {
+            Extension& extension = extension_of(cell);
+            const bool kill = signal->strength == Stop::kill;
+            // A second stop changes nothing, a kill overrules.
+            if (kill || (cell.flags_ & (kStopAsked | kInStopHook)) == 0) {
+                extension.reason = std::move(signal->reason);
+            }
+            if (kill) {
+                cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | kKillAsked);
+            } else if ((cell.flags_ & kInStopHook) == 0) {
+                cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | kStopAsked);
+                Awaiting* const record = cell.awaiting_;
+                if (record != nullptr && record->interruptible && record->arrived == nullptr) {
+                    record->cancelled = true;
+                    can_go_on = true;
+                }
+            }
+        }
+        free_node(signal);
+        return can_go_on;
+    }};
+
+const MessageOps StopSignal::kDrainOps{
+    {MailKind::message,
+     [](MailNode* node, const Error&) noexcept { free_node(static_cast<StopSignal*>(node)); },
+     nullptr},
+    "drain",
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr};
+
+void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason reason,
+               bool top_level_only) noexcept {
+    if (cell == nullptr) return;
+    auto* const signal = make_node<StopSignal>();
+    signal->strength = strength;
+    signal->top_level_only = top_level_only;
+    signal->reason = strength == Stop::kill && reason.kind() == ExitReason::Kind::shutdown
+                         ? ExitReason(ExitReason::Kind::killed)
+                         : std::move(reason);
+    if (strength != Stop::drain) {
+        signal->ops = &StopSignal::kOps;
+        post_signal(*cell, generation, signal);
+        return;
+    }
+    signal->ops = &StopSignal::kDrainOps;
+    signal->generation = generation;
+    if (cell->generation() != generation || push_past_bound(*cell, signal) != PushResult::pushed) {
+        free_node(signal);
+    }
+}
+
+void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason reason) noexcept {
+    post_stop(cell, generation, strength, std::move(reason), false);
+}
+
+// ---- children -----------------------------------------------------------------------------------
+
+const MailOps ChildEnded::kOps{
+    MailKind::signal,
+    [](MailNode* node, const Error&) noexcept { free_node(static_cast<ChildEnded*>(node)); },
+    [](MailNode* node, Cell& cell) {
+        auto* const news = static_cast<ChildEnded*>(node);
+        auto& children = extension_of(cell).children;
+        const auto at = children.find(news->slot);
+        // The slot may belong to a younger child by now.
+        if (at != children.end() && at->second.second == news->child_generation) {
+            children.erase(at);
+        }
+        free_node(news);
+        return false;
+    }};
+
+// ---- waiting for room ---------------------------------------------------------------------------
+
+const MessageOps WaitingSend::kOps{
+    {MailKind::message,
+     [](MailNode* node, const Error& why) noexcept {
+         auto* const waiting = static_cast<WaitingSend*>(node);
+         MailNode* const message = std::exchange(waiting->message, nullptr);
+         message->ops->drop(message, why);
+         waiting->gone = true;
+         waiting->ops = &WaitingSend::kRoomOps;
+         waiting->tag = waiting->await_number;
+         post_signal(*waiting->sender, waiting->sender_generation, waiting);
+     },
+     nullptr},
+    "send",
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr};
+
+const MailOps WaitingSend::kRoomOps{
+    MailKind::signal,
+    [](MailNode* node, const Error&) noexcept { free_node(static_cast<WaitingSend*>(node)); },
+    &arrive_as_answer};
+
+bool Send::try_send() noexcept {
+    if (target_ == nullptr || target_->generation() != generation_) {
+        gone_ = true;
+        post(target_, generation_, std::exchange(message_, nullptr));
+        return true;
+    }
+    message_->generation = generation_;
+    switch (push(*target_, message_)) {
+        case PushResult::pushed:
+            message_ = nullptr;
+            return !Engine::crowded();
+        case PushResult::gone:
+            gone_ = true;
+            post(target_, generation_, std::exchange(message_, nullptr));
+            return true;
+        case PushResult::full:
+            break;
+    }
+    return false;
+}
+
+bool Send::suspend(std::coroutine_handle<> self) {
+    Cell& cell = begin_await(awaiting_, self);
+    if (message_ == nullptr) {
+        // It lies in the mailbox; this turn has sent so much that the receivers should run.
+        awaiting_.what = "send (others first)";
+        awaiting_.yielding = true;
+        return true;
+    }
+    awaiting_.what = "send (waits for room)";
+    auto* const waiting = make_node<WaitingSend>();
+    waiting->ops = &WaitingSend::kOps;
+    waiting->generation = generation_;
+    waiting->message = message_;
+    waiting->sender = &cell;
+    waiting->sender_generation = cell.generation();
+    waiting->await_number = cell.await_number_;
+    if (push_past_bound(*target_, waiting) == PushResult::pushed) {
+        message_ = nullptr;
+        return true;
+    }
+    free_node(waiting);
+    cell.awaiting_ = nullptr;
+    gone_ = true;
+    post(target_, generation_, std::exchange(message_, nullptr));
+    return false;
+}
+
+Result<void> Send::await_resume() {
+    if (awaiting_.arrived != nullptr) {
+        auto* const waiting = static_cast<WaitingSend*>(std::exchange(awaiting_.arrived, nullptr));
+        gone_ = waiting->gone;
+        free_node(waiting);
+    }
+    if (gone_) {
+        return std::unexpected(
+            unsent_error(AskStatus::gone, target_, generation_, method_, awaiting_.where));
+    }
+    return {};
+}
+
+Send::~Send() {
+    if (awaiting_.arrived != nullptr) free_node(static_cast<WaitingSend*>(awaiting_.arrived));
+    if (message_ != nullptr) message_->ops->drop(message_, Error(Errc::cancelled));
+}
+
+// ---- spawning -----------------------------------------------------------------------------------
+
+namespace {
+constinit thread_local BuildingScope* building_on_this_thread = nullptr;
+
+void refuse_start(const SpawnOptions& options, std::string text) noexcept {
+    if (AskEnvelope<void>* const outcome = options.start_outcome()) {
+        outcome->reply.emplace(std::unexpect, Errc::start_failed, std::move(text));
+        outcome->post_reply();
+    }
+}
+}  // namespace
+
+BuildingScope::BuildingScope(Cell& the_cell, void* object, std::size_t bytes) noexcept
+    : cell(the_cell),
+      begin(static_cast<const std::byte*>(object)),
+      end(begin + bytes),
+      outer(std::exchange(building_on_this_thread, this)) {}
+
+BuildingScope::~BuildingScope() {
+    building_on_this_thread = outer;
+}
+
+Cell* cell_being_built(const void* actor) noexcept {
+    const BuildingScope* const scope = building_on_this_thread;
+    const auto* const at = static_cast<const std::byte*>(actor);
+    return scope != nullptr && at >= scope->begin && at < scope->end ? &scope->cell : nullptr;
+}
+
+Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
+                  const SpawnOptions& options) {
+    auto& core = *static_cast<SystemCore*>(engine.host());
+    if (core.refuses_spawns()) {
+        refuse_start(options, "the system is stopping");
+        return nullptr;
+    }
+    Cell& cell = engine.acquire_cell();
+    cell.type_.store(&type, std::memory_order_relaxed);
+    cell.capacity_.store(options.capacity(), std::memory_order_relaxed);
+    cell.handled_.store(0, std::memory_order_relaxed);
+    cell.flags_ = 0;
+    cell.state_.store(CellState::starting, std::memory_order_relaxed);
+    if (options.start_outcome() != nullptr) {
+        extension_of(cell).start_outcome = options.start_outcome();
+    }
+    if (parent != nullptr) {
+        Extension& extension = extension_of(cell);
+        extension.parent = parent;
+        extension.parent_generation = parent->generation();
+        extension.ended_news = make_node<ChildEnded>();
+        extension.ended_news->ops = &ChildEnded::kOps;
+        extension_of(*parent).children[cell.slot()] = {&cell, cell.generation()};
+    }
+    // Open, and neither idle nor queued: the constructor may give the address away, and what is
+    // sent to it waits for finish_spawn.
+    cell.open_mailbox(0);
+    return &cell;
+}
+
+void finish_spawn(Cell& cell, bool scheduled) noexcept {
+    if (scheduled || cell.extension_ != nullptr || !cell.try_idle(nullptr)) schedule(cell);
+}
+
+void fail_spawn(Cell& cell) noexcept {
+    std::string text;
+    try {
+        throw;
+    } catch (const std::exception& exception) {
+        text = exception.what();
+    } catch (...) {
+        text = "an exception that is no std::exception";
+    }
+    const ExitReason reason(ExitReason::Kind::failed, text);
+    cell.state_.store(CellState::ended, std::memory_order_relaxed);
+    for (MailNode* mail = cell.close_mailbox(nullptr); mail != nullptr;) {
+        MailNode* const next = mail->next;
+        if (mail->ops == &MonitorSignal::kOps) {
+            static_cast<MonitorSignal*>(mail)->tell(reason);
+        } else {
+            if (mail->ops->kind == MailKind::message) {
+                SystemCore::of(cell).count_dead_letter(DeadLetterReason::stopped);
+            }
+            mail->ops->drop(mail, Error(Errc::actor_gone, text));
+        }
+        mail = next;
+    }
+    if (Extension* const extension = existing_extension(cell)) {
+        if (AskEnvelope<void>* const outcome = std::exchange(extension->start_outcome, nullptr)) {
+            outcome->reply.emplace(std::unexpect, Errc::start_failed, text);
+            outcome->post_reply();
+        }
+        for (const auto& [slot, child] : extension->children) {
+            post_stop(child.first, child.second, Stop::stop,
+                      ExitReason(ExitReason::Kind::shutdown));
+        }
+        if (extension->ended_news != nullptr) {
+            extension_of(*extension->parent).children.erase(cell.slot());
+            free_node(std::exchange(extension->ended_news, nullptr));
+        }
+        free_extension(cell);
+    }
+    cell.engine().release_cell(cell);
+}
+
+}  // namespace troupe::actor_internal

@@ -1,0 +1,234 @@
+#include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/system_core.hpp>
+#include <troupe/actor/spawn.hpp>
+#include <troupe/base/log.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace troupe {
+
+namespace actor_internal {
+
+void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason reason,
+               bool top_level_only) noexcept;
+
+using namespace std::chrono_literals;
+
+namespace {
+
+bool is_actor(const Cell& cell) noexcept {
+    const CellType* const type = cell.type();
+    return type != nullptr && type->run == &run_actor;
+}
+
+bool is_alive(const Cell& cell) noexcept {
+    const CellState state = cell.state();
+    return is_actor(cell) && state != CellState::free && state != CellState::ended;
+}
+
+template <class Visit>
+void for_each_actor(const Engine& engine, Visit visit) {
+    engine.for_each_cell(
+        [](Cell& cell, void* data) {
+            if (is_alive(cell)) (*static_cast<Visit*>(data))(cell);
+        },
+        &visit);
+}
+
+ActorInfo info_of(const Cell& cell) {
+    ActorInfo info;
+    info.pid = pid_of(&cell, cell.generation());
+    info.type = cell.type()->name;
+    info.state = cell.state();
+    info.mailbox_depth = Cell::count_of(cell.word());
+    info.mailbox_capacity = cell.capacity_.load(std::memory_order_relaxed);
+    info.handled = cell.handled();
+    return info;
+}
+
+void free_waiter(MailNode* node) noexcept {
+    free_block(node, sizeof(MailNode));
+}
+
+const MailOps kStopRequestedOps{MailKind::signal,
+                                [](MailNode* node, const Error&) noexcept { free_waiter(node); },
+                                &arrive_as_answer};
+
+}  // namespace
+
+SystemCore::SystemCore(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {
+    engine_->set_host(this);
+}
+
+SystemCore* SystemCore::find(const Cell* cell) noexcept {
+    // An address may outlive its system.
+    Engine* const engine = cell != nullptr ? cell->find_engine() : current_engine();
+    return engine != nullptr ? static_cast<SystemCore*>(engine->host()) : nullptr;
+}
+
+DeadLetters SystemCore::dead_letters() const noexcept {
+    DeadLetters letters;
+    for (std::size_t i = 0; i < kDeadLetterReasons; ++i) {
+        letters.by_reason[i] = dead_letters_[i].value();
+    }
+    return letters;
+}
+
+void SystemCore::request_stop() noexcept {
+    std::vector<Waiter> waiters;
+    {
+        LockGuard lock(mutex_);
+        // release: what led to the request is seen by whoever sees it; pairs with stop_requested.
+        stop_requested_.store(true, std::memory_order_release);
+        waiters.swap(stop_waiters_);
+    }
+    for (const Waiter& waiter : waiters) {
+        post_signal(*waiter.cell, waiter.generation, waiter.node);
+    }
+}
+
+bool SystemCore::add_stop_waiter(Cell& cell, MailNode* node) {
+    LockGuard lock(mutex_);
+    if (stop_requested()) return false;
+    stop_waiters_.push_back({&cell, cell.generation(), node});
+    return true;
+}
+
+bool SystemCore::remove_stop_waiter(const MailNode* node) noexcept {
+    LockGuard lock(mutex_);
+    return std::erase_if(stop_waiters_,
+                         [&](const Waiter& waiter) { return waiter.node == node; }) != 0;
+}
+
+std::size_t SystemCore::alive() const {
+    std::size_t count = 0;
+    for_each_actor(*engine_, [&](Cell&) { ++count; });
+    return count;
+}
+
+void SystemCore::ask_all_to_stop(Stop strength) {
+    for_each_actor(*engine_, [&](Cell& cell) {
+        // Children end with their parents; a kill spares nobody.
+        post_stop(&cell, cell.generation(), strength, ExitReason(ExitReason::Kind::shutdown),
+                  strength != Stop::kill);
+    });
+}
+
+bool SystemCore::wait_until_none(Duration longest) {
+    Duration pause = 100us;
+    for (Duration waited{}; alive() != 0;) {
+        if (waited >= longest) return false;
+        if (engine_->deterministic()) {
+            engine_->run_for(pause);
+        } else {
+            LockGuard lock(mutex_);
+            pause_.wait_for(mutex_, pause);  // nobody notifies: an end costs the actor nothing
+        }
+        waited += pause;
+        pause = std::min<Duration>(pause * 2, 5ms);
+    }
+    return true;
+}
+
+void SystemCore::stop(Duration grace) {
+    if (std::exchange(stopped_, true)) return;
+    request_stop();
+    closed_.store(true, std::memory_order_relaxed);
+    ask_all_to_stop(Stop::stop);
+    if (!wait_until_none(grace)) {
+        log_warn("actors have not ended in time and are killed",
+                 {{"count", static_cast<std::int64_t>(alive())}});
+        ask_all_to_stop(Stop::kill);
+        // A handler that never suspends cannot be ended from outside: say who, and wait for it.
+        while (!wait_until_none(5s)) {
+            for_each_actor(*engine_, [&](Cell& cell) {
+                log_error("an actor's handler does not return, the system cannot stop",
+                          {{"pid", to_string(pid_of(&cell, cell.generation()))},
+                           {"type", cell.type()->name}});
+            });
+        }
+    }
+    engine_->stop();
+}
+
+StopRequested::~StopRequested() {
+    if (node_ == nullptr) return;
+    if (awaiting_.arrived == node_ || core_.remove_stop_waiter(node_)) free_waiter(node_);
+}
+
+bool StopRequested::await_ready() const noexcept {
+    return core_.stop_requested();
+}
+
+bool StopRequested::suspend(std::coroutine_handle<> self) {
+    Cell& cell = begin_await(awaiting_, self);
+    awaiting_.what = "stop_requested";
+    node_ = ::new (allocate_block(sizeof(MailNode))) MailNode;
+    node_->ops = &kStopRequestedOps;
+    node_->tag = cell.await_number_;
+    if (core_.add_stop_waiter(cell, node_)) return true;
+    free_waiter(std::exchange(node_, nullptr));
+    cell.awaiting_ = nullptr;
+    return false;
+}
+
+}  // namespace actor_internal
+
+const char* name(DeadLetterReason reason) noexcept {
+    switch (reason) {
+        case DeadLetterReason::overflow:
+            return "overflow";
+        case DeadLetterReason::gone:
+            return "gone";
+        case DeadLetterReason::stopped:
+            return "stopped";
+        case DeadLetterReason::stale:
+            return "stale";
+    }
+    return "unknown";
+}
+
+Engine& System::engine() const noexcept {
+    return core_->engine();
+}
+void System::request_stop() const noexcept {
+    core_->request_stop();
+}
+bool System::stopping() const noexcept {
+    return core_->stop_requested();
+}
+DeadLetters System::dead_letters() const noexcept {
+    return core_->dead_letters();
+}
+
+std::vector<ActorInfo> System::actors() const {
+    std::vector<ActorInfo> all;
+    actor_internal::for_each_actor(
+        core_->engine(), [&](Cell& cell) { all.push_back(actor_internal::info_of(cell)); });
+    std::sort(all.begin(), all.end(),
+              [](const ActorInfo& a, const ActorInfo& b) { return a.pid < b.pid; });
+    return all;
+}
+
+Result<ActorInfo> System::info(Pid pid) const {
+    Cell* const cell = core_->engine().find_cell(pid.slot);
+    if (cell == nullptr || cell->generation() != pid.generation ||
+        !actor_internal::is_alive(*cell)) {
+        return error(Errc::not_found, "there is no actor " + to_string(pid) + " any more");
+    }
+    return actor_internal::info_of(*cell);
+}
+
+OwnedSystem::OwnedSystem(std::unique_ptr<Engine> engine)
+    : core_(std::make_unique<actor_internal::SystemCore>(std::move(engine))), system_(*core_) {}
+
+OwnedSystem::~OwnedSystem() {
+    stop();
+}
+
+void OwnedSystem::stop(Duration grace) {
+    core_->stop(grace);
+}
+
+}  // namespace troupe

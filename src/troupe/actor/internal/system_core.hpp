@@ -1,0 +1,73 @@
+#pragma once
+
+#include <troupe/actor/system.hpp>
+#include <troupe/base/counter.hpp>
+#include <troupe/base/mutex.hpp>
+#include <troupe/scheduler/engine.hpp>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <vector>
+
+namespace troupe::actor_internal {
+
+/// What a system is besides its engine. The engine's host.
+class SystemCore {
+public:
+    explicit SystemCore(std::unique_ptr<Engine> engine);
+    SystemCore(const SystemCore&) = delete;
+    SystemCore& operator=(const SystemCore&) = delete;
+
+    static SystemCore& of(const Cell& cell) noexcept {
+        return *static_cast<SystemCore*>(cell.engine().host());
+    }
+
+    /// The same for an address that may be nobody's: then the system of the calling thread, if any.
+    static SystemCore* find(const Cell* cell) noexcept;
+
+    Engine& engine() noexcept { return *engine_; }
+
+    void count_dead_letter(DeadLetterReason reason) noexcept {
+        dead_letters_[static_cast<std::size_t>(reason)].add(1);
+    }
+    DeadLetters dead_letters() const noexcept;
+
+    /// True once the system is stopping: nobody is spawned any more. Any thread.
+    bool refuses_spawns() const noexcept { return closed_.load(std::memory_order_relaxed); }
+
+    void request_stop() noexcept;
+    bool stop_requested() const noexcept {
+        // acquire: sees what led to the request; pairs with request_stop.
+        return stop_requested_.load(std::memory_order_acquire);
+    }
+    /// A waiter is posted `node` when the system is asked to stop. False when it has been.
+    bool add_stop_waiter(Cell& cell, MailNode* node);
+    /// False when the node is on its way.
+    bool remove_stop_waiter(const MailNode* node) noexcept;
+
+    /// Stops the actors and then the engine.
+    void stop(Duration grace);
+
+private:
+    struct Waiter {
+        Cell* cell;
+        std::uint32_t generation;
+        MailNode* node;
+    };
+
+    void ask_all_to_stop(Stop strength);
+    std::size_t alive() const;
+    bool wait_until_none(Duration longest);
+
+    std::unique_ptr<Engine> engine_;
+    std::array<Counter, kDeadLetterReasons> dead_letters_;
+    std::atomic<bool> closed_{false};          // stop writes, spawners read
+    std::atomic<bool> stop_requested_{false};  // any thread writes, once; any reads
+    bool stopped_ = false;                     // stop() only
+    Mutex mutex_{LockRank::system};
+    CondVar pause_;
+    std::vector<Waiter> stop_waiters_ TROUPE_GUARDED_BY(mutex_);
+};
+
+}  // namespace troupe::actor_internal

@@ -1,0 +1,455 @@
+/// The turn of an actor: which mail is handled when, and what happens when a handler suspends,
+/// throws, or the actor is asked to end. The heart of the component; read it top down.
+///
+/// A message that lies alone in the mailbox is handled where it lies: the compare-and-swap that
+/// would take it out is saved, because the one that lets go of the cell takes it out as well. Such
+/// a message is freed, or sent back as a reply, only after it has left the mailbox word: a sender
+/// who meets the same address there again must not take it for the old one.
+
+#include <troupe/actor/actor.hpp>
+#include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/system_core.hpp>
+#include <troupe/actor/spawn.hpp>
+#include <troupe/base/assert.hpp>
+#include <troupe/base/hash.hpp>
+#include <troupe/base/log.hpp>
+
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace troupe::actor_internal {
+
+namespace {
+
+// A turn handles so many messages and then lets others run: enough to make the cost of a turn
+// vanish, few enough that a flooded actor delays nobody (founding/002 asks for both).
+constexpr unsigned kMessagesPerTurn = 64;
+// On the deterministic engine a turn is one message, so that every order can be explored.
+constexpr unsigned kMessagesPerStep = 1;
+
+std::string text_of_current_exception() {
+    try {
+        throw;
+    } catch (const std::exception& exception) {
+        return exception.what();
+    } catch (...) {
+        return "an exception that is no std::exception";
+    }
+}
+
+class Turn {
+public:
+    explicit Turn(Cell& cell) noexcept
+        : cell_(cell),
+          type_(*static_cast<const ActorType*>(cell.type())),
+          deterministic_(cell.engine().deterministic()),
+          budget_(deterministic_ ? kMessagesPerStep : kMessagesPerTurn) {}
+
+    TurnEnd run();
+
+private:
+    enum class Next : std::uint8_t { go_on, released, yielded };
+
+    Next handle_one();
+    MailNode* next_message();
+    Next handler_done(MailNode* message);
+    Next handler_threw(MailNode* message);
+    bool unwrap(MailNode*& message);
+    Next go_on_awaiting();
+    Next resume();
+    Next begin_start();
+    Next start_hook_done();
+    Next start_failed(Error why);
+    Next begin_stop();
+    Next stop_hook_done();
+    Next end(ExitReason reason);
+
+    void report_start(Result<void> outcome) noexcept;
+    void abandon_handler(const ExitReason& reason) noexcept;
+    void drop_mail(MailNode* mail, const ExitReason& reason) noexcept;
+    void tell_relatives(const ExitReason& reason) noexcept;
+    void take_mail();
+    void take_out(const MailNode* message);
+    Next yield();
+
+    void* object() noexcept { return object_of(cell_, type_); }
+    Actor* actor() noexcept {
+        return type_.as_actor != nullptr ? type_.as_actor(object()) : nullptr;
+    }
+    bool has(std::uint8_t flag) const noexcept { return (cell_.flags_ & flag) != 0; }
+    void set(std::uint8_t flag) noexcept {
+        cell_.flags_ = static_cast<std::uint8_t>(cell_.flags_ | flag);
+    }
+    void clear(std::uint8_t flag) noexcept {
+        cell_.flags_ = static_cast<std::uint8_t>(cell_.flags_ & ~flag);
+    }
+    Error gone(const ExitReason& reason) const {
+        return Error(Errc::actor_gone,
+                     "the actor " + to_string(pid_of(&cell_, cell_.generation())) + " (" +
+                         std::string(type_.class_name) + ") has ended: " + reason.text());
+    }
+
+    Cell& cell_;
+    const ActorType& type_;
+    const bool deterministic_;
+    unsigned budget_;
+    std::uint32_t released_ = 0;            // handled messages whose room is not given back yet
+    MailNode* handled_in_place_ = nullptr;  // handled, but still linked in the mailbox word
+    bool in_place_ = false;                 // so is the message being handled
+    bool can_resume_ = false;               // what the suspended handler waits for has come
+};
+
+TurnEnd Turn::run() {
+    // acquire: sees what the last turn, perhaps on another worker, left behind; pairs with try_idle
+    // and try_block.
+    static_cast<void>(cell_.word_.load(std::memory_order_acquire));
+    Next next = Next::go_on;
+    if (cell_.state() == CellState::starting) {
+        next = begin_start();
+    } else if (cell_.awaiting_ != nullptr && cell_.awaiting_->yielding) {
+        can_resume_ = true;
+    }
+    while (next == Next::go_on) {
+        if (cell_.urgent()) take_mail();
+        if (has(kKillAsked)) {
+            next = end(existing_extension(cell_)->reason);
+        } else if (cell_.awaiting_ != nullptr) {
+            next = go_on_awaiting();
+        } else if (has(kStopAsked)) {
+            next = begin_stop();
+        } else {
+            next = handle_one();
+        }
+    }
+    return next == Next::yielded ? TurnEnd::yielded : TurnEnd::released;
+}
+
+// ---- one message --------------------------------------------------------------------------------
+
+/// Handles the oldest message, or lets go of the cell when there is none or the turn is used up.
+Turn::Next Turn::handle_one() {
+    if (budget_ == 0) return yield();
+    MailNode* message = next_message();
+    if (message == nullptr) {
+        MailNode* const handled = handled_in_place_;
+        if (!cell_.try_idle(handled)) {
+            take_mail();
+            return Next::go_on;
+        }
+        // The cell is not ours any more; the envelope still is.
+        if (handled != nullptr) ops_of(handled).finish(handled);
+        return Next::released;
+    }
+    if (!unwrap(message)) return Next::go_on;
+    --budget_;
+    if (deterministic_) cell_.engine().note_event(fnv1a_32(ops_of(message).method));
+    try {
+        if (ops_of(message).deliver(object(), message) == Handled::done) {
+            return handler_done(message);
+        }
+    } catch (...) {
+        return handler_threw(message);
+    }
+    // Suspended: the message stays until its coroutine has finished.
+    TROUPE_ASSERT(cell_.awaiting_ != nullptr,
+                  "a handler awaited something that is not Troupe's: it would never be resumed");
+    cell_.awaiting_->message = message;
+    return Next::go_on;
+}
+
+MailNode* Turn::next_message() {
+    in_place_ = false;
+    if (MailNode* const message = cell_.pop_batch()) return message;
+    // acquire: sees the message its sender published; pairs with push.
+    const std::uint64_t word = cell_.word_.load(std::memory_order_acquire);
+    MailNode* const youngest = Cell::node_of(word);
+    if (youngest == handled_in_place_) return nullptr;  // or both null
+    if (youngest->next == nullptr && (word & Cell::kUrgent) == 0) {
+        in_place_ = true;
+        return youngest;
+    }
+    take_mail();
+    return cell_.pop_batch();
+}
+
+/// Deals with mail that is not simply a call. False when there is nothing left to handle.
+bool Turn::unwrap(MailNode*& message) {
+    const bool stale = message->generation != cell_.generation();
+    const bool plain = message->ops != &WaitingSend::kOps && message->ops != &StopSignal::kDrainOps;
+    if (plain && !stale) [[likely]]
+        return true;
+    if (in_place_) take_out(message);
+    ++released_;
+    if (stale) {
+        // Sent to an earlier owner of the slot, by somebody who looked just before it ended.
+        SystemCore::of(cell_).count_dead_letter(DeadLetterReason::stale);
+        message->ops->drop(message, Error(Errc::actor_gone));
+        return false;
+    }
+    if (message->ops == &StopSignal::kDrainOps) {
+        auto* const signal = static_cast<StopSignal*>(message);
+        extension_of(cell_).reason = std::move(signal->reason);
+        set(kStopAsked);
+        message->ops->drop(message, Error(Errc::cancelled));
+        return false;
+    }
+    auto* const waiting = static_cast<WaitingSend*>(message);
+    --released_;  // counted when the message inside has been handled
+    message = std::exchange(waiting->message, nullptr);
+    message->next = nullptr;
+    waiting->ops = &WaitingSend::kRoomOps;
+    waiting->tag = waiting->await_number;
+    post_signal(*waiting->sender, waiting->sender_generation, waiting);
+    return true;
+}
+
+Turn::Next Turn::handler_done(MailNode* message) {
+    cell_.handled_.store(cell_.handled() + 1, std::memory_order_relaxed);
+    ++released_;
+    if (in_place_) {
+        handled_in_place_ = message;
+        in_place_ = false;
+    } else {
+        ops_of(message).finish(message);
+    }
+    return Next::go_on;
+}
+
+/// The exception is what the asker hears and why the actor ends. Called from a catch.
+Turn::Next Turn::handler_threw(MailNode* message) {
+    const std::string text = text_of_current_exception();
+    const std::string_view method = ops_of(message).method;
+    if (in_place_) take_out(message);
+    cell_.handled_.store(cell_.handled() + 1, std::memory_order_relaxed);
+    log_error("an actor has failed", {{"pid", to_string(pid_of(&cell_, cell_.generation()))},
+                                      {"method", method},
+                                      {"reason", text}});
+    message->ops->drop(message, Error(Errc::failed, std::string(method) + ": " + text));
+    return end(ExitReason(ExitReason::Kind::failed, text));
+}
+
+// ---- a handler that waits -----------------------------------------------------------------------
+
+/// Resumes the handler if it can go on, else lets go of the cell.
+Turn::Next Turn::go_on_awaiting() {
+    if (can_resume_) return resume();
+    if (cell_.awaiting_->yielding) return yield();
+    MailNode* const message = in_place_ ? cell_.awaiting_->message : nullptr;
+    if (handled_in_place_ == nullptr && cell_.try_block(message, released_)) {
+        return Next::released;
+    }
+    take_mail();
+    return Next::go_on;
+}
+
+Turn::Next Turn::resume() {
+    can_resume_ = false;
+    Awaiting& awaiting = end_await(cell_);
+    MailNode* const message = awaiting.message;
+    if (in_place_) take_out(message);
+    task_internal::resume_chain(awaiting.leaf);  // what is thrown is kept in the root's promise
+    if (cell_.awaiting_ != nullptr) {
+        cell_.awaiting_->message = message;
+        return Next::go_on;
+    }
+    if (message == nullptr) return has(kInStartHook) ? start_hook_done() : stop_hook_done();
+    try {
+        ops_of(message).complete(message);
+    } catch (...) {
+        return handler_threw(message);
+    }
+    return handler_done(message);
+}
+
+Turn::Next Turn::yield() {
+    if (in_place_ || handled_in_place_ != nullptr) take_mail();
+    if (cell_.awaiting_ != nullptr && (can_resume_ || has(kKillAsked))) return Next::go_on;
+    if (released_ != 0) cell_.release(std::exchange(released_, 0));
+    return Next::yielded;
+}
+
+/// Takes what has come out of the mailbox word and acts on the signals.
+void Turn::take_mail() {
+    if (in_place_) return take_out(cell_.awaiting_->message);
+    MailNode* const handled = std::exchange(handled_in_place_, nullptr);
+    MailNode* const signals = cell_.take_mail(handled, std::exchange(released_, 0));
+    if (handled != nullptr) ops_of(handled).finish(handled);
+    if (handle_signals(cell_, signals)) can_resume_ = true;
+}
+
+/// The same, and the message being handled in place is out of the mailbox and ours.
+void Turn::take_out(const MailNode* message) {
+    in_place_ = false;
+    MailNode* const signals = cell_.take_mail(message, std::exchange(released_, 0));
+    if (handle_signals(cell_, signals)) can_resume_ = true;
+}
+
+// ---- the beginning and the end ------------------------------------------------------------------
+
+Turn::Next Turn::begin_start() {
+    cell_.state_.store(CellState::running, std::memory_order_relaxed);
+    Actor* const self = actor();
+    if (self != nullptr) {
+        // A hook that is no coroutine may throw here; one that is keeps it in its promise.
+        try {
+            Task<Result<void>> hook = ActorAccess::on_start(*self);
+            if (!hook.empty()) {
+                Extension& extension = extension_of(cell_);
+                extension.on_start = std::move(hook);
+                set(kInStartHook);
+                extension.on_start.start();
+                if (extension.on_start.finished()) return start_hook_done();
+                cell_.awaiting_->message = nullptr;
+                return Next::go_on;
+            }
+        } catch (...) {
+            return start_failed(Error(Errc::start_failed, text_of_current_exception()));
+        }
+    }
+    report_start({});
+    return Next::go_on;
+}
+
+Turn::Next Turn::start_hook_done() {
+    clear(kInStartHook);
+    Extension& extension = extension_of(cell_);
+    Result<void> started;
+    try {
+        started = extension.on_start.take();
+    } catch (...) {
+        return start_failed(Error(Errc::start_failed, text_of_current_exception()));
+    }
+    extension.on_start.reset();
+    if (!started) {
+        Error why(Errc::start_failed, started.error().text());
+        return start_failed(why.with_cause(std::move(started).error()));
+    }
+    report_start({});
+    return Next::go_on;
+}
+
+Turn::Next Turn::start_failed(Error why) {
+    ExitReason reason(ExitReason::Kind::failed, why.text());
+    report_start(std::unexpected(std::move(why)));
+    return end(std::move(reason));
+}
+
+void Turn::report_start(Result<void> outcome) noexcept {
+    Extension* const extension = existing_extension(cell_);
+    if (extension == nullptr || extension->start_outcome == nullptr) return;
+    AskEnvelope<void>* const envelope = std::exchange(extension->start_outcome, nullptr);
+    envelope->reply.emplace(std::move(outcome));
+    envelope->post_reply();
+}
+
+Turn::Next Turn::begin_stop() {
+    clear(kStopAsked);
+    if (handled_in_place_ != nullptr) take_mail();
+    cell_.state_.store(CellState::stopping, std::memory_order_relaxed);
+    Actor* const self = actor();
+    Extension& extension = extension_of(cell_);
+    if (self == nullptr) return end(extension.reason);
+    try {
+        Task<void> hook = ActorAccess::on_stop(*self, extension.reason);
+        if (hook.empty()) return end(extension.reason);
+        extension.on_stop = std::move(hook);
+        set(kInStopHook);
+        extension.on_stop.start();
+        if (extension.on_stop.finished()) return stop_hook_done();
+        cell_.awaiting_->message = nullptr;
+        return Next::go_on;
+    } catch (...) {
+        return end(ExitReason(ExitReason::Kind::failed, text_of_current_exception()));
+    }
+}
+
+Turn::Next Turn::stop_hook_done() {
+    Extension& extension = extension_of(cell_);
+    try {
+        extension.on_stop.take();
+    } catch (...) {
+        return end(ExitReason(ExitReason::Kind::failed, text_of_current_exception()));
+    }
+    return end(extension.reason);
+}
+
+/// Ends the actor. The order matters: the suspended coroutine goes first, while what it refers to
+/// is still there; then those who wait in the mailbox hear; then the object goes; and only when
+/// nothing of it is left do monitors, children and parent learn of it.
+Turn::Next Turn::end(ExitReason reason) {
+    abandon_handler(reason);
+    if (Extension* const extension = existing_extension(cell_)) {
+        extension->on_start.reset();
+        extension->on_stop.reset();
+        disarm_deadline(extension->deadline);
+        if (extension->start_outcome != nullptr) {
+            report_start(std::unexpected(Error(Errc::start_failed, reason.text())));
+        }
+    }
+    cell_.state_.store(CellState::ended, std::memory_order_relaxed);
+    MailNode* const handled = std::exchange(handled_in_place_, nullptr);
+    MailNode* const mail = cell_.close_mailbox(handled);
+    if (handled != nullptr) ops_of(handled).finish(handled);
+    drop_mail(mail, reason);
+    type_.destroy(object());
+    tell_relatives(reason);
+    free_extension(cell_);
+    cell_.flags_ = 0;
+    cell_.engine().release_cell(cell_);
+    return Next::released;
+}
+
+/// A killed handler is never resumed: its coroutine is destroyed where it waits.
+void Turn::abandon_handler(const ExitReason& reason) noexcept {
+    if (cell_.awaiting_ == nullptr) return;
+    MailNode* const message = end_await(cell_).message;
+    if (message == nullptr) return;  // a hook: the caller destroys it
+    if (in_place_) take_out(message);
+    message->ops->drop(message, gone(reason));
+}
+
+void Turn::drop_mail(MailNode* mail, const ExitReason& reason) noexcept {
+    if (mail == nullptr) return;
+    const Error why = gone(reason);
+    SystemCore& core = SystemCore::of(cell_);
+    while (mail != nullptr) {
+        MailNode* const next = mail->next;
+        if (mail->ops == &MonitorSignal::kOps && mail->generation == cell_.generation()) {
+            static_cast<MonitorSignal*>(mail)->tell(reason);
+        } else {
+            if (mail->ops->kind == MailKind::message && mail->ops != &StopSignal::kDrainOps) {
+                core.count_dead_letter(mail->generation == cell_.generation()
+                                           ? DeadLetterReason::stopped
+                                           : DeadLetterReason::stale);
+            }
+            mail->ops->drop(mail, why);
+        }
+        mail = next;
+    }
+}
+
+void Turn::tell_relatives(const ExitReason& reason) noexcept {
+    Extension* const extension = existing_extension(cell_);
+    if (extension == nullptr) return;
+    while (MonitorSignal* const monitor = extension->monitors) {
+        extension->monitors = monitor->next_monitor;
+        monitor->tell(reason);
+    }
+    for (const auto& [slot, child] : extension->children) {
+        post_stop(child.first, child.second, Stop::stop, ExitReason(ExitReason::Kind::shutdown));
+    }
+    if (ChildEnded* const news = std::exchange(extension->ended_news, nullptr)) {
+        news->slot = cell_.slot();
+        news->child_generation = cell_.generation();
+        post_signal(*extension->parent, extension->parent_generation, news);
+    }
+}
+
+}  // namespace
+
+TurnEnd run_actor(Cell& cell) {
+    return Turn(cell).run();
+}
+
+}  // namespace troupe::actor_internal

@@ -1,0 +1,230 @@
+#pragma once
+
+/// Envelopes: what lies in a mailbox for one call of a method.
+///
+/// An envelope is one block: the mail header, for an ask the room for the reply, the arguments, and
+/// for a coroutine handler the coroutine. It lives until the reply is sent, so a handler may keep
+/// using what it was lent. An ask's envelope then travels back as the reply.
+
+#include <troupe/actor/method.hpp>
+#include <troupe/base/block_pool.hpp>
+#include <troupe/base/error.hpp>
+#include <troupe/base/result.hpp>
+#include <troupe/scheduler/cell.hpp>
+#include <troupe/task/task.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <optional>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace troupe::actor_internal {
+
+/// What `deliver` reports to the turn.
+enum class Handled : std::uint8_t {
+    done,       ///< the handler has returned; the envelope waits for `finish`
+    suspended,  ///< the handler's coroutine waits somewhere
+};
+
+struct MessageOps : MailOps {
+    std::string_view method;  ///< "Account::deposit"
+
+    /// Calls the method on the object. Throws what it throws.
+    Handled (*deliver)(void* object, MailNode* message) = nullptr;
+    /// Takes the result of a coroutine that has finished. Throws what it threw.
+    void (*complete)(MailNode* message) = nullptr;
+    /// Frees the envelope, or sends it back as the reply.
+    void (*finish)(MailNode* message) noexcept = nullptr;
+    /// The method's identity, for probes and per-method limits.
+    const void* id = nullptr;
+};
+
+inline const MessageOps& ops_of(const MailNode* message) noexcept {
+    return *static_cast<const MessageOps*>(message->ops);
+}
+
+/// Who asks: the same for replies of all types.
+struct AskHeader : MailNode {
+    Cell* asker = nullptr;
+    std::uint32_t asker_generation = 0;
+    std::uint32_t await_number = 0;
+    std::uint32_t bytes = 0;  // of the whole block
+};
+
+/// The part of an ask's envelope that the asker sees: it knows the reply's type and nothing of the
+/// method.
+template <class T>
+struct AskEnvelope : AskHeader {
+    std::optional<Result<T>> reply;
+
+    /// Destroys an envelope that was sent back, or never sent.
+    static void free_reply(AskEnvelope* envelope) noexcept {
+        const std::size_t bytes = envelope->bytes;
+        envelope->~AskEnvelope();
+        free_block(envelope, bytes);
+    }
+    static const MailOps kReplyOps;
+
+    /// Sends the envelope back. The arguments are gone already.
+    void post_reply() noexcept {
+        if (asker == nullptr) return free_reply(this);  // it was never sent
+        ops = &kReplyOps;
+        tag = await_number;
+        post_signal(*asker, asker_generation, this);
+    }
+};
+
+template <class T>
+const MailOps AskEnvelope<T>::kReplyOps{
+    MailKind::signal,
+    [](MailNode* node, const Error&) noexcept { free_reply(static_cast<AskEnvelope*>(node)); },
+    &arrive_as_answer};
+
+struct NoCoroutine {};
+
+template <auto M>
+inline constexpr char kMethodId = 0;
+
+template <class List>
+struct KeptTuple;
+template <class... P>
+struct KeptTuple<TypeList<P...>> {
+    using type = std::tuple<KeptAs<P>...>;
+};
+
+/// One call of method M: a tell's envelope, or with Asked an ask's.
+template <auto M, bool Asked>
+struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode> {
+    using T = Traits<M>;
+    using Class = typename T::Class;
+    using Return = typename T::Return;
+    using Kept = typename KeptTuple<typename T::Parameters>::type;
+    using Value = ReplyOf<M>;
+    static constexpr bool kCoroutine = kIsTask<Return>;
+
+    template <class... Arguments>
+    explicit Call(Arguments&&... arguments) : kept(std::forward<Arguments>(arguments)...) {
+        this->ops = &kOps;
+        if constexpr (Asked) this->bytes = static_cast<std::uint32_t>(sizeof(Call));
+    }
+
+    static Call& of(MailNode* message) noexcept { return *static_cast<Call*>(message); }
+
+    template <std::size_t... I, class... P>
+    Return call(Class& object, std::index_sequence<I...>, TypeList<P...>) {
+        return (object.*M)(pass<P>(std::get<I>(kept))...);
+    }
+    Return call(Class& object) {
+        return call(object, std::make_index_sequence<T::Parameters::kSize>(),
+                    typename T::Parameters());
+    }
+
+    /// Keeps what the method returned. Nothing to keep for a tell.
+    template <class R>
+    void keep(R&& returned) {
+        if constexpr (Asked) {
+            if constexpr (task_internal::kIsResult<std::remove_cvref_t<R>>) {
+                if (returned.has_value()) {
+                    if constexpr (std::is_void_v<Value>) {
+                        this->reply.emplace();
+                    } else {
+                        this->reply.emplace(std::in_place, *std::forward<R>(returned));
+                    }
+                } else {
+                    this->reply.emplace(std::unexpect, std::forward<R>(returned).error());
+                }
+            } else {
+                this->reply.emplace(std::in_place, std::forward<R>(returned));
+            }
+        }
+    }
+    void keep() {
+        if constexpr (Asked) this->reply.emplace();
+    }
+
+    static Handled deliver(void* object, MailNode* message) {
+        Call& self = of(message);
+        Class& target = *reinterpret_cast<Class*>(static_cast<std::byte*>(object) + message->tag);
+        if constexpr (kCoroutine) {
+            self.running = self.call(target);
+            self.running.start();
+            if (!self.running.finished()) return Handled::suspended;
+            complete(message);
+        } else if constexpr (std::is_void_v<Return>) {
+            self.call(target);
+            self.keep();
+        } else {
+            self.keep(self.call(target));
+        }
+        return Handled::done;
+    }
+
+    static void complete(MailNode* message) {
+        Call& self = of(message);
+        if constexpr (kCoroutine) {
+            if constexpr (std::is_void_v<typename Return::value_type>) {
+                self.running.take();
+                self.keep();
+            } else {
+                self.keep(self.running.take());
+            }
+        }
+    }
+
+    static void finish(MailNode* message) noexcept {
+        Call& self = of(message);
+        if constexpr (Asked) {
+            // What belongs to the handler is destroyed here, where the handler ran.
+            if constexpr (kCoroutine) self.running.reset();
+            self.kept.~Kept();
+            ::new (static_cast<void*>(&self.kept_gone)) char;
+            self.post_reply();
+        } else {
+            self.~Call();
+            free_block(&self, sizeof(Call));
+        }
+    }
+
+    static void drop(MailNode* message, const Error& why) noexcept {
+        Call& self = of(message);
+        if constexpr (Asked) self.reply.emplace(std::unexpect, why);
+        finish(message);
+    }
+
+    ~Call() { kept.~Kept(); }
+
+    static constexpr MessageOps kOps{{MailKind::message, &drop, nullptr},
+                                     method_name<M>(),
+                                     &deliver,
+                                     &complete,
+                                     &finish,
+                                     &kMethodId<M>};
+
+    union {
+        Kept kept;
+        char kept_gone;  // after finish of an ask: only the AskEnvelope is left
+    };
+    [[no_unique_address]] std::conditional_t<kCoroutine, Return, NoCoroutine> running;
+};
+
+/// Makes the envelope of a call; `tag` tells the turn where in the object the method's class lies.
+template <auto M, bool Asked, class... Arguments>
+Call<M, Asked>* make_call(std::ptrdiff_t offset, Arguments&&... arguments) {
+    void* const block = allocate_block(sizeof(Call<M, Asked>));
+    struct Guard {  // an argument's constructor may throw
+        void* block;
+        ~Guard() {
+            if (block != nullptr) free_block(block, sizeof(Call<M, Asked>));
+        }
+    } guard{block};
+    auto* const call = ::new (block) Call<M, Asked>(std::forward<Arguments>(arguments)...);
+    guard.block = nullptr;
+    call->tag = static_cast<std::uint32_t>(offset);
+    return call;
+}
+
+}  // namespace troupe::actor_internal

@@ -1,0 +1,216 @@
+#pragma once
+
+#include <troupe/actor/exit.hpp>
+#include <troupe/actor/pid.hpp>
+#include <troupe/actor/ref.hpp>
+#include <troupe/actor/spawn.hpp>
+#include <troupe/base/result.hpp>
+#include <troupe/scheduler/engine.hpp>
+#include <troupe/task/block_on.hpp>
+#include <troupe/task/sleep.hpp>
+#include <troupe/task/task.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace troupe {
+
+namespace actor_internal {
+
+class SystemCore;
+
+class [[nodiscard]] StopRequested {
+public:
+    explicit StopRequested(SystemCore& core) noexcept : core_(core) {}
+    StopRequested(const StopRequested&) = delete;
+    StopRequested& operator=(const StopRequested&) = delete;
+    ~StopRequested();
+    bool await_ready() const noexcept;
+    template <task_internal::OurPromise P>
+    bool await_suspend(std::coroutine_handle<P> self) {
+        return suspend(self);
+    }
+    void await_resume() const noexcept {}
+    void set_where(std::source_location where) noexcept { awaiting_.where = where; }
+
+private:
+    bool suspend(std::coroutine_handle<> self);
+    SystemCore& core_;
+    Awaiting awaiting_;
+    MailNode* node_ = nullptr;
+};
+
+/// Begins the await of a start and spawns within it, so that no outcome can come too early.
+template <class Spawn>
+class StartAwaiter {
+public:
+    explicit StartAwaiter(Spawn& spawn) noexcept : spawn_(spawn) {}
+    StartAwaiter(const StartAwaiter&) = delete;
+    StartAwaiter& operator=(const StartAwaiter&) = delete;
+    ~StartAwaiter() {
+        if (awaiting_.arrived != nullptr) AskEnvelope<void>::free_reply(outcome_);
+    }
+    bool await_ready() const noexcept { return false; }
+    template <task_internal::OurPromise P>
+    void await_suspend(std::coroutine_handle<P> self) {
+        awaiting_.what = "start";
+        Cell& cell = begin_await(awaiting_, self);
+        outcome_ = ::new (allocate_block(sizeof(AskEnvelope<void>))) AskEnvelope<void>;
+        outcome_->bytes = sizeof(AskEnvelope<void>);
+        outcome_->asker = &cell;
+        outcome_->asker_generation = cell.generation();
+        outcome_->await_number = cell.await_number_;
+        spawn_(outcome_);
+    }
+    Result<void> await_resume() { return std::move(*outcome_->reply); }
+
+private:
+    Spawn& spawn_;
+    AskEnvelope<void>* outcome_ = nullptr;
+    Awaiting awaiting_;
+};
+
+template <class A, class... Arguments>
+Task<Result<Ref<A>>> start(Engine& engine, SpawnOptions options, Arguments... arguments) {
+    Ref<A> ref;
+    auto spawn_now = [&](AskEnvelope<void>* outcome) {
+        ref = spawn_with<A>(engine, nullptr, options.report_start_to(outcome),
+                            std::move(arguments)...);
+    };
+    StartAwaiter<decltype(spawn_now)> awaiter(spawn_now);
+    Result<void> started = co_await awaiter;
+    if (!started) co_return std::unexpected(std::move(started).error());
+    co_return ref;
+}
+
+template <class T>
+Task<Result<T>> ask_task(Ask<T> ask) {
+    co_return co_await std::move(ask);
+}
+
+}  // namespace actor_internal
+
+/// Why a message was not handled.
+enum class DeadLetterReason : std::uint8_t {
+    overflow,  ///< the mailbox was full
+    gone,      ///< the actor had ended before it was sent
+    stopped,   ///< the actor ended before it was handled
+    stale,     ///< it was meant for an earlier owner of the slot
+};
+inline constexpr std::size_t kDeadLetterReasons = 4;
+const char* name(DeadLetterReason reason) noexcept;
+
+struct DeadLetters {
+    std::array<std::uint64_t, kDeadLetterReasons> by_reason{};
+    std::uint64_t operator[](DeadLetterReason reason) const noexcept {
+        return by_reason[static_cast<std::size_t>(reason)];
+    }
+    std::uint64_t total() const noexcept {
+        std::uint64_t sum = 0;
+        for (const std::uint64_t count : by_reason)
+            sum += count;
+        return sum;
+    }
+};
+
+/// One actor, as it was a moment ago.
+struct ActorInfo {
+    Pid pid;
+    std::string type;
+    CellState state = CellState::free;
+    std::size_t mailbox_depth = 0;     ///< messages accepted and not yet handled
+    std::size_t mailbox_capacity = 0;  ///< 0: unbounded
+    std::uint64_t handled = 0;         ///< messages
+};
+
+/// A handle to a running system: cheap to copy, valid as long as its owner (`OwnedSystem`, `run`).
+class System {
+public:
+    explicit System(actor_internal::SystemCore& core) noexcept : core_(&core) {}
+
+    /// Builds an actor here and now; the Ref is at once good to send to. When the constructor
+    /// throws, or the system is stopping, it is the Ref of an actor that has ended.
+    ///
+    /// Threads: any.
+    template <class A, class... Arguments>
+    Ref<A> spawn(Arguments&&... arguments) const {
+        return actor_internal::spawn<A>(engine(), nullptr, std::forward<Arguments>(arguments)...);
+    }
+
+    /// The same, and waits until on_start has finished: `co_await system.start<A>(args...)`.
+    ///
+    /// Errors:  start_failed, with the text of what on_start returned or threw.
+    template <class A, class... Arguments>
+    Task<Result<Ref<A>>> start(Arguments... arguments) const {
+        return actor_internal::start<A>(engine(), SpawnOptions(), std::move(arguments)...);
+    }
+    template <class A, class... Arguments>
+    Task<Result<Ref<A>>> start(SpawnOptions options, Arguments... arguments) const {
+        return actor_internal::start<A>(engine(), options, std::move(arguments)...);
+    }
+
+    /// Waits until somebody has asked the system to stop: what a server's app does.
+    actor_internal::StopRequested stop_requested() const noexcept {
+        return actor_internal::StopRequested(*core_);
+    }
+    /// Asks the system to stop. Any thread.
+    void request_stop() const noexcept;
+    bool stopping() const noexcept;
+
+    /// Time since the system began. Any thread.
+    Duration now() const noexcept { return engine().now(); }
+
+    /// All actors alive a moment ago, in order of their slots. Any thread.
+    std::vector<ActorInfo> actors() const;
+    /// Errors:  not_found, when the actor has ended. Any thread.
+    Result<ActorInfo> info(Pid pid) const;
+    DeadLetters dead_letters() const noexcept;
+
+    /// Runs a task, or asks, and waits for the result; for main and threads of one's own.
+    template <class T>
+    T block_on(Task<T> task) const {
+        return troupe::block_on(engine(), std::move(task));
+    }
+    template <class T>
+    Result<T> block_on(Ask<T> ask) const {
+        return troupe::block_on(engine(), actor_internal::ask_task(std::move(ask)));
+    }
+
+    Engine& engine() const noexcept;
+
+private:
+    actor_internal::SystemCore* core_;
+};
+
+/// A system that lives as long as this object. Its end stops all actors and joins all threads.
+class OwnedSystem {
+public:
+    OwnedSystem() : OwnedSystem(make_threaded_engine()) {}
+    explicit OwnedSystem(std::unique_ptr<Engine> engine);
+    OwnedSystem(const OwnedSystem&) = delete;
+    OwnedSystem& operator=(const OwnedSystem&) = delete;
+    ~OwnedSystem();
+
+    System& operator*() noexcept { return system_; }
+    System* operator->() noexcept { return &system_; }
+
+    /// Stops all actors in order, kills those that have not ended within `grace`, and joins the
+    /// threads. Idempotent. Not from a worker.
+    void stop(Duration grace = std::chrono::seconds(5));
+
+    // On the deterministic engine only.
+    void settle() { system_.engine().settle(); }
+    void advance(Duration duration) { system_.engine().run_for(duration); }
+
+private:
+    std::unique_ptr<actor_internal::SystemCore> core_;
+    System system_;
+};
+
+}  // namespace troupe

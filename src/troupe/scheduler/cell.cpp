@@ -1,0 +1,235 @@
+#include <troupe/base/assert.hpp>
+#include <troupe/base/error.hpp>
+#include <troupe/scheduler/cell.hpp>
+#include <troupe/scheduler/internal/cell_table.hpp>
+
+namespace troupe {
+
+using scheduler_internal::CellChunk;
+
+Engine* Cell::find_engine() const noexcept {
+    return CellChunk::of(*this).engine.load(std::memory_order_relaxed);
+}
+
+Engine& Cell::engine() const noexcept {
+    return *find_engine();
+}
+
+std::uint32_t Cell::slot() const noexcept {
+    return CellChunk::of(*this).slot_of(*this);
+}
+
+namespace {
+
+enum class Bound : std::uint8_t { respected, ignored };
+
+PushResult push_message(Cell& cell, MailNode* node, Bound bound) noexcept {
+    const std::uint64_t capacity = cell.capacity_.load(std::memory_order_relaxed);
+    std::uint64_t old = cell.word_.load(std::memory_order_relaxed);
+    for (;;) {
+        if ((old & Cell::kDead) != 0) return PushResult::gone;
+        std::uint64_t count = Cell::count_of(old);
+        if (bound == Bound::respected && count >= capacity && capacity != 0) {
+            return PushResult::full;
+        }
+        if (count < Cell::kCountMax) ++count;  // an unbounded mailbox stops counting here
+        node->next = Cell::node_of(old);
+        const std::uint64_t desired =
+            Cell::pack(node, count, old & (Cell::kUrgent | Cell::kBlocked));
+        // release: publishes the node; pairs with the acquire of take_mail and of the turn.
+        // acquire: whoever wakes the cell writes its place in a run queue, and so must see the last
+        // turn's end; pairs with try_idle and try_block.
+        if (cell.word_.compare_exchange_weak(old, desired, std::memory_order_acq_rel,
+                                             std::memory_order_relaxed)) {
+            break;
+        }
+    }
+    if ((old & Cell::kIdle) != 0) schedule(cell);
+    return PushResult::pushed;
+}
+
+}  // namespace
+
+PushResult push(Cell& cell, MailNode* node) noexcept {
+    return push_message(cell, node, Bound::respected);
+}
+
+PushResult push_past_bound(Cell& cell, MailNode* node) noexcept {
+    return push_message(cell, node, Bound::ignored);
+}
+
+PushResult push_signal(Cell& cell, MailNode* node) noexcept {
+    std::uint64_t old = cell.word_.load(std::memory_order_relaxed);
+    for (;;) {
+        if ((old & Cell::kDead) != 0) return PushResult::gone;
+        node->next = Cell::node_of(old);
+        const std::uint64_t desired = Cell::pack(node, Cell::count_of(old), Cell::kUrgent);
+        // release: publishes the node; pairs with the acquire of take_mail. acquire: as above.
+        if (cell.word_.compare_exchange_weak(old, desired, std::memory_order_acq_rel,
+                                             std::memory_order_relaxed)) {
+            break;
+        }
+    }
+    if ((old & (Cell::kIdle | Cell::kBlocked)) != 0) schedule(cell);
+    return PushResult::pushed;
+}
+
+void post_signal(Cell& cell, std::uint32_t generation, MailNode* node) noexcept {
+    node->generation = generation;
+    if (cell.generation() == generation && push_signal(cell, node) == PushResult::pushed) return;
+    node->ops->drop(node, Error(Errc::actor_gone));
+}
+
+MailNode* Cell::take_mail(const MailNode* handled_in_place, std::uint32_t released) noexcept {
+    std::uint64_t old = word_.load(std::memory_order_relaxed);
+    for (;;) {
+        const std::uint64_t count = count_of(old);
+        // A count that has stopped at the top is corrected when the mailbox runs empty.
+        const std::uint64_t left =
+            count == kCountMax ? count : count - (released < count ? released : count);
+        // acquire: sees the nodes their senders published; pairs with the pushes.
+        if (word_.compare_exchange_weak(old, pack(nullptr, left, 0), std::memory_order_acquire,
+                                        std::memory_order_relaxed)) {
+            break;
+        }
+    }
+    MailNode* signals = nullptr;
+    MailNode* oldest = nullptr;
+    MailNode* youngest = nullptr;
+    for (MailNode* node = node_of(old); node != nullptr && node != handled_in_place;) {
+        MailNode* const older = node->next;
+        if (node->ops->kind == MailKind::signal) {
+            node->next = signals;
+            signals = node;
+        } else {
+            if (youngest == nullptr) youngest = node;
+            node->next = oldest;
+            oldest = node;
+        }
+        node = older;
+    }
+    if (youngest != nullptr) {
+        if (batch_ == nullptr) {
+            youngest->next = oldest;
+        } else {
+            youngest->next = batch_->next;
+            batch_->next = oldest;
+        }
+        batch_ = youngest;
+    }
+    return signals;
+}
+
+MailNode* Cell::pop_batch() noexcept {
+    if (batch_ == nullptr) return nullptr;
+    MailNode* const node = batch_->next;
+    if (node == batch_) {
+        batch_ = nullptr;
+    } else {
+        batch_->next = node->next;
+    }
+    node->next = nullptr;
+    return node;
+}
+
+bool Cell::try_idle(const MailNode* handled_in_place) noexcept {
+    std::uint64_t old = word_.load(std::memory_order_relaxed);
+    if (node_of(old) != handled_in_place || (old & kUrgent) != 0) return false;
+    // release: hands all that the turn did to the worker that runs the next one; pairs with the
+    // acquire below in whoever is scheduled by the push that clears the flag.
+    return word_.compare_exchange_strong(old, kIdle, std::memory_order_acq_rel,
+                                         std::memory_order_relaxed);
+}
+
+bool Cell::try_block(const MailNode* handled_in_place, std::uint32_t released) noexcept {
+    std::uint64_t old = word_.load(std::memory_order_relaxed);
+    for (;;) {
+        if ((old & kUrgent) != 0) return false;
+        MailNode* const node = node_of(old);
+        // Mail above the message in place must be taken first, so that nobody links to a node that
+        // will be freed by the handler's end.
+        if (handled_in_place != nullptr && node != handled_in_place) return false;
+        const std::uint64_t count = count_of(old);
+        const std::uint64_t left =
+            count == kCountMax ? count : count - (released < count ? released : count);
+        MailNode* const rest = handled_in_place != nullptr ? nullptr : node;
+        // release: as in try_idle.
+        if (word_.compare_exchange_weak(old, pack(rest, left, kBlocked), std::memory_order_acq_rel,
+                                        std::memory_order_relaxed)) {
+            return true;
+        }
+    }
+}
+
+void Cell::release(std::uint32_t released) noexcept {
+    std::uint64_t old = word_.load(std::memory_order_relaxed);
+    while (released != 0) {
+        const std::uint64_t count = count_of(old);
+        if (count == kCountMax) return;
+        const std::uint64_t left = count - (released < count ? released : count);
+        if (word_.compare_exchange_weak(old, pack(node_of(old), left, flags_of(old)),
+                                        std::memory_order_relaxed, std::memory_order_relaxed)) {
+            return;
+        }
+    }
+}
+
+MailNode* Cell::close_mailbox(const MailNode* handled_in_place) noexcept {
+    // acquire: sees the last nodes; release: a sender that finds the cell dead sees it ended.
+    const std::uint64_t old = word_.exchange(kDead, std::memory_order_acq_rel);
+    MailNode* oldest = nullptr;
+    for (MailNode* node = node_of(old); node != nullptr && node != handled_in_place;) {
+        MailNode* const older = node->next;
+        node->next = oldest;
+        oldest = node;
+        node = older;
+    }
+    if (batch_ != nullptr) {
+        MailNode* const first = batch_->next;
+        batch_->next = oldest;
+        oldest = first;
+        batch_ = nullptr;
+    }
+    return oldest;
+}
+
+Cell& begin_await(Awaiting& record, std::coroutine_handle<> leaf) noexcept {
+    Cell* const cell = current_cell();
+    TROUPE_ASSERT(cell != nullptr,
+                  "co_await of something of Troupe's outside an actor or task: start the coroutine "
+                  "with system.block_on(...) or inside an actor");
+    record.leaf = leaf;
+    record.arrived = nullptr;
+    record.timed_out = false;
+    record.cancelled = false;
+    cell->awaiting_ = &record;
+    ++cell->await_number_;
+    return *cell;
+}
+
+bool handle_signals(Cell& cell, MailNode* signals) {
+    bool can_go_on = false;
+    while (signals != nullptr) {
+        MailNode* const next = signals->next;
+        signals->next = nullptr;
+        if (signals->generation != cell.generation()) {
+            signals->ops->drop(signals, Error(Errc::actor_gone));
+        } else if (signals->ops->arrive(signals, cell)) {
+            can_go_on = true;
+        }
+        signals = next;
+    }
+    return can_go_on;
+}
+
+bool arrive_as_answer(MailNode* node, Cell& cell) {
+    Awaiting* const record = cell.awaiting_;
+    if (record == nullptr || record->arrived != nullptr || node->tag != cell.await_number_) {
+        node->ops->drop(node, Error(Errc::actor_gone));
+        return false;
+    }
+    record->arrived = node;
+    return true;
+}
+
+}  // namespace troupe

@@ -1,0 +1,220 @@
+#pragma once
+
+/// A cell is what the scheduler runs: a slot of 128 bytes with a mailbox, in a table that is never
+/// given back to the allocator while the process lives, only reused.
+///
+/// The problem: an address (slot and generation) must be safe to use for ever, by any thread,
+/// without reference counts; and one message must cost as few locked instructions as can be.
+///
+/// The answer: the mailbox is one 64-bit word holding the newest node of a linked list, the number
+/// of messages and four flags, so that bound, wake-up, reply and death are all decided by the one
+/// compare-and-swap that links the node. A cell with mail stands in exactly one run queue, or is
+/// being run; `kIdle` and `kBlocked` say that it is neither. Whoever clears one of them schedules
+/// the cell. Only the worker that runs the cell touches anything but the word.
+///
+/// A coroutine suspended in a cell is resumed only in that cell's turn, by a signal that carries
+/// the number of the await it answers. So a reply may arrive before its asker has suspended, a
+/// thief moves cells and never coroutine handles, and whatever arrives too late is recognised.
+///
+/// Tried and dropped (docs/design/0005-mailbox-word.md): a lock per mailbox, a second queue for
+/// signals, reference counts on actors.
+
+#include <troupe/base/duration.hpp>
+#include <troupe/scheduler/mail.hpp>
+
+#include <atomic>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <source_location>
+
+namespace troupe {
+
+class Cell;
+class Engine;
+
+/// What a turn reports to the worker that ran it.
+enum class TurnEnd : std::uint8_t {
+    released,  ///< idle, blocked or ended: the cell may already run elsewhere, do not touch it
+    yielded,   ///< there is more to do: queue the cell behind the others
+};
+
+struct DeadlineSlot;
+
+/// What is the same for all cells of one type.
+struct CellType {
+    TurnEnd (*run)(Cell& cell) = nullptr;
+    const char* name = "";  ///< as shown in listings and reports
+    /// Where the cell keeps its deadline timer; made on the first call. Its turn only.
+    DeadlineSlot& (*deadline_slot)(Cell& cell) = nullptr;
+};
+
+/// The point at which a coroutine waits. Lives in its frame; the cell points to it meanwhile.
+struct Awaiting {
+    std::coroutine_handle<> leaf;         ///< resumed when the answer has arrived
+    MailNode* arrived = nullptr;          ///< the answer; the resumed coroutine takes it over
+    MailNode* message = nullptr;          ///< the message whose handler waits here
+    Duration deadline = Duration::max();  ///< engine time; max() when there is none
+    std::source_location where;
+    const char* what = "";       ///< "ask Account::balance", "sleep"
+    bool timed_out = false;      ///< set when the deadline ended the wait
+    bool cancelled = false;      ///< set when a stop ended the wait
+    bool interruptible = false;  ///< a stop of the cell ends this wait at once
+    bool yielding = false;       ///< waits for nothing but the end of the queue
+};
+
+enum class CellState : std::uint8_t { free, starting, running, stopping, ended };
+
+/// Whether mail went into a mailbox.
+enum class PushResult : std::uint8_t { pushed, full, gone };
+
+class alignas(64) Cell {
+public:
+    static constexpr std::size_t kInlineStateBytes = 56;
+
+    // The mailbox word: count in bits 48-63, node address in bits 4-47, flags below.
+    static constexpr std::uint64_t kIdle = 1;     ///< no mail, in no run queue
+    static constexpr std::uint64_t kBlocked = 2;  ///< its coroutine waits; only signals wake it
+    static constexpr std::uint64_t kUrgent = 4;   ///< a signal is among the mail
+    static constexpr std::uint64_t kDead = 8;     ///< refuses everything
+    static constexpr std::uint64_t kFlags = 15;
+    static constexpr std::uint64_t kPointer = 0x0000'FFFF'FFFF'FFF0;
+    static constexpr unsigned kCountShift = 48;
+    static constexpr std::uint64_t kCountMax = 0xFFFF;
+
+    static MailNode* node_of(std::uint64_t word) noexcept {
+        return reinterpret_cast<MailNode*>(word & kPointer);
+    }
+    static std::uint64_t count_of(std::uint64_t word) noexcept { return word >> kCountShift; }
+    static std::uint64_t flags_of(std::uint64_t word) noexcept { return word & kFlags; }
+    static std::uint64_t pack(const MailNode* node, std::uint64_t count,
+                              std::uint64_t flags) noexcept {
+        return reinterpret_cast<std::uint64_t>(node) | count << kCountShift | flags;
+    }
+
+    // ---- any thread -------------------------------------------------------------------------
+
+    std::uint32_t generation() const noexcept {
+        return generation_.load(std::memory_order_relaxed);
+    }
+    const CellType* type() const noexcept { return type_.load(std::memory_order_relaxed); }
+    CellState state() const noexcept { return state_.load(std::memory_order_relaxed); }
+    std::uint32_t handled() const noexcept { return handled_.load(std::memory_order_relaxed); }
+    std::uint64_t word() const noexcept { return word_.load(std::memory_order_relaxed); }
+
+    /// The engine this cell belongs to, and the cell's number in the process.
+    Engine& engine() const noexcept;
+    Engine* find_engine() const noexcept;  ///< null when its engine has ended
+    std::uint32_t slot() const noexcept;
+
+    // ---- the running turn only --------------------------------------------------------------
+
+    /// Takes all mail out of the word, gives back `released` counts, and sorts it: messages go to
+    /// the end of the batch, oldest first; signals are returned, oldest first. A node equal to
+    /// `handled_in_place` was handled where it lay and is left out.
+    MailNode* take_mail(const MailNode* handled_in_place, std::uint32_t released) noexcept;
+
+    /// The oldest message of the batch, or null.
+    MailNode* pop_batch() noexcept;
+
+    /// True when there is a signal to handle.
+    bool urgent() const noexcept { return (word_.load(std::memory_order_relaxed) & kUrgent) != 0; }
+
+    /// Lets go of the cell when there is no mail but `handled_in_place`: after true it is not ours.
+    bool try_idle(const MailNode* handled_in_place) noexcept;
+
+    /// Lets go of the cell until a signal comes: after true it is not ours.
+    bool try_block(const MailNode* handled_in_place, std::uint32_t released) noexcept;
+
+    /// Gives back `released` counts so that senders find room; the cell keeps running.
+    void release(std::uint32_t released) noexcept;
+
+    /// Refuses mail from now on and returns all that lay in the mailbox, oldest first, batch and
+    /// signals included, without `handled_in_place`.
+    MailNode* close_mailbox(const MailNode* handled_in_place) noexcept;
+
+    /// Reopens a closed mailbox for the next owner of the slot.
+    void open_mailbox(std::uint64_t flags) noexcept {
+        // release: whoever sees the mailbox open sees the cell's new fields; pairs with push.
+        word_.store(flags, std::memory_order_release);
+    }
+
+    void* inline_state() noexcept { return state_bytes_; }
+
+    // The fields below belong to the turn, or to whoever holds a cell that is not yet open.
+    // Those that listings read from other threads are atomics, written with relaxed stores only.
+
+    std::atomic<std::uint64_t> word_{kDead};      // all: see the top of the file
+    Cell* next_runnable_ = nullptr;               // the run queue or free list it stands in
+    std::atomic<const CellType*> type_{nullptr};  // turn writes, listings read
+    std::atomic<std::uint32_t> generation_{1};    // turn writes at the end, senders read
+    std::uint32_t await_number_ = 0;              // the await that is current or comes next
+    MailNode* batch_ = nullptr;                   // circular list, points to its youngest node
+    Awaiting* awaiting_ = nullptr;                // set while the handler's coroutine waits
+    void* extension_ = nullptr;                   // what most cells do not need; layer above
+    std::atomic<std::uint16_t> capacity_{0};      // 0: unbounded; set before opening, senders read
+    std::atomic<CellState> state_{CellState::free};  // turn writes, listings read
+    std::uint8_t flags_ = 0;                         // layer above
+    std::uint32_t queued_at_us_ = 0;                 // when it was queued, by the worker's clock
+
+    // The second line: what only the turn touches.
+    std::atomic<std::uint32_t> handled_{0};  // messages; turn writes, listings read
+    std::uint32_t unused_ = 0;
+
+private:
+    alignas(8) std::byte state_bytes_[kInlineStateBytes];
+};
+
+static_assert(sizeof(Cell) == 128, "a cell is two cache lines: docs/design/0005-mailbox-word.md");
+
+// ---- sending: any thread ------------------------------------------------------------------------
+
+/// Puts a message into the mailbox of `cell` and schedules it if it was idle. On anything but
+/// `pushed` the node is still the caller's. The cell's own bound decides `full`.
+PushResult push(Cell& cell, MailNode* node) noexcept;
+
+/// The same past the bound, for mail whose sender waits for the answer.
+PushResult push_past_bound(Cell& cell, MailNode* node) noexcept;
+
+/// Puts a signal into the mailbox. Never full.
+PushResult push_signal(Cell& cell, MailNode* node) noexcept;
+
+/// Gives a node back to the one who waits for it: as push_signal, dropping the node when the cell
+/// has another owner by now.
+void post_signal(Cell& cell, std::uint32_t generation, MailNode* node) noexcept;
+
+// ---- the calling thread -------------------------------------------------------------------------
+
+/// The cell whose turn runs on this thread, or null. Out of line on purpose: a coroutine may go on
+/// on another thread, and an inlined thread-local address would be the old thread's.
+[[gnu::noinline]] Cell* current_cell() noexcept;
+
+/// The engine whose worker this thread is, or null.
+[[gnu::noinline]] Engine* current_engine() noexcept;
+
+/// Puts a cell that is neither queued nor running into a run queue: the caller's worker's when it
+/// belongs to the same engine, else the engine's own.
+[[gnu::noinline]] void schedule(Cell& cell) noexcept;
+
+// ---- waiting: the layer above builds its awaitables from these ----------------------------------
+
+/// Notes that the coroutine `leaf` of the current cell waits at `record`. Returns the cell; the
+/// number of this await is `cell.await_number_`, to be carried by the signal that answers it.
+Cell& begin_await(Awaiting& record, std::coroutine_handle<> leaf) noexcept;
+
+/// Gives every signal of a list from `take_mail` to its type. True when the suspended coroutine can
+/// go on.
+bool handle_signals(Cell& cell, MailNode* signals);
+
+/// Takes the record away from the cell so that the coroutine can be resumed with its answer.
+inline Awaiting& end_await(Cell& cell) noexcept {
+    Awaiting& record = *cell.awaiting_;
+    cell.awaiting_ = nullptr;
+    return record;
+}
+
+/// The `arrive` of signals that answer an await: hands the node to the coroutine if it still waits
+/// for it, else drops it.
+bool arrive_as_answer(MailNode* node, Cell& cell);
+
+}  // namespace troupe

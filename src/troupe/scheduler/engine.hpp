@@ -1,0 +1,174 @@
+#pragma once
+
+/// The engine: what a system asks for time, randomness, threads and I/O.
+///
+/// There are two. The threaded one has workers that steal from each other, a reactor and a timer
+/// wheel per worker, and a blocking pool. The deterministic one has one thread, virtual time and an
+/// in-memory world, and every choice it makes (which cell runs next, which of two timers is first,
+/// every random draw) goes through one function, `choose`; the answers given are the schedule, so
+/// the same answers give the same run. Nothing above this component asks the machine directly.
+
+#include <troupe/base/duration.hpp>
+#include <troupe/base/result.hpp>
+#include <troupe/scheduler/cell.hpp>
+#include <troupe/scheduler/choice.hpp>
+#include <troupe/scheduler/timer.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace troupe {
+
+class Latch;
+class Reactor;
+namespace scheduler_internal {
+class CellTable;
+class Worker;
+}  // namespace scheduler_internal
+
+/// A piece of blocking work. Owned by the engine from `offload` on; `run` is called once, on a
+/// thread of the blocking pool, and posts whatever answers it.
+struct Job {
+    Job* next = nullptr;
+    void (*run)(Job* job) noexcept = nullptr;
+    void (*drop)(Job* job) noexcept = nullptr;  ///< the engine ends before the job could run
+};
+
+/// One thing that belongs to an engine for as long as it lives: the way higher components (the
+/// in-memory network) hang their world on it without the engine knowing them.
+class EngineService {
+public:
+    EngineService() = default;
+    EngineService(const EngineService&) = delete;
+    EngineService& operator=(const EngineService&) = delete;
+    virtual ~EngineService() = default;
+};
+
+struct EngineStats {
+    std::uint64_t turns = 0;   ///< how many times a cell was run
+    std::uint64_t steals = 0;  ///< cells taken from another worker
+    std::uint64_t parks = 0;   ///< how often a worker went to sleep
+    std::uint64_t wakes = 0;   ///< how often a sleeping worker was woken by another thread
+};
+
+class Engine {
+public:
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+    virtual ~Engine();
+
+    virtual bool deterministic() const noexcept = 0;
+
+    /// How many workers run cells.
+    virtual std::size_t workers() const noexcept = 0;
+
+    /// Time since the engine began; on a worker it may lag by less than a turn.
+    virtual Duration now() const noexcept = 0;
+
+    /// The same for long deadlines: some milliseconds late at most, and much cheaper to ask.
+    virtual Duration coarse_now() const noexcept = 0;
+    /// How much coarse_now() may lag behind now().
+    virtual Duration coarse_lag() const noexcept = 0;
+
+    /// The wall clock, as time since 1970. Virtual, with a fixed start, on the deterministic
+    /// engine.
+    virtual Duration wall_now() const noexcept = 0;
+
+    /// One of `n` (at least 1) alternatives. `site` names the place that asks, for reports.
+    virtual std::uint64_t choose(std::uint64_t n, ChoiceKind kind, const char* site) = 0;
+
+    /// 64 random bits; on the deterministic engine from its seed.
+    virtual std::uint64_t random() = 0;
+
+    /// Posts `timer` to its target at its deadline, never before. Any thread. Takes the node over.
+    virtual void start_timer(TimerNode* timer) = 0;
+
+    /// Takes a timer off the clock: true when it had not fired, and the node is the caller's again.
+    /// After false the node is on its way to the target's mailbox. Only the target's turn may ask.
+    virtual bool cancel_timer(TimerNode* timer) noexcept = 0;
+
+    /// Runs `job` on the blocking pool. Errors: closed, when the engine is stopping; mailbox_full,
+    /// when as many jobs wait as the options allow. The job stays the caller's then.
+    virtual Result<void> offload(Job* job) = 0;
+
+    /// The reactor that watches new sockets of the calling thread, or null on the deterministic
+    /// engine, which has no sockets.
+    virtual Reactor* reactor() noexcept = 0;
+
+    /// Blocks the calling thread, which is none of the workers, until the latch is set. The
+    /// deterministic engine runs meanwhile; false when nothing can run any more.
+    virtual bool run_until(Latch& latch) = 0;
+
+    /// The deterministic engine runs until nothing is runnable and no timer is due before `end`;
+    /// virtual time is `end` then. The threaded engine may not be asked.
+    virtual void run_for(Duration duration) = 0;
+    /// The deterministic engine runs until nothing is runnable at the present virtual time.
+    virtual void settle() = 0;
+
+    /// Ends the threads: cells still alive do not run again. Idempotent. Not from a worker.
+    virtual void stop() = 0;
+
+    /// A hash over every step taken so far, deterministic engine only.
+    virtual std::uint64_t event_hash() const noexcept { return 0; }
+    /// Adds an event to that hash. Costs nothing on the threaded engine.
+    virtual void note_event(std::uint64_t) noexcept {}
+
+    virtual EngineStats stats() const noexcept = 0;
+
+    /// What runs on the engine: set once by the layer above before anything does.
+    void* host() const noexcept { return host_; }
+    void set_host(void* host) noexcept { host_ = host; }
+
+    /// The cell's first fields are set by the caller before it opens the mailbox.
+    Cell& acquire_cell();
+    void release_cell(Cell& cell) noexcept;
+
+    /// Calls `visit(cell, data)` for every cell in use. Any thread; cells come and go meanwhile.
+    void for_each_cell(void (*visit)(Cell& cell, void* data), void* data) const;
+
+    /// The cell with this slot number if it is one of ours and in use, or null.
+    Cell* find_cell(std::uint32_t slot) const noexcept;
+
+    /// The service made by `Service(Engine&)` on the first call. Any thread.
+    template <class Service>
+    Service& service() {
+        static const char key = 0;
+        return static_cast<Service&>(
+            service(&key, [](Engine& engine) -> EngineService* { return new Service(engine); }));
+    }
+
+    /// For the scheduler: a cell that became runnable outside the engine's own workers.
+    virtual void inject(Cell& cell) noexcept = 0;
+
+    /// True when the running turn should let others go first: its sends have filled the queue.
+    static bool crowded() noexcept;
+
+protected:
+    Engine();
+    /// Ends the services, newest first. To be called by stop() once nothing runs any more.
+    void end_services() noexcept;
+
+private:
+    EngineService& service(const void* key, EngineService* (*make)(Engine&));
+
+    struct Services;
+    void* host_ = nullptr;
+    std::unique_ptr<scheduler_internal::CellTable> cells_;
+    std::unique_ptr<Services> services_;
+};
+
+struct ThreadedOptions {
+    std::size_t workers = 0;                 ///< 0: as many as this process may use cores
+    std::size_t blocking_threads_max = 64;   ///< of the blocking pool; started when needed
+    std::size_t blocking_jobs_max = 10'000;  ///< waiting; more are refused
+    std::uint64_t seed = 0;                  ///< of `random`; 0: from the machine
+};
+
+std::unique_ptr<Engine> make_threaded_engine(const ThreadedOptions& options = ThreadedOptions());
+
+/// `chooser` must outlive the engine.
+std::unique_ptr<Engine> make_deterministic_engine(Chooser& chooser);
+
+}  // namespace troupe

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <troupe/scheduler/internal/cell_table.hpp>
+
+namespace troupe {
+class Engine;
+}
+
+namespace troupe::scheduler_internal {
+
+/// What a thread that runs cells knows about itself. One per worker; the deterministic engine has
+/// one in all. Touched by its own thread only.
+struct WorkerContext {
+    Engine* engine = nullptr;
+    Cell* current = nullptr;  ///< whose turn it is
+    /// Queues a cell of this engine that became runnable during the current turn.
+    void (*schedule)(WorkerContext& self, Cell& cell) noexcept = nullptr;
+    /// True when the running turn should let others go first: its sends have filled the queue.
+    bool (*crowded)(const WorkerContext& self) noexcept = nullptr;
+    FreeCells free_cells;
+    Duration now{};  ///< the clock as of this turn, or a few turns ago
+};
+
+/// The calling thread's context, or null on a thread that runs no cells. Out of line: see
+/// troupe::current_cell.
+[[gnu::noinline]] WorkerContext* current_context() noexcept;
+void set_current_context(WorkerContext* context) noexcept;
+
+}  // namespace troupe::scheduler_internal

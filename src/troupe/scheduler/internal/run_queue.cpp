@@ -1,0 +1,213 @@
+#include <troupe/scheduler/internal/run_queue.hpp>
+
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace troupe::scheduler_internal {
+
+namespace {
+
+#if defined(__SANITIZE_THREAD__)
+#define TROUPE_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TROUPE_THREAD_SANITIZER 1
+#endif
+#endif
+#if !defined(TROUPE_THREAD_SANITIZER)
+#define TROUPE_THREAD_SANITIZER 0
+#endif
+
+// The thread sanitizer sees neither the system call nor what it orders.
+bool asymmetric = false;  // written once by prepare_biased_locks before threads start
+
+}  // namespace
+
+void prepare_biased_locks() noexcept {
+    if (TROUPE_THREAD_SANITIZER != 0) return;
+    static const bool registered =
+        ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    asymmetric = registered;
+}
+
+void BiasedLock::owner_lock() noexcept {
+    for (;;) {
+        if (asymmetric) [[likely]] {
+            owner_inside_.store(true, std::memory_order_relaxed);
+            // Keeps the compiler from swapping the two; the thief's membarrier does it for the
+            // machine: either it sees our store or we see its flag.
+            std::atomic_signal_fence(std::memory_order_seq_cst);
+            // acquire: sees the queue as the last thief left it; pairs with thief_unlock.
+            if (!thief_inside_.load(std::memory_order_acquire)) [[likely]]
+                return;
+        } else {
+            // seq_cst, both: the same exclusion by the memory order alone.
+            owner_inside_.store(true, std::memory_order_seq_cst);
+            if (!thief_inside_.load(std::memory_order_seq_cst)) return;
+        }
+        owner_wait();
+    }
+}
+
+void BiasedLock::owner_wait() noexcept {
+    owner_unlock();
+    // acquire: pairs with thief_unlock.
+    while (thief_inside_.load(std::memory_order_acquire))
+        ::sched_yield();
+}
+
+bool BiasedLock::thief_try_lock() noexcept {
+    // seq_cst: ordered before the look at the owner's flag.
+    if (thief_inside_.exchange(true, std::memory_order_seq_cst)) return false;
+    if (asymmetric) ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    // seq_cst: also acquires the queue as the owner left it; pairs with owner_unlock.
+    while (owner_inside_.load(std::memory_order_seq_cst))
+        ::sched_yield();
+    return true;
+}
+
+void RunQueue::push_next(Cell& cell, std::uint32_t now_us) noexcept {
+    cell.queued_at_us_ = now_us;
+    lock_.owner_lock();
+    Cell* const displaced = slot_;
+    slot_ = &cell;
+    if (displaced != nullptr) {
+        if (stack_count_++ == 0) stack_since_us_ = now_us;
+        displaced->next_runnable_ = stack_top_;
+        stack_top_ = displaced;
+    }
+    set_size(size() + 1);
+    lock_.owner_unlock();
+}
+
+void RunQueue::push_back(Cell& cell, std::uint32_t now_us) noexcept {
+    CellChain chain;
+    chain.append(cell);
+    push_back(chain, now_us);
+}
+
+void RunQueue::push_back(CellChain chain, std::uint32_t now_us) noexcept {
+    if (chain.first == nullptr) return;
+    for (Cell* cell = chain.first; cell != nullptr; cell = cell->next_runnable_) {
+        cell->queued_at_us_ = now_us;
+    }
+    lock_.owner_lock();
+    if (queue_last_ == nullptr) {
+        queue_first_ = chain.first;
+    } else {
+        queue_last_->next_runnable_ = chain.first;
+    }
+    queue_last_ = chain.last;
+    set_size(size() + chain.count);
+    lock_.owner_unlock();
+}
+
+Cell* RunQueue::pop_queue() noexcept {
+    Cell* const cell = queue_first_;
+    if (cell == nullptr) return nullptr;
+    queue_first_ = cell->next_runnable_;
+    if (queue_first_ == nullptr) queue_last_ = nullptr;
+    return cell;
+}
+
+Cell* RunQueue::pop() noexcept {
+    if (size() == 0) return nullptr;  // only a thief could change that, and it only takes
+    lock_.owner_lock();
+    Cell* cell = nullptr;
+    if (oldest_first_) {
+        oldest_first_ = false;
+        cell = pop_queue();
+    }
+    if (cell == nullptr && slot_ != nullptr) {
+        const bool others_wait = stack_top_ != nullptr || queue_first_ != nullptr;
+        if (++streak_ <= kSlotStreakMax || !others_wait) {
+            cell = slot_;
+        } else {
+            // The pair in the slot has had its share: it queues like everybody else.
+            slot_->next_runnable_ = nullptr;
+            if (queue_last_ == nullptr) {
+                queue_first_ = slot_;
+            } else {
+                queue_last_->next_runnable_ = slot_;
+            }
+            queue_last_ = slot_;
+        }
+        slot_ = nullptr;
+    }
+    if (cell == nullptr) {
+        streak_ = 0;
+        if (stack_top_ != nullptr) {
+            cell = stack_top_;
+            stack_top_ = cell->next_runnable_;
+            --stack_count_;
+        } else {
+            cell = pop_queue();
+        }
+    }
+    if (cell != nullptr) {
+        cell->next_runnable_ = nullptr;
+        const std::size_t left = size() - 1;
+        set_size(left);
+        if (left == 0) was_empty_ = true;
+    }
+    lock_.owner_unlock();
+    return cell;
+}
+
+void RunQueue::stack_to_queue() noexcept {
+    // The bottom of the stack is the oldest: reverse it behind the queue.
+    Cell* oldest_first = nullptr;
+    Cell* const youngest = stack_top_;
+    while (stack_top_ != nullptr) {
+        Cell* const cell = stack_top_;
+        stack_top_ = cell->next_runnable_;
+        cell->next_runnable_ = oldest_first;
+        oldest_first = cell;
+    }
+    stack_count_ = 0;
+    if (oldest_first == nullptr) return;
+    if (queue_last_ == nullptr) {
+        queue_first_ = oldest_first;
+    } else {
+        queue_last_->next_runnable_ = oldest_first;
+    }
+    queue_last_ = youngest;
+}
+
+std::uint32_t RunQueue::age_us(std::uint32_t now_us, std::uint32_t fair_after_us) noexcept {
+    if (size() == 0) return 0;
+    lock_.owner_lock();
+    // Differences of 32-bit clocks are right as long as nothing waits for an hour.
+    std::uint32_t age = 0;
+    if (queue_first_ != nullptr) age = now_us - queue_first_->queued_at_us_;
+    if (stack_top_ != nullptr) {
+        const std::uint32_t stack_age = now_us - stack_since_us_;
+        if (stack_age > age) age = stack_age;
+        if (stack_age > fair_after_us) stack_to_queue();
+    }
+    if (slot_ != nullptr && age == 0) age = now_us - slot_->queued_at_us_;
+    oldest_first_ = age > fair_after_us;
+    lock_.owner_unlock();
+    return age;
+}
+
+CellChain RunQueue::steal_half() noexcept {
+    CellChain stolen;
+    if (size() == 0 || !lock_.thief_try_lock()) return stolen;
+    const std::size_t all = size();
+    const std::size_t wanted = all - all / 2;
+    stack_to_queue();
+    while (stolen.count < wanted && queue_first_ != nullptr)
+        stolen.append(*pop_queue());
+    if (stolen.count < wanted && slot_ != nullptr) {
+        stolen.append(*slot_);
+        slot_ = nullptr;
+    }
+    set_size(all - stolen.count);
+    lock_.thief_unlock();
+    return stolen;
+}
+
+}  // namespace troupe::scheduler_internal

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+
+namespace troupe {
+
+class Cell;
+class Context;
+class Error;
+struct MailNode;
+
+/// How a piece of mail behaves once it is taken out of a mailbox.
+enum class MailKind : std::uint8_t {
+    message,  ///< waits its turn behind older messages and counts against the bound
+    signal,   ///< handled before every message, never bounded, never refused by a living cell
+};
+
+/// What is the same for all mail of one type. One constant per type, so a node pays one pointer.
+struct MailOps {
+    MailKind kind = MailKind::message;
+
+    /// Gets rid of a node that will not be handled. `why` says what the sender should hear.
+    void (*drop)(MailNode* node, const Error& why) noexcept = nullptr;
+
+    /// Signals only: acts on `cell` inside its turn and takes the node over. Returns true when the
+    /// coroutine suspended in the cell can go on.
+    bool (*arrive)(MailNode* node, Cell& cell) = nullptr;
+};
+
+/// The head of everything that can lie in a mailbox.
+///
+/// A node is linked into at most one mailbox at a time and belongs to that mailbox until it is
+/// taken out. The address is 16-byte aligned: its low four bits carry flags in the mailbox word.
+struct alignas(16) MailNode {
+    MailNode* next = nullptr;
+
+    /// The generation of the cell this node was meant for; mail for an earlier owner of the slot is
+    /// dropped when it is taken out.
+    std::uint32_t generation = 0;
+
+    /// Signals: the await this node answers. Messages: free for the layer above.
+    std::uint32_t tag = 0;
+
+    const MailOps* ops = nullptr;
+
+    /// Deadline, cancellation and trace of the sender travel here; null where there is none.
+    const Context* context = nullptr;
+};
+
+}  // namespace troupe

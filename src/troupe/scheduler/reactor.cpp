@@ -1,0 +1,201 @@
+#include <troupe/base/assert.hpp>
+#include <troupe/base/block_pool.hpp>
+#include <troupe/base/error.hpp>
+#include <troupe/scheduler/reactor.hpp>
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+namespace troupe {
+
+const MailOps IoWatch::kOps{MailKind::signal, &IoWatch::drop, &IoWatch::arrive};
+
+IoWatch::IoWatch(Reactor& reactor, int fd) noexcept : reactor_(reactor), fd_(fd) {
+    ops = &kOps;
+}
+
+void IoWatch::free(IoWatch* watch) noexcept {
+    watch->~IoWatch();
+    free_block(watch, sizeof(IoWatch));
+}
+
+void IoWatch::post() noexcept {
+    // seq_cst: either the owner's clearing in arrive() comes first, and we post anew, or its look
+    // at the ready bits comes after our setting them.
+    if ((state_.fetch_or(kQueued, std::memory_order_seq_cst) & kQueued) == 0) push_to_owner();
+}
+
+void IoWatch::push_to_owner() noexcept {
+    Cell* const owner = owner_.load(std::memory_order_relaxed);
+    generation = owner_generation_.load(std::memory_order_relaxed);
+    if (owner == nullptr || owner->generation() != generation ||
+        push_signal(*owner, this) != PushResult::pushed) {
+        leave_mailbox();  // nobody to tell: the bits say it to whoever waits next
+    }
+}
+
+void IoWatch::leave_mailbox() noexcept {
+    // seq_cst: pairs with post(), and with close(): exactly one of us frees a closed watch.
+    if ((state_.fetch_and(~kQueued, std::memory_order_seq_cst) & kClosed) != 0) free(this);
+}
+
+void IoWatch::drop(MailNode* node, const Error&) noexcept {
+    static_cast<IoWatch*>(node)->leave_mailbox();
+}
+
+bool IoWatch::arrive(MailNode* node, Cell& cell) {
+    auto* const watch = static_cast<IoWatch*>(node);
+    if (watch->owner_.load(std::memory_order_relaxed) != &cell) {
+        // The stream moved to another actor while this lay in the old one's mailbox. It stays
+        // queued on the way, so that a close by the new owner leaves the freeing to us.
+        watch->push_to_owner();
+        return false;
+    }
+    // seq_cst: pairs with post(), and with close(): exactly one of us frees a closed watch.
+    if ((watch->state_.fetch_and(~kQueued, std::memory_order_seq_cst) & kClosed) != 0) {
+        free(watch);
+        return false;
+    }
+    Awaiting* const record = cell.awaiting_;
+    if (record == nullptr || record->arrived != nullptr || watch->tag != cell.await_number_ ||
+        node->generation != cell.generation() || !watch->is_ready(watch->wanted_)) {
+        return false;
+    }
+    record->arrived = node;
+    return true;
+}
+
+void IoWatch::wait_for(std::uint32_t bits, Cell& cell) noexcept {
+    tag = cell.await_number_;
+    wanted_ = bits;
+    if (owner_.load(std::memory_order_relaxed) != &cell ||
+        owner_generation_.load(std::memory_order_relaxed) != cell.generation()) {
+        // Under the mutex, so that a poller sees the old owner or the new one, never half of each.
+        LockGuard lock(reactor_.mutex_);
+        owner_.store(&cell, std::memory_order_relaxed);
+        owner_generation_.store(cell.generation(), std::memory_order_relaxed);
+    }
+    // A bit set before we became the owner was posted to nobody.
+    if (is_ready(bits)) post();
+}
+
+void IoWatch::close() noexcept {
+    Reactor& reactor = reactor_;
+    {
+        LockGuard lock(reactor.mutex_);
+        Reactor::Slot& slot = reactor.slots_[slot_];
+        slot.watch = nullptr;
+        ++slot.stamp;
+        reactor.free_slots_.push_back(slot_);
+    }
+    reactor.open_.fetch_sub(1, std::memory_order_relaxed);
+    ::close(fd_);  // takes it out of epoll as well: nobody else holds this descriptor
+    // seq_cst: pairs with leave_mailbox() and arrive().
+    if ((state_.fetch_or(kClosed, std::memory_order_seq_cst) & kQueued) == 0) free(this);
+}
+
+Reactor::Reactor() {
+    epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
+    wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    TROUPE_ASSERT(epoll_fd_ >= 0 && wake_fd_ >= 0,
+                  "no descriptors left for the scheduler: raise the limit (ulimit -n)");
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.u64 = kWakeStamp;
+    TROUPE_ASSERT(::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &event) == 0,
+                  "the scheduler's wake-up could not be registered with epoll");
+}
+
+Reactor::~Reactor() {
+    ::close(epoll_fd_);
+    ::close(wake_fd_);
+}
+
+Result<IoWatch*> Reactor::open(int fd) {
+    auto* const watch = ::new (allocate_block(sizeof(IoWatch))) IoWatch(*this, fd);
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    {
+        LockGuard lock(mutex_);
+        if (free_slots_.empty()) {
+            free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
+            slots_.emplace_back();
+        }
+        watch->slot_ = free_slots_.back();
+        free_slots_.pop_back();
+        slots_[watch->slot_].watch = watch;
+        watch->slot_stamp_ = slots_[watch->slot_].stamp;
+        event.data.u64 = static_cast<std::uint64_t>(watch->slot_stamp_) << 32 | watch->slot_;
+    }
+    if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0) {
+        const int reason = errno;
+        {
+            LockGuard lock(mutex_);
+            slots_[watch->slot_].watch = nullptr;
+            ++slots_[watch->slot_].stamp;
+            free_slots_.push_back(watch->slot_);
+        }
+        IoWatch::free(watch);
+        return error(Errc::failed,
+                     std::string("the descriptor cannot be watched: ") + std::strerror(reason));
+    }
+    open_.fetch_add(1, std::memory_order_relaxed);
+    return watch;
+}
+
+bool Reactor::poll(Duration longest) noexcept {
+    epoll_event events[kEventsMax];
+    int count = 0;
+    if (longest <= Duration::zero()) {
+        count = ::epoll_wait(epoll_fd_, events, kEventsMax, 0);
+    } else if (longest == Duration::max()) {
+        count = ::epoll_wait(epoll_fd_, events, kEventsMax, -1);
+    } else {
+        timespec limit{};
+        limit.tv_sec = static_cast<time_t>(longest.count() / 1'000'000'000);
+        limit.tv_nsec = static_cast<long>(longest.count() % 1'000'000'000);
+        count = ::epoll_pwait2(epoll_fd_, events, kEventsMax, &limit, nullptr);
+        if (count < 0 && errno == ENOSYS) {
+            // Kernels before 5.11 know whole milliseconds only: round up, a timer is never early.
+            const auto whole = longest.count() / 1'000'000 + 1;
+            count = ::epoll_wait(epoll_fd_, events, kEventsMax,
+                                 whole > 3'600'000 ? 3'600'000 : static_cast<int>(whole));
+        }
+    }
+    if (count <= 0) return false;
+    LockGuard lock(mutex_);
+    for (int i = 0; i < count; ++i) {
+        const std::uint64_t data = events[i].data.u64;
+        if (data == kWakeStamp) {
+            std::uint64_t ignored = 0;
+            static_cast<void>(::read(wake_fd_, &ignored, sizeof ignored));
+            continue;
+        }
+        const auto slot = static_cast<std::uint32_t>(data);
+        if (slot >= slots_.size() || slots_[slot].watch == nullptr ||
+            slots_[slot].stamp != static_cast<std::uint32_t>(data >> 32)) {
+            continue;  // closed after the kernel had reported it
+        }
+        IoWatch& watch = *slots_[slot].watch;
+        std::uint32_t bits = 0;
+        if ((events[i].events & (EPOLLIN | EPOLLRDHUP)) != 0) bits |= IoWatch::kReadable;
+        if ((events[i].events & EPOLLOUT) != 0) bits |= IoWatch::kWritable;
+        if ((events[i].events & (EPOLLERR | EPOLLHUP)) != 0) bits |= IoWatch::kHangUp;
+        // acq_rel: pairs with take_ready.
+        const std::uint32_t before = watch.ready_.fetch_or(bits, std::memory_order_acq_rel);
+        if ((bits & ~before) != 0) watch.post();
+    }
+    return true;
+}
+
+void Reactor::wake() noexcept {
+    const std::uint64_t one = 1;
+    static_cast<void>(::write(wake_fd_, &one, sizeof one));
+}
+
+}  // namespace troupe

@@ -1,0 +1,118 @@
+#pragma once
+
+/// The reactor turns readiness of sockets into signals. One per worker, on epoll.
+///
+/// A watch is edge-triggered and stays registered for its whole life, so waiting costs no system
+/// call. Its ready bits are set by whoever polls, cleared by the owner before it tries to read or
+/// write; the owner waits only for a bit that is not set. Any worker may poll any reactor: what
+/// comes out of epoll is handled under the reactor's mutex, and closing takes the same mutex, so no
+/// late event ever meets a closed watch.
+
+#include <troupe/base/annotations.hpp>
+#include <troupe/base/mutex.hpp>
+#include <troupe/base/result.hpp>
+#include <troupe/scheduler/cell.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+namespace troupe {
+
+class Reactor;
+
+/// One watched descriptor. Made by `Reactor::open`, ended by `close`; used in its owner's turns.
+class IoWatch : public MailNode {
+public:
+    static constexpr std::uint32_t kReadable = 1;
+    static constexpr std::uint32_t kWritable = 2;
+    static constexpr std::uint32_t kHangUp = 4;  ///< error or both directions closed
+
+    int fd() const noexcept { return fd_; }
+
+    /// Takes note that the owner is about to read (or write) and returns whether it is worth it.
+    /// Threads: the owner's turn.
+    bool take_ready(std::uint32_t bits) noexcept {
+        // acq_rel: what the poller saw before it set the bit is seen here; pairs with the dispatch.
+        return (ready_.fetch_and(~(bits & ~kHangUp), std::memory_order_acq_rel) &
+                (bits | kHangUp)) != 0;
+    }
+    bool is_ready(std::uint32_t bits) const noexcept {
+        // acquire: as in take_ready.
+        return (ready_.load(std::memory_order_acquire) & (bits | kHangUp)) != 0;
+    }
+
+    /// Makes the current cell, which has just begun the await in its `awaiting_`, hear of the next
+    /// of these bits: the coroutine goes on with `arrived` pointing to this watch, which it does
+    /// not own. Threads: the turn of the cell that waits, one cell at a time.
+    void wait_for(std::uint32_t bits, Cell& cell) noexcept;
+
+    /// Stops watching; the descriptor is closed with it. The watch is gone after the call.
+    void close() noexcept;
+
+private:
+    friend class Reactor;
+    IoWatch(Reactor& reactor, int fd) noexcept;
+    static void drop(MailNode* node, const Error& why) noexcept;
+    static bool arrive(MailNode* node, Cell& cell);
+    static void free(IoWatch* watch) noexcept;
+    void post() noexcept;
+    void push_to_owner() noexcept;
+    void leave_mailbox() noexcept;
+
+    static constexpr std::uint32_t kQueued = 1;  // it lies in a mailbox
+    static constexpr std::uint32_t kClosed = 2;  // whoever takes it out of the mailbox frees it
+
+    Reactor& reactor_;
+    std::atomic<Cell*> owner_{nullptr};               // wait_for writes, pollers read
+    std::atomic<std::uint32_t> owner_generation_{0};  // as owner_
+    std::atomic<std::uint32_t> ready_{0};             // pollers set, the owner clears
+    std::atomic<std::uint32_t> state_{0};             // pollers and the owner: kQueued, kClosed
+    int fd_;
+    std::uint32_t wanted_ = 0;      // the owner's turn only
+    std::uint32_t slot_ = 0;        // in the reactor's table
+    std::uint32_t slot_stamp_ = 0;  // tells an event for an earlier watch in the slot
+
+    static const MailOps kOps;
+};
+
+class Reactor {
+public:
+    Reactor();
+    ~Reactor();
+    Reactor(const Reactor&) = delete;
+    Reactor& operator=(const Reactor&) = delete;
+
+    /// Watches a non-blocking descriptor from now on and owns it. Errors: failed, with the reason;
+    /// the descriptor stays the caller's then. Threads: any.
+    Result<IoWatch*> open(int fd);
+
+    /// Handles what is ready, waiting up to `longest` for something. True when anything was.
+    /// Threads: any; the one that owns the worker waits, others pass zero.
+    bool poll(Duration longest) noexcept;
+
+    /// Ends a wait in poll, now or the next one. Threads: any.
+    void wake() noexcept;
+
+    /// How many descriptors are watched.
+    std::size_t watches() const noexcept { return open_.load(std::memory_order_relaxed); }
+
+private:
+    friend class IoWatch;
+    static constexpr std::uint64_t kWakeStamp = ~std::uint64_t{0};
+    static constexpr int kEventsMax = 256;  // of one poll: bounds the time under the mutex
+
+    struct Slot {
+        IoWatch* watch = nullptr;
+        std::uint32_t stamp = 0;
+    };
+
+    int epoll_fd_ = -1;
+    int wake_fd_ = -1;
+    Mutex mutex_{LockRank::reactor};
+    std::vector<Slot> slots_ TROUPE_GUARDED_BY(mutex_);
+    std::vector<std::uint32_t> free_slots_ TROUPE_GUARDED_BY(mutex_);
+    std::atomic<std::size_t> open_{0};  // open and close write, pollers read
+};
+
+}  // namespace troupe

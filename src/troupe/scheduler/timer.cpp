@@ -1,0 +1,69 @@
+#include <troupe/base/block_pool.hpp>
+#include <troupe/base/error.hpp>
+#include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/timer.hpp>
+
+#include <new>
+#include <utility>
+
+namespace troupe {
+
+namespace {
+
+void free_timer(MailNode* node) noexcept {
+    free_block(static_cast<TimerNode*>(node), sizeof(TimerNode));
+}
+
+bool deadline_arrived(MailNode* node, Cell& cell) {
+    auto* const timer = static_cast<TimerNode*>(node);
+    DeadlineSlot& slot = cell.type()->deadline_slot(cell);
+    slot.timer = nullptr;
+    Awaiting* const record = cell.awaiting_;
+    const bool waits = record != nullptr && record->deadline != Duration::max() &&
+                       record->arrived == nullptr && !record->timed_out && !record->cancelled;
+    if (!waits) {
+        free_timer(timer);
+        return false;
+    }
+    Engine& engine = cell.engine();
+    if (engine.now() >= record->deadline) {
+        free_timer(timer);
+        record->timed_out = true;
+        return true;
+    }
+    slot.timer = timer;
+    timer->deadline = record->deadline;
+    engine.start_timer(timer);
+    return false;
+}
+
+const MailOps kDeadlineOps{MailKind::signal,
+                           [](MailNode* node, const Error&) noexcept { free_timer(node); },
+                           &deadline_arrived};
+
+}  // namespace
+
+void arm_deadline(Cell& cell, Duration deadline) {
+    cell.awaiting_->deadline = deadline;
+    DeadlineSlot& slot = cell.type()->deadline_slot(cell);
+    TimerNode* timer = slot.timer;
+    if (timer != nullptr) {
+        // It fires in time, or is about to arrive and will look.
+        if (timer->deadline <= deadline || !cell.engine().cancel_timer(timer)) return;
+    } else {
+        timer = ::new (allocate_block(sizeof(TimerNode))) TimerNode;
+        timer->ops = &kDeadlineOps;
+        timer->target = &cell;
+        timer->generation = cell.generation();
+        slot.timer = timer;
+    }
+    timer->deadline = deadline;
+    cell.engine().start_timer(timer);
+}
+
+void disarm_deadline(DeadlineSlot& slot) noexcept {
+    TimerNode* const timer = std::exchange(slot.timer, nullptr);
+    if (timer != nullptr && timer->target->engine().cancel_timer(timer)) free_timer(timer);
+}
+
+}  // namespace troupe

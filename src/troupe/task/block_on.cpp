@@ -1,0 +1,97 @@
+#include <troupe/base/error.hpp>
+#include <troupe/task/block_on.hpp>
+
+#include <cstdio>
+
+namespace troupe::task_internal {
+
+namespace {
+
+/// A root task: lives on the stack of run_as_root, its cell points here.
+struct Root {
+    Task<void> body;
+    Latch finished;
+    DeadlineSlot deadline;
+};
+
+Root& root_of(Cell& cell) noexcept {
+    return *static_cast<Root*>(cell.extension_);
+}
+
+TurnEnd end_root(Cell& cell) noexcept {
+    Root& root = root_of(cell);
+    root.body.reset();
+    disarm_deadline(root.deadline);
+    for (MailNode* mail = cell.close_mailbox(nullptr); mail != nullptr;) {
+        MailNode* const next = mail->next;
+        mail->ops->drop(mail, Error(Errc::actor_gone));
+        mail = next;
+    }
+    cell.extension_ = nullptr;
+    cell.engine().release_cell(cell);
+    root.finished.open();  // the last touch: block_on returns
+    return TurnEnd::released;
+}
+
+TurnEnd run_root(Cell& cell) {
+    Root& root = root_of(cell);
+    // acquire: sees what the last turn, perhaps on another worker, left behind; pairs with
+    // try_block.
+    static_cast<void>(cell.word_.load(std::memory_order_acquire));
+    if (cell.state() == CellState::starting) {
+        cell.state_.store(CellState::running, std::memory_order_relaxed);
+        root.body.start();
+    } else if (cell.awaiting_->yielding) {
+        resume_chain(end_await(cell).leaf);
+    }
+    for (;;) {
+        if (root.body.finished()) return end_root(cell);
+        if (cell.awaiting_->yielding) return TurnEnd::yielded;
+        if (cell.urgent()) {
+            if (handle_signals(cell, cell.take_mail(nullptr, 0))) {
+                resume_chain(end_await(cell).leaf);
+            }
+        } else if (cell.try_block(nullptr, 0)) {
+            return TurnEnd::released;
+        }
+    }
+}
+
+DeadlineSlot& root_deadline(Cell& cell) {
+    return root_of(cell).deadline;
+}
+
+constexpr CellType kRootType{&run_root, "block_on", &root_deadline};
+
+/// Says who waits for what: nothing can run, so nothing changes while we look.
+[[noreturn]] void report_deadlock(Engine& engine) {
+    std::fprintf(
+        stderr, "troupe: block_on waits for ever: nothing can run and no timer is due. Waiting:\n");
+    engine.for_each_cell(
+        [](Cell& cell, void*) {
+            const Awaiting* const at = cell.awaiting_;
+            if (at == nullptr) return;
+            std::fprintf(stderr, "  <0.%u.%u> %s: %s at %s:%u\n", cell.slot(), cell.generation(),
+                         cell.type()->name, at->what, at->where.file_name(), at->where.line());
+        },
+        nullptr);
+    TROUPE_ASSERT(false, "deadlock under block_on: see the list above");
+    __builtin_unreachable();
+}
+
+}  // namespace
+
+void run_as_root(Engine& engine, Task<void> body) {
+    Root root{std::move(body), {}, {}};
+    Cell& cell = engine.acquire_cell();
+    cell.type_.store(&kRootType, std::memory_order_relaxed);
+    cell.capacity_.store(1, std::memory_order_relaxed);
+    cell.extension_ = &root;
+    cell.awaiting_ = nullptr;
+    cell.state_.store(CellState::starting, std::memory_order_relaxed);
+    cell.open_mailbox(0);
+    schedule(cell);
+    if (!engine.run_until(root.finished)) report_deadlock(engine);
+}
+
+}  // namespace troupe::task_internal

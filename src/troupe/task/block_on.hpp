@@ -1,0 +1,59 @@
+#pragma once
+
+#include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/latch.hpp>
+#include <troupe/task/task.hpp>
+
+#include <exception>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace troupe {
+
+namespace task_internal {
+
+/// Runs `body` on a cell of its own until it has finished, blocking the calling thread.
+void run_as_root(Engine& engine, Task<void> body);
+
+template <class T>
+struct Outcome {
+    std::optional<T> value;
+    std::exception_ptr thrown;
+};
+template <>
+struct Outcome<void> {
+    std::exception_ptr thrown;
+};
+
+// The outcome lives in block_on, which waits for this coroutine: the reference cannot dangle.
+template <class T>
+Task<void> run_into(Task<T> task, Outcome<T>* outcome) {
+    // What the task throws belongs to the caller of block_on, on its own thread.
+    try {
+        if constexpr (std::is_void_v<T>) {
+            co_await std::move(task);
+        } else {
+            outcome->value.emplace(co_await std::move(task));
+        }
+    } catch (...) {
+        outcome->thrown = std::current_exception();
+    }
+}
+
+}  // namespace task_internal
+
+/// Runs a task on the engine and waits for its result, for main and for threads of one's own.
+///
+/// Errors:  rethrows what the task throws. Called on a worker, or when nothing can run any more on
+///          the deterministic engine, it stops the process and says who waits for what.
+/// Threads: any but the engine's workers; blocks the thread.
+template <class T>
+T block_on(Engine& engine, Task<T> task) {
+    task_internal::Outcome<T> outcome;
+    task_internal::run_as_root(engine, task_internal::run_into(std::move(task), &outcome));
+    if (outcome.thrown) std::rethrow_exception(outcome.thrown);
+    if constexpr (!std::is_void_v<T>) return std::move(*outcome.value);
+}
+
+}  // namespace troupe

@@ -1,0 +1,84 @@
+#include <troupe/base/error.hpp>
+#include <troupe/task/sleep.hpp>
+
+namespace troupe::task_internal {
+
+namespace {
+
+void free_timer(MailNode* node) noexcept {
+    free_block(static_cast<TimerNode*>(node), sizeof(TimerNode));
+}
+
+const MailOps kTimerOps{MailKind::signal,
+                        [](MailNode* node, const Error&) noexcept { free_timer(node); },
+                        &arrive_as_answer};
+
+}  // namespace
+
+Sleep::Sleep(Duration duration, std::source_location where) noexcept : duration_(duration) {
+    awaiting_.what = "sleep";
+    awaiting_.where = where;
+}
+
+Sleep::~Sleep() {
+    if (timer_ == nullptr) return;
+    // Destroyed while suspended, or resumed by a cancellation. A timer that is under way already
+    // finds the await over and frees itself.
+    if (awaiting_.arrived == timer_ || timer_->target->engine().cancel_timer(timer_)) {
+        free_timer(timer_);
+    }
+}
+
+void Sleep::suspend(std::coroutine_handle<> self) {
+    Cell& cell = begin_await(awaiting_, self);
+    awaiting_.interruptible = true;
+    Engine& engine = cell.engine();
+    auto* const timer = ::new (allocate_block(sizeof(TimerNode))) TimerNode;
+    timer->ops = &kTimerOps;
+    timer->target = &cell;
+    timer->generation = cell.generation();
+    timer->tag = cell.await_number_;
+    timer->deadline = engine.now() + (duration_ > Duration::zero() ? duration_ : Duration::zero());
+    timer_ = timer;
+    engine.start_timer(timer);
+}
+
+Result<void> Sleep::await_resume() noexcept {
+    if (awaiting_.cancelled) return error(Errc::cancelled);
+    return {};
+}
+
+Yield::Yield(std::source_location where) noexcept {
+    awaiting_.what = "yield";
+    awaiting_.where = where;
+    awaiting_.yielding = true;
+}
+
+const MailOps OffloadBase::kOps{MailKind::signal,
+                                [](MailNode* node, const Error&) noexcept {
+                                    auto* const call = static_cast<OffloadBase*>(node);
+                                    call->destroy(call);
+                                },
+                                &arrive_as_answer};
+
+void OffloadBase::answer() noexcept {
+    post_signal(*asker, asker_generation, this);
+}
+
+Result<void> begin_offload(OffloadBase& call, Awaiting& awaiting, std::coroutine_handle<> self) {
+    Cell& cell = begin_await(awaiting, self);
+    call.ops = &OffloadBase::kOps;
+    call.asker = &cell;
+    call.asker_generation = cell.generation();
+    call.tag = cell.await_number_;
+    call.drop = [](Job* job) noexcept {
+        auto* const dropped = static_cast<OffloadBase*>(job);
+        dropped->thrown = nullptr;
+        dropped->destroy(dropped);
+    };
+    Result<void> accepted = cell.engine().offload(&call);
+    if (!accepted) cell.awaiting_ = nullptr;
+    return accepted;
+}
+
+}  // namespace troupe::task_internal
