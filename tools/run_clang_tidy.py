@@ -72,6 +72,9 @@ def main():
         sys.exit(__doc__)
     root = pathlib.Path(__file__).resolve().parent.parent
     build = pathlib.Path(sys.argv[1]).resolve()
+    if not (build / "compile_commands.json").exists():
+        sys.exit(f"{build} has no compile_commands.json; configure a preset, or set "
+                 "CMAKE_EXPORT_COMPILE_COMMANDS=ON")
     (build / "clang-tidy").mkdir(exist_ok=True)
     version = subprocess.run([TIDY, "--version"], capture_output=True, check=True).stdout
     settings = (root / ".clang-tidy").read_bytes() + version
