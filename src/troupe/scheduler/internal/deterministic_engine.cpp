@@ -170,7 +170,7 @@ private:
     void take_out(TimerNode& timer) noexcept;
     void drop_all() noexcept;
     void note(Event event, std::uint64_t value) noexcept;
-    std::uint64_t number_of(const Cell& cell);
+    std::uint32_t number_of(const Cell& cell);
 
     Chooser& chooser_;
     WorkerContext context_;
@@ -185,10 +185,15 @@ private:
     bool running_ = false;  // a step is on the stack
     bool stopped_ = false;
 
-    // The event hash must not depend on which chunks of cells earlier engines have left behind, so
-    // chunks are counted as they come. By CellChunk::number; 0: not seen yet.
-    std::vector<std::uint32_t> chunk_order_;
-    std::uint32_t chunks_seen_ = 0;
+    // The event hash must not depend on which slots earlier engines have left for this one, so the
+    // owners of slots are counted as they come. By CellChunk::number, then by place in the chunk.
+    struct Owner {
+        std::uint32_t generation = 0;  // none has this one
+        std::uint32_t number = 0;
+    };
+    std::vector<std::vector<Owner>> owners_;
+    std::uint32_t owners_seen_ = 0;
+    std::uint32_t timers_started_ = 0;  // numbers timers, for the same reason
 };
 
 void DeterministicEngine::check_thread() noexcept {
@@ -217,13 +222,14 @@ void DeterministicEngine::note_event(std::uint64_t value) noexcept {
     note(Event::noted, value);
 }
 
-std::uint64_t DeterministicEngine::number_of(const Cell& cell) {
+std::uint32_t DeterministicEngine::number_of(const Cell& cell) {
     const CellChunk& chunk = CellChunk::of(cell);
-    if (chunk.number >= chunk_order_.size()) chunk_order_.resize(chunk.number + std::size_t{1});
-    std::uint32_t& order = chunk_order_[chunk.number];
-    if (order == 0) order = ++chunks_seen_;
-    const std::uint64_t place = chunk.slot_of(cell) - chunk.number * CellChunk::kCells;
-    return std::uint64_t{order} << 32 | place;
+    if (chunk.number >= owners_.size()) owners_.resize(chunk.number + std::size_t{1});
+    std::vector<Owner>& owners = owners_[chunk.number];
+    if (owners.empty()) owners.resize(CellChunk::kCells + 1);
+    Owner& owner = owners[chunk.slot_of(cell) - chunk.number * CellChunk::kCells];
+    if (owner.generation != cell.generation()) owner = Owner{cell.generation(), ++owners_seen_};
+    return owner.number;
 }
 
 std::uint64_t DeterministicEngine::choose(std::uint64_t n, ChoiceKind kind, const char* site) {
@@ -276,6 +282,7 @@ void DeterministicEngine::start_timer(TimerNode* timer) {
         return;
     }
     timer->place = 0;
+    timer->wheel = ++timers_started_;  // there are no wheels here: its number, for the hash
     timers_[timer->deadline].push_back(*timer);
 }
 
@@ -352,8 +359,7 @@ void DeterministicEngine::fire_timer() {
         static_cast<std::size_t>(choose(list.size(), ChoiceKind::timer_tie, "timers of one time"));
     TimerNode& timer = list.at(tie);
     take_out(timer);
-    note(Event::timer,
-         hash_combine(number_of(*timer.target), static_cast<std::uint64_t>(now_.count())));
+    note(Event::timer, hash_combine(timer.wheel, static_cast<std::uint64_t>(now_.count())));
     const ContextScope scope(nullptr);
     post_signal(*timer.target, timer.generation, &timer);
 }

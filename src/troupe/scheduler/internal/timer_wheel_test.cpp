@@ -180,7 +180,9 @@ void compare_with_a_map(std::uint64_t seed) {
                 ASSERT_LE(timer->deadline, now);
                 model.erase(model.begin());
             }
-            if (!model.empty()) ASSERT_GT(model.begin()->first + kTick, now);
+            if (!model.empty()) {
+                ASSERT_GT(model.begin()->first + kTick, now);
+            }
         }
         ASSERT_EQ(wheel->size(), model.size());
     }
