@@ -28,6 +28,7 @@ public:
         : kind_(kind), text_(std::move(text)) {}
 
     Kind kind() const noexcept { return kind_; }
+    bool has_text() const noexcept { return !text_.empty(); }
     /// The exception's or the stopper's text; for the other kinds their name.
     std::string text() const;
     /// Whether a supervisor would call this a failure.

@@ -159,7 +159,8 @@ public:
 
     // The second line: what only the turn touches.
     std::atomic<std::uint32_t> handled_{0};  // messages; turn writes, listings read
-    std::uint32_t unused_ = 0;
+    std::uint8_t stop_kind_ = 0;             // layer above: why it was asked to end
+    std::uint8_t unused_[3] = {};
 
 private:
     alignas(8) std::byte state_bytes_[kInlineStateBytes];

@@ -35,6 +35,26 @@ void free_extension(Cell& cell) noexcept {
     free_node(static_cast<Extension*>(std::exchange(cell.extension_, nullptr)));
 }
 
+const ExitReason& stop_reason(const Cell& cell) noexcept {
+    static const ExitReason plain[] = {
+        ExitReason(ExitReason::Kind::normal),        ExitReason(ExitReason::Kind::shutdown),
+        ExitReason(ExitReason::Kind::shutdown_with), ExitReason(ExitReason::Kind::failed),
+        ExitReason(ExitReason::Kind::killed),        ExitReason(ExitReason::Kind::noproc),
+        ExitReason(ExitReason::Kind::timeout),       ExitReason(ExitReason::Kind::node_down)};
+    const auto* const extension = static_cast<const Extension*>(cell.extension_);
+    if (extension != nullptr && extension->reason.has_text()) return extension->reason;
+    return plain[cell.stop_kind_];
+}
+
+void set_stop_reason(Cell& cell, ExitReason reason) {
+    cell.stop_kind_ = static_cast<std::uint8_t>(reason.kind());
+    if (reason.has_text()) {
+        extension_of(cell).reason = std::move(reason);
+    } else if (Extension* const extension = existing_extension(cell)) {
+        extension->reason = ExitReason();
+    }
+}
+
 DeadlineSlot& actor_deadline(Cell& cell) {
     return extension_of(cell).deadline;
 }
@@ -91,11 +111,10 @@ const MailOps StopSignal::kOps{
         const Extension* const known = existing_extension(cell);
         bool can_go_on = false;
         if (!signal->top_level_only || known == nullptr || known->parent == nullptr) {
-            Extension& extension = extension_of(cell);
             const bool kill = signal->strength == Stop::kill;
             // A second stop changes nothing, a kill overrules.
             if (kill || (cell.flags_ & (kStopAsked | kInStopHook)) == 0) {
-                extension.reason = std::move(signal->reason);
+                set_stop_reason(cell, std::move(signal->reason));
             }
             if (kill) {
                 cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | kKillAsked);
@@ -125,6 +144,14 @@ const MessageOps StopSignal::kDrainOps{
 void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason reason,
                bool top_level_only) noexcept {
     if (cell == nullptr) return;
+    if (strength == Stop::stop && cell == current_cell() && cell->generation() == generation) {
+        // An actor that stops itself in its own turn needs no signal.
+        if ((cell->flags_ & (kStopAsked | kInStopHook)) == 0) {
+            set_stop_reason(*cell, std::move(reason));
+            cell->flags_ = static_cast<std::uint8_t>(cell->flags_ | kStopAsked);
+        }
+        return;
+    }
     auto* const signal = make_node<StopSignal>();
     signal->strength = strength;
     signal->top_level_only = top_level_only;

@@ -23,7 +23,7 @@ struct Extension {
     Task<void> on_stop;
     AskEnvelope<void>* start_outcome = nullptr;
 
-    // How it was asked to end.
+    // Why it was asked to end, when that has a text; else Cell::stop_kind_ says it all.
     ExitReason reason;
 
     // Its parent, and its children by slot: a map, so that one of a hundred thousand leaves at
@@ -43,6 +43,10 @@ inline Extension* existing_extension(Cell& cell) noexcept {
     return static_cast<Extension*>(cell.extension_);
 }
 void free_extension(Cell& cell) noexcept;
+
+/// Why the actor was asked to end. An actor that ends without a text needs no extension for it.
+const ExitReason& stop_reason(const Cell& cell) noexcept;
+void set_stop_reason(Cell& cell, ExitReason reason);
 
 /// Watch: travels to the target, stays there, and hands over `down` at the end.
 struct MonitorSignal : MailNode {

@@ -63,7 +63,7 @@ private:
     Next start_failed(Error why);
     Next begin_stop();
     Next stop_hook_done();
-    Next end(ExitReason reason);
+    Next end(ExitReason reason);  // by value: the extension it may lie in goes
 
     void report_start(Result<void> outcome) noexcept;
     void abandon_handler(const ExitReason& reason) noexcept;
@@ -113,7 +113,7 @@ TurnEnd Turn::run() {
     while (next == Next::go_on) {
         if (cell_.urgent()) take_mail();
         if (has(kKillAsked)) {
-            next = end(existing_extension(cell_)->reason);
+            next = end(stop_reason(cell_));
         } else if (cell_.awaiting_ != nullptr) {
             next = go_on_awaiting();
         } else if (has(kStopAsked)) {
@@ -189,7 +189,7 @@ bool Turn::unwrap(MailNode*& message) {
     }
     if (message->ops == &StopSignal::kDrainOps) {
         auto* const signal = static_cast<StopSignal*>(message);
-        extension_of(cell_).reason = std::move(signal->reason);
+        set_stop_reason(cell_, std::move(signal->reason));
         set(kStopAsked);
         message->ops->drop(message, Error(Errc::cancelled));
         return false;
@@ -348,11 +348,12 @@ Turn::Next Turn::begin_stop() {
     if (handled_in_place_ != nullptr) take_mail();
     cell_.state_.store(CellState::stopping, std::memory_order_relaxed);
     Actor* const self = actor();
-    Extension& extension = extension_of(cell_);
-    if (self == nullptr) return end(extension.reason);
+    if (self == nullptr) return end(stop_reason(cell_));
     try {
-        Task<void> hook = ActorAccess::on_stop(*self, extension.reason);
-        if (hook.empty()) return end(extension.reason);
+        // The reason outlives the hook: it is the extension's, or one of the constants.
+        Task<void> hook = ActorAccess::on_stop(*self, stop_reason(cell_));
+        if (hook.empty()) return end(stop_reason(cell_));
+        Extension& extension = extension_of(cell_);
         extension.on_stop = std::move(hook);
         set(kInStopHook);
         extension.on_stop.start();
@@ -365,13 +366,12 @@ Turn::Next Turn::begin_stop() {
 }
 
 Turn::Next Turn::stop_hook_done() {
-    Extension& extension = extension_of(cell_);
     try {
-        extension.on_stop.take();
+        extension_of(cell_).on_stop.take();
     } catch (...) {
         return end(ExitReason(ExitReason::Kind::failed, text_of_current_exception()));
     }
-    return end(extension.reason);
+    return end(stop_reason(cell_));
 }
 
 /// Ends the actor. The order matters: the suspended coroutine goes first, while what it refers to
