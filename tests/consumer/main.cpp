@@ -1,20 +1,28 @@
-// What a stranger writes first, against the installed package: a call that can fail.
-#include <troupe/base/result.hpp>
+// What a stranger writes first, against the installed package: the actor of the README.
+#include <troupe/actor/actor.hpp>
+#include <troupe/actor/run.hpp>
 
 #include <cstdio>
 
-namespace {
+class Account : public troupe::Actor {
+public:
+    void deposit(long cents) { balance_ += cents; }
+    long balance() const { return balance_; }
 
-troupe::Result<int> half(int n) {
-    if (n % 2 != 0) return troupe::error(troupe::Errc::failed, "an odd number has no half");
-    return n / 2;
+private:
+    long balance_ = 0;
+};
+
+troupe::Task<int> app(troupe::System& system) {
+    auto ann = system.spawn<Account>();
+    ann.tell<&Account::deposit>(40);
+    ann.tell<&Account::deposit>(2);
+    auto balance = co_await ann.ask<&Account::balance>();
+    if (!balance) co_return 1;
+    std::printf("the answer is %ld\n", *balance);
+    co_return 0;
 }
 
-}  // namespace
-
-int main() {
-    auto answer = half(84);
-    if (!answer || half(7)) return 1;
-    std::printf("the answer is %d\n", *answer);
-    return 0;
+int main(int argc, char** argv) {
+    return troupe::run(argc, argv, app);
 }

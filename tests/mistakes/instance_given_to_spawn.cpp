@@ -1,6 +1,7 @@
 // The object is made first and then handed over.
 // First error: an actor is built in its place and never copied: spawn<A>(constructor arguments...)
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/run.hpp>
 
 class Account : public troupe::Actor {
 public:

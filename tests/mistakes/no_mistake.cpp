@@ -1,6 +1,7 @@
 // Everything the other files do wrong, done right.
 // Compiles.
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/run.hpp>
 
 class Account : public troupe::Actor {
 public:

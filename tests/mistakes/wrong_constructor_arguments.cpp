@@ -2,6 +2,7 @@
 // First error: spawn<A>(args...): no constructor of A takes these arguments (options come first,
 //   and an actor's constructor is public)
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/run.hpp>
 
 class Account : public troupe::Actor {
 public:
