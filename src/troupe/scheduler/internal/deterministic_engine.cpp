@@ -80,6 +80,41 @@ struct Step {
     Job* job = nullptr;
 };
 
+/// What can go on, oldest first. Any of it can be taken out; in blocks, so that this stays cheap
+/// when a hundred thousand actors are runnable at once (in one deque a step took 10 us then).
+class ReadyList {
+public:
+    bool empty() const noexcept { return size_ == 0; }
+    std::size_t size() const noexcept { return size_; }
+
+    void push_back(const Step& step) {
+        if (blocks_.empty() || blocks_.back().size() == kBlockSteps) {
+            blocks_.emplace_back().reserve(kBlockSteps);
+        }
+        blocks_.back().push_back(step);
+        ++size_;
+    }
+
+    Step take(std::size_t index) {
+        auto block = blocks_.begin();
+        for (; index >= block->size(); ++block)
+            index -= block->size();
+        const auto place = block->begin() + static_cast<std::ptrdiff_t>(index);
+        const Step step = *place;
+        block->erase(place);
+        // The last block is kept, so that an alternation of push and take allocates nothing.
+        if (block->empty() && blocks_.size() > 1) blocks_.erase(block);
+        --size_;
+        return step;
+    }
+
+private:
+    static constexpr std::size_t kBlockSteps = 128;  // 2 KiB to move at most
+
+    std::deque<std::vector<Step>> blocks_;
+    std::size_t size_ = 0;
+};
+
 /// The timers of one deadline, in the order they were started.
 class TimerList {
 public:
@@ -175,7 +210,7 @@ private:
     Chooser& chooser_;
     WorkerContext context_;
     std::atomic<const void*> thread_{nullptr};  // the first caller writes, all callers read
-    std::deque<Step> ready_;                    // oldest first
+    ReadyList ready_;
     std::map<Duration, TimerList> timers_;
     Duration now_{};
     std::size_t jobs_waiting_ = 0;
@@ -326,9 +361,7 @@ bool DeterministicEngine::step(Duration time_max) {
 }
 
 void DeterministicEngine::run_ready(std::size_t index) {
-    const auto place = ready_.begin() + static_cast<std::ptrdiff_t>(index);
-    const Step step = *place;
-    ready_.erase(place);
+    const Step step = ready_.take(index);
     if (step.cell != nullptr) {
         run_cell(*step.cell);
     } else {
@@ -397,9 +430,8 @@ void DeterministicEngine::stop() {
 
 void DeterministicEngine::drop_all() noexcept {
     // What is dropped may answer somebody, who is scheduled, which is ignored by now.
-    std::deque<Step> ready;
-    ready.swap(ready_);
-    for (const Step& left : ready) {
+    while (!ready_.empty()) {
+        const Step left = ready_.take(0);
         if (left.job != nullptr) left.job->drop(left.job);
     }
     while (!timers_.empty()) {
