@@ -120,6 +120,30 @@ TEST_F(DeterministicEngineTest, IsFairWhenTheFirstAlternativeIsTaken) {
     EXPECT_EQ(seen, (Numbers{1, 2, 1, 2, 1, 2}));
 }
 
+// Enough for several blocks of the ready list, and answers that reach into each.
+TEST_F(DeterministicEngineTest, PicksTheRightOneAmongManyRunnableCells) {
+    constexpr int kCells = 700;
+    Numbers seen;
+    Numbers waiting;
+    std::vector<std::unique_ptr<TestCell>> cells;
+    for (int i = 0; i < kCells; ++i) {
+        cells.push_back(std::make_unique<TestCell>(*engine, into(seen)));
+        cells.back()->send(i);
+        waiting.push_back(i);
+    }
+    Numbers expected;
+    for (std::uint64_t step = 0; waiting.size() > 1; ++step) {
+        const std::uint64_t answer = step * 263 % waiting.size();
+        chooser.answers.push_back(answer);
+        const auto place = waiting.begin() + static_cast<std::ptrdiff_t>(answer);
+        expected.push_back(*place);
+        waiting.erase(place);
+    }
+    expected.push_back(waiting.front());
+    engine->settle();
+    EXPECT_EQ(seen, expected);
+}
+
 TEST_F(DeterministicEngineTest, KnowsTheCellWhoseTurnItIs) {
     Cell* seen = nullptr;
     Engine* seen_engine = nullptr;
