@@ -22,8 +22,10 @@ struct Engine::Services {
     std::vector<Entry> entries TROUPE_GUARDED_BY(mutex);
 };
 
-Engine::Engine()
-    : cells_(std::make_unique<CellTable>(*this)), services_(std::make_unique<Services>()) {}
+Engine::Engine(bool deterministic)
+    : deterministic_(deterministic),
+      cells_(std::make_unique<CellTable>(*this)),
+      services_(std::make_unique<Services>()) {}
 
 Engine::~Engine() = default;
 

@@ -59,7 +59,8 @@ public:
     Engine& operator=(const Engine&) = delete;
     virtual ~Engine();
 
-    virtual bool deterministic() const noexcept = 0;
+    /// Whether this is the deterministic engine. Not virtual: every turn asks.
+    bool deterministic() const noexcept { return deterministic_; }
 
     /// How many workers run cells.
     virtual std::size_t workers() const noexcept = 0;
@@ -146,7 +147,7 @@ public:
     static bool crowded() noexcept;
 
 protected:
-    Engine();
+    explicit Engine(bool deterministic);
     /// Ends the services, newest first. To be called by stop() once nothing runs any more.
     void end_services() noexcept;
 
@@ -154,6 +155,7 @@ private:
     EngineService& service(const void* key, EngineService* (*make)(Engine&));
 
     struct Services;
+    const bool deterministic_;
     void* host_ = nullptr;
     std::unique_ptr<scheduler_internal::CellTable> cells_;
     std::unique_ptr<Services> services_;

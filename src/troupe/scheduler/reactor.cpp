@@ -66,13 +66,18 @@ bool IoWatch::arrive(MailNode* node, Cell& cell) {
         node->generation != cell.generation() || !watch->is_ready(watch->wanted_)) {
         return false;
     }
+    if (watch->try_again_ != nullptr && !watch->try_again_(*record)) {
+        watch->wait_for(watch->wanted_, cell, watch->try_again_);
+        return false;
+    }
     record->arrived = node;
     return true;
 }
 
-void IoWatch::wait_for(std::uint32_t bits, Cell& cell) noexcept {
+void IoWatch::wait_for(std::uint32_t bits, Cell& cell, bool (*try_again)(Awaiting&)) noexcept {
     tag = cell.await_number_;
     wanted_ = bits;
+    try_again_ = try_again;
     if (owner_.load(std::memory_order_relaxed) != &cell ||
         owner_generation_.load(std::memory_order_relaxed) != cell.generation()) {
         // Under the mutex, so that a poller sees the old owner or the new one, never half of each.
@@ -184,6 +189,7 @@ bool Reactor::poll(Duration longest) noexcept {
         IoWatch& watch = *slots_[slot].watch;
         std::uint32_t bits = 0;
         if ((events[i].events & (EPOLLIN | EPOLLRDHUP)) != 0) bits |= IoWatch::kReadable;
+        if ((events[i].events & EPOLLRDHUP) != 0) bits |= IoWatch::kPeerFinished;
         if ((events[i].events & EPOLLOUT) != 0) bits |= IoWatch::kWritable;
         if ((events[i].events & (EPOLLERR | EPOLLHUP)) != 0) bits |= IoWatch::kHangUp;
         // acq_rel: pairs with take_ready.

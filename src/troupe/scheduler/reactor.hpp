@@ -27,6 +27,9 @@ public:
     static constexpr std::uint32_t kReadable = 1;
     static constexpr std::uint32_t kWritable = 2;
     static constexpr std::uint32_t kHangUp = 4;  ///< error or both directions closed
+    /// The peer has finished sending; comes with kReadable and stays set. Its end and the last
+    /// bytes before it may be one edge: a reader who sees this must read on until the end.
+    static constexpr std::uint32_t kPeerFinished = 8;
 
     int fd() const noexcept { return fd_; }
 
@@ -44,8 +47,10 @@ public:
 
     /// Makes the current cell, which has just begun the await in its `awaiting_`, hear of the next
     /// of these bits: the coroutine goes on with `arrived` pointing to this watch, which it does
-    /// not own. Threads: the turn of the cell that waits, one cell at a time.
-    void wait_for(std::uint32_t bits, Cell& cell) noexcept;
+    /// not own. A bit may have been set for what was read long ago: `try_again`, where given, is
+    /// called in the cell's turn with the awaiting record, and answers whether the wait is over.
+    /// Threads: the turn of the cell that waits, one cell at a time.
+    void wait_for(std::uint32_t bits, Cell& cell, bool (*try_again)(Awaiting&) = nullptr) noexcept;
 
     /// Stops watching; the descriptor is closed with it. The watch is gone after the call.
     void close() noexcept;
@@ -69,7 +74,8 @@ private:
     std::atomic<std::uint32_t> ready_{0};             // pollers set, the owner clears
     std::atomic<std::uint32_t> state_{0};             // pollers and the owner: kQueued, kClosed
     int fd_;
-    std::uint32_t wanted_ = 0;      // the owner's turn only
+    std::uint32_t wanted_ = 0;  // the owner's turn only, as try_again_
+    bool (*try_again_)(Awaiting&) = nullptr;
     std::uint32_t slot_ = 0;        // in the reactor's table
     std::uint32_t slot_stamp_ = 0;  // tells an event for an earlier watch in the slot
 

@@ -51,6 +51,7 @@ public:
 private:
     enum class Next : std::uint8_t { go_on, released, yielded };
 
+    Next attend();
     Next handle_one();
     MailNode* next_message();
     Next handler_done(MailNode* message);
@@ -78,6 +79,7 @@ private:
         return type_.as_actor != nullptr ? type_.as_actor(object()) : nullptr;
     }
     bool has(std::uint8_t flag) const noexcept { return (cell_.flags_ & flag) != 0; }
+    static constexpr std::uint8_t kAsksAnEnd = kStopAsked | kKillAsked;
     void set(std::uint8_t flag) noexcept {
         cell_.flags_ = static_cast<std::uint8_t>(cell_.flags_ | flag);
     }
@@ -112,17 +114,16 @@ TurnEnd Turn::run() {
     }
     while (next == Next::go_on) {
         if (cell_.urgent()) take_mail();
-        if (has(kKillAsked)) {
-            next = end(stop_reason(cell_));
-        } else if (cell_.awaiting_ != nullptr) {
-            next = go_on_awaiting();
-        } else if (has(kStopAsked)) {
-            next = begin_stop();
-        } else {
-            next = handle_one();
-        }
+        const bool plain = cell_.awaiting_ == nullptr && (cell_.flags_ & kAsksAnEnd) == 0;
+        next = plain ? handle_one() : attend();
     }
     return next == Next::yielded ? TurnEnd::yielded : TurnEnd::released;
+}
+
+/// A turn with something special about it: a handler that waits, or an end that is asked for.
+Turn::Next Turn::attend() {
+    if (has(kKillAsked)) return end(stop_reason(cell_));
+    return cell_.awaiting_ != nullptr ? go_on_awaiting() : begin_stop();
 }
 
 // ---- one message --------------------------------------------------------------------------------

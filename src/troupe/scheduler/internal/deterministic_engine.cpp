@@ -165,13 +165,12 @@ private:
 
 class DeterministicEngine final : public Engine {
 public:
-    explicit DeterministicEngine(Chooser& chooser) : chooser_(chooser) {
+    explicit DeterministicEngine(Chooser& chooser) : Engine(true), chooser_(chooser) {
         context_.engine = this;
         context_.schedule = &schedule_here;
     }
     ~DeterministicEngine() override { stop(); }
 
-    bool deterministic() const noexcept override { return true; }
     std::size_t workers() const noexcept override { return 1; }
     Duration now() const noexcept override { return now_; }
     Duration coarse_now() const noexcept override { return now_; }

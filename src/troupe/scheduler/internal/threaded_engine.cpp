@@ -323,7 +323,8 @@ void Worker::add_stats(EngineStats& stats) const noexcept {
 // ---- ThreadedEngine -----------------------------------------------------------------------------
 
 ThreadedEngine::ThreadedEngine(const ThreadedOptions& options)
-    : began_(monotonic_now()),
+    : Engine(false),
+      began_(monotonic_now()),
       coarse_lag_(coarse_monotonic_lag()),
       pool_(BlockingPoolOptions{.threads_max = options.blocking_threads_max,
                                 .jobs_max = options.blocking_jobs_max}),

@@ -99,7 +99,6 @@ public:
     explicit ThreadedEngine(const ThreadedOptions& options);
     ~ThreadedEngine() override;
 
-    bool deterministic() const noexcept override { return false; }
     std::size_t workers() const noexcept override { return workers_.size(); }
     Duration now() const noexcept override;
     Duration coarse_now() const noexcept override;
