@@ -73,9 +73,9 @@ Cell* Engine::find_cell(std::uint32_t slot) const noexcept {
     return cells_->find(slot);
 }
 
-bool Engine::crowded() noexcept {
+bool Engine::sent_enough() noexcept {
     WorkerContext* const context = scheduler_internal::current_context();
-    return context != nullptr && context->crowded != nullptr && context->crowded(*context);
+    return context != nullptr && context->sent_enough != nullptr && context->sent_enough(*context);
 }
 
 namespace scheduler_internal {

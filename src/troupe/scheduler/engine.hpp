@@ -143,8 +143,9 @@ public:
     /// For the scheduler: a cell that became runnable outside the engine's own workers.
     virtual void inject(Cell& cell) noexcept = 0;
 
-    /// True when the running turn should let others go first: its sends have filled the queue.
-    static bool crowded() noexcept;
+    /// Counts a message that the running turn has sent and could wait after. True when it should
+    /// let the receivers go first, while what it sent them is still in the cache.
+    static bool sent_enough() noexcept;
 
 protected:
     explicit Engine(bool deterministic);

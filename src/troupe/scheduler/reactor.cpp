@@ -25,42 +25,63 @@ void IoWatch::free(IoWatch* watch) noexcept {
 }
 
 void IoWatch::post() noexcept {
-    // seq_cst: either the owner's clearing in arrive() comes first, and we post anew, or its look
-    // at the ready bits comes after our setting them.
-    if ((state_.fetch_or(kQueued, std::memory_order_seq_cst) & kQueued) == 0) push_to_owner();
+    std::uint32_t old = state_.load(std::memory_order_relaxed);
+    std::uint32_t desired = 0;
+    do {
+        desired = old | ((old & kQueued) != 0 ? kAgain : kQueued);
+        // seq_cst: either the owner's clearing in leave_mailbox() comes first, and we post anew, or
+        // whoever takes it out sees kAgain, and with it the owner and the bits we have set.
+    } while (!state_.compare_exchange_weak(old, desired, std::memory_order_seq_cst,
+                                           std::memory_order_relaxed));
+    if ((old & kQueued) == 0) push_to_owner();
 }
 
 void IoWatch::push_to_owner() noexcept {
-    Cell* const owner = owner_.load(std::memory_order_relaxed);
-    generation = owner_generation_.load(std::memory_order_relaxed);
-    if (owner == nullptr || owner->generation() != generation ||
-        push_signal(*owner, this) != PushResult::pushed) {
-        leave_mailbox();  // nobody to tell: the bits say it to whoever waits next
+    do {
+        Cell* const owner = owner_.load(std::memory_order_relaxed);
+        generation = owner_generation_.load(std::memory_order_relaxed);
+        if (owner != nullptr && owner->generation() == generation &&
+            push_signal(*owner, this) == PushResult::pushed) {
+            return;
+        }
+        // Nobody to tell: the bits say it to whoever waits next.
+    } while (!leave_mailbox());
+}
+
+/// False when it was posted meanwhile: it is still queued, and its owner may be another one.
+bool IoWatch::leave_mailbox() noexcept {
+    std::uint32_t old = state_.load(std::memory_order_relaxed);
+    for (;;) {
+        const bool again = (old & (kAgain | kClosed)) == kAgain;
+        const std::uint32_t desired = old & ~(again ? kAgain : kQueued | kAgain);
+        // seq_cst: pairs with post(), and with close(): exactly one of us frees a closed watch.
+        if (state_.compare_exchange_weak(old, desired, std::memory_order_seq_cst,
+                                         std::memory_order_relaxed)) {
+            if (again) return false;
+            if ((old & kClosed) != 0) free(this);
+            return true;
+        }
     }
 }
 
-void IoWatch::leave_mailbox() noexcept {
-    // seq_cst: pairs with post(), and with close(): exactly one of us frees a closed watch.
-    if ((state_.fetch_and(~kQueued, std::memory_order_seq_cst) & kClosed) != 0) free(this);
-}
-
 void IoWatch::drop(MailNode* node, const Error&) noexcept {
-    static_cast<IoWatch*>(node)->leave_mailbox();
+    // The stream may belong to another actor by now, and that one may wait already.
+    static_cast<IoWatch*>(node)->push_to_owner();
 }
 
 bool IoWatch::arrive(MailNode* node, Cell& cell) {
     auto* const watch = static_cast<IoWatch*>(node);
-    if (watch->owner_.load(std::memory_order_relaxed) != &cell) {
-        // The stream moved to another actor while this lay in the old one's mailbox. It stays
-        // queued on the way, so that a close by the new owner leaves the freeing to us.
-        watch->push_to_owner();
-        return false;
-    }
-    // seq_cst: pairs with post(), and with close(): exactly one of us frees a closed watch.
-    if ((watch->state_.fetch_and(~kQueued, std::memory_order_seq_cst) & kClosed) != 0) {
-        free(watch);
-        return false;
-    }
+    bool closed = false;
+    do {
+        if (watch->owner_.load(std::memory_order_relaxed) != &cell) {
+            // The stream moved to another actor while this lay in the old one's mailbox. It stays
+            // queued on the way, so that a close by the new owner leaves the freeing to us.
+            watch->push_to_owner();
+            return false;
+        }
+        closed = (watch->state_.load(std::memory_order_relaxed) & kClosed) != 0;
+    } while (!watch->leave_mailbox());
+    if (closed) return false;
     Awaiting* const record = cell.awaiting_;
     if (record == nullptr || record->arrived != nullptr || watch->tag != cell.await_number_ ||
         node->generation != cell.generation() || !watch->is_ready(watch->wanted_)) {

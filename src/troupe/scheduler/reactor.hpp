@@ -63,16 +63,17 @@ private:
     static void free(IoWatch* watch) noexcept;
     void post() noexcept;
     void push_to_owner() noexcept;
-    void leave_mailbox() noexcept;
+    bool leave_mailbox() noexcept;
 
     static constexpr std::uint32_t kQueued = 1;  // it lies in a mailbox
     static constexpr std::uint32_t kClosed = 2;  // whoever takes it out of the mailbox frees it
+    static constexpr std::uint32_t kAgain = 4;   // posted while queued: perhaps for a new owner
 
     Reactor& reactor_;
     std::atomic<Cell*> owner_{nullptr};               // wait_for writes, pollers read
     std::atomic<std::uint32_t> owner_generation_{0};  // as owner_
     std::atomic<std::uint32_t> ready_{0};             // pollers set, the owner clears
-    std::atomic<std::uint32_t> state_{0};             // pollers and the owner: kQueued, kClosed
+    std::atomic<std::uint32_t> state_{0};             // pollers and owners: the flags above
     int fd_;
     std::uint32_t wanted_ = 0;  // the owner's turn only, as try_again_
     bool (*try_again_)(Awaiting&) = nullptr;

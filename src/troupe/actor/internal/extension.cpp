@@ -226,7 +226,7 @@ bool Send::try_send() noexcept {
     switch (push(*target_, message_)) {
         case PushResult::pushed:
             message_ = nullptr;
-            return !Engine::crowded();
+            return !Engine::sent_enough();
         case PushResult::gone:
             gone_ = true;
             post(target_, generation_, std::exchange(message_, nullptr));

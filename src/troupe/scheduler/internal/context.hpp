@@ -15,8 +15,8 @@ struct WorkerContext {
     Cell* current = nullptr;  ///< whose turn it is
     /// Queues a cell of this engine that became runnable during the current turn.
     void (*schedule)(WorkerContext& self, Cell& cell) noexcept = nullptr;
-    /// True when the running turn should let others go first: its sends have filled the queue.
-    bool (*crowded)(const WorkerContext& self) noexcept = nullptr;
+    /// Counts a send of the running turn; true when the receivers should go first now.
+    bool (*sent_enough)(WorkerContext& self) noexcept = nullptr;
     FreeCells free_cells;
     Duration now{};  ///< the clock as of this turn, or a few turns ago
 };

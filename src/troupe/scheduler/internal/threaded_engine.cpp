@@ -23,7 +23,8 @@ constexpr Duration kShortTurn = 1us;         // longer ones on average: look aft
 constexpr Duration kPollEvery = 50us;        // sockets and timers, while there is other work
 constexpr Duration kSpin = 20us;             // before sleeping, while others are busy
 constexpr Duration kSentinelLook = 1ms;
-constexpr std::size_t kCrowd = 128;  // runnable cells: senders should let them run
+constexpr unsigned kSendsPerTurn = 512;  // then the receivers go first
+constexpr std::size_t kCrowd = 128;      // runnable cells: senders should let them run
 
 std::uint64_t machine_seed() {
     std::random_device device;
@@ -49,7 +50,7 @@ Worker::Worker(ThreadedEngine& threads, std::uint32_t index, std::uint64_t seed)
     : threads_(threads), index_(index), random_(seed) {
     engine = &threads;
     schedule = &Worker::schedule_here;
-    crowded = &Worker::is_crowded;
+    sent_enough = &Worker::has_sent_enough;
 }
 
 void Worker::schedule_here(WorkerContext& self, Cell& cell) noexcept {
@@ -68,8 +69,9 @@ void Worker::schedule_here(WorkerContext& self, Cell& cell) noexcept {
     }
 }
 
-bool Worker::is_crowded(const WorkerContext& self) noexcept {
-    return static_cast<const Worker&>(self).queue_.size() >= kCrowd;
+bool Worker::has_sent_enough(WorkerContext& self) noexcept {
+    auto& worker = static_cast<Worker&>(self);
+    return ++worker.sends_ >= kSendsPerTurn || worker.queue_.size() >= kCrowd;
 }
 
 void Worker::run() {
@@ -88,6 +90,7 @@ void Worker::run() {
 
 void Worker::run_one(Cell& cell) noexcept {
     current = &cell;
+    sends_ = 0;
     const TurnEnd end = cell.type()->run(cell);
     current = nullptr;
     if (end == TurnEnd::yielded) queue_.push_back(cell, now_us_);

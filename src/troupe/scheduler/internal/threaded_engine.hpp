@@ -51,7 +51,7 @@ private:
     friend class ThreadedEngine;
 
     static void schedule_here(WorkerContext& self, Cell& cell) noexcept;
-    static bool is_crowded(const WorkerContext& self) noexcept;
+    static bool has_sent_enough(WorkerContext& self) noexcept;
 
     void run_one(Cell& cell) noexcept;
     void look_around() noexcept;
@@ -72,6 +72,7 @@ private:
     RunQueue queue_;
     Random random_;
     std::uint32_t now_us_ = 0;
+    unsigned sends_ = 0;  // of the running turn
     unsigned turns_to_look_ = 1;
     unsigned turns_per_look_ = 1;
     Duration last_poll_{};
