@@ -45,22 +45,24 @@ void IoWatch::push_to_owner() noexcept {
             return;
         }
         // Nobody to tell: the bits say it to whoever waits next.
-    } while (!leave_mailbox());
+    } while (leave_mailbox() == Left::still_queued);
 }
 
-/// False when it was posted meanwhile: it is still queued, and its owner may be another one.
-bool IoWatch::leave_mailbox() noexcept {
+/// Stays queued when it was posted meanwhile: its owner may be another one by now.
+IoWatch::Left IoWatch::leave_mailbox() noexcept {
     std::uint32_t old = state_.load(std::memory_order_relaxed);
     for (;;) {
         const bool again = (old & (kAgain | kClosed)) == kAgain;
         const std::uint32_t desired = old & ~(again ? kAgain : kQueued | kAgain);
         // seq_cst: pairs with post(), and with close(): exactly one of us frees a closed watch.
-        if (state_.compare_exchange_weak(old, desired, std::memory_order_seq_cst,
-                                         std::memory_order_relaxed)) {
-            if (again) return false;
-            if ((old & kClosed) != 0) free(this);
-            return true;
+        if (!state_.compare_exchange_weak(old, desired, std::memory_order_seq_cst,
+                                          std::memory_order_relaxed)) {
+            continue;
         }
+        if (again) return Left::still_queued;
+        if ((old & kClosed) == 0) return Left::left;
+        free(this);
+        return Left::freed;
     }
 }
 
@@ -71,22 +73,25 @@ void IoWatch::drop(MailNode* node, const Error&) noexcept {
 
 bool IoWatch::arrive(MailNode* node, Cell& cell) {
     auto* const watch = static_cast<IoWatch*>(node);
-    bool closed = false;
-    do {
+    Awaiting* const record = cell.awaiting_;
+    bool awaited = false;
+    for (;;) {
+        // acquire: who sees a new owner's number sees the new owner; pairs with wait_for().
+        const std::uint32_t number = watch->await_number_.load(std::memory_order_acquire);
         if (watch->owner_.load(std::memory_order_relaxed) != &cell) {
             // The stream moved to another actor while this lay in the old one's mailbox. It stays
             // queued on the way, so that a close by the new owner leaves the freeing to us.
             watch->push_to_owner();
             return false;
         }
-        closed = (watch->state_.load(std::memory_order_relaxed) & kClosed) != 0;
-    } while (!watch->leave_mailbox());
-    if (closed) return false;
-    Awaiting* const record = cell.awaiting_;
-    if (record == nullptr || record->arrived != nullptr || watch->tag != cell.await_number_ ||
-        node->generation != cell.generation() || !watch->is_ready(watch->wanted_)) {
-        return false;
+        awaited = record != nullptr && record->arrived == nullptr &&
+                  number == cell.await_number_ && node->generation == cell.generation();
+        const Left left = watch->leave_mailbox();
+        if (left == Left::freed) return false;
+        if (left == Left::left) break;
     }
+    // Only a cell that waits for it can be sure that it still owns it; to others it may be gone.
+    if (!awaited || !watch->is_ready(watch->wanted_)) return false;
     if (watch->try_again_ != nullptr && !watch->try_again_(*record)) {
         watch->wait_for(watch->wanted_, cell, watch->try_again_);
         return false;
@@ -96,16 +101,21 @@ bool IoWatch::arrive(MailNode* node, Cell& cell) {
 }
 
 void IoWatch::wait_for(std::uint32_t bits, Cell& cell, bool (*try_again)(Awaiting&)) noexcept {
-    tag = cell.await_number_;
-    wanted_ = bits;
-    try_again_ = try_again;
     if (owner_.load(std::memory_order_relaxed) != &cell ||
         owner_generation_.load(std::memory_order_relaxed) != cell.generation()) {
         // Under the mutex, so that a poller sees the old owner or the new one, never half of each.
         LockGuard lock(reactor_.mutex_);
+        // acq_rel: whoever held it in its mailbox has read its fields by now or will look again;
+        // pairs with leave_mailbox().
+        const std::uint32_t old = state_.fetch_or(kAgain, std::memory_order_acq_rel);
+        if ((old & kQueued) == 0) state_.fetch_and(~kAgain, std::memory_order_relaxed);
         owner_.store(&cell, std::memory_order_relaxed);
         owner_generation_.store(cell.generation(), std::memory_order_relaxed);
     }
+    wanted_ = bits;
+    try_again_ = try_again;
+    // release: the owner goes before its number; pairs with arrive().
+    await_number_.store(cell.await_number_, std::memory_order_release);
     // A bit set before we became the owner was posted to nobody.
     if (is_ready(bits)) post();
 }
@@ -121,7 +131,7 @@ void IoWatch::close() noexcept {
     }
     reactor.open_.fetch_sub(1, std::memory_order_relaxed);
     ::close(fd_);  // takes it out of epoll as well: nobody else holds this descriptor
-    // seq_cst: pairs with leave_mailbox() and arrive().
+    // seq_cst: pairs with leave_mailbox().
     if ((state_.fetch_or(kClosed, std::memory_order_seq_cst) & kQueued) == 0) free(this);
 }
 

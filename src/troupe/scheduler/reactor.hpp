@@ -63,7 +63,9 @@ private:
     static void free(IoWatch* watch) noexcept;
     void post() noexcept;
     void push_to_owner() noexcept;
-    bool leave_mailbox() noexcept;
+
+    enum class Left : std::uint8_t { still_queued, left, freed };
+    Left leave_mailbox() noexcept;
 
     static constexpr std::uint32_t kQueued = 1;  // it lies in a mailbox
     static constexpr std::uint32_t kClosed = 2;  // whoever takes it out of the mailbox frees it
@@ -72,11 +74,12 @@ private:
     Reactor& reactor_;
     std::atomic<Cell*> owner_{nullptr};               // wait_for writes, pollers read
     std::atomic<std::uint32_t> owner_generation_{0};  // as owner_
+    std::atomic<std::uint32_t> await_number_{0};      // wait_for writes, arrive reads
     std::atomic<std::uint32_t> ready_{0};             // pollers set, the owner clears
     std::atomic<std::uint32_t> state_{0};             // pollers and owners: the flags above
-    int fd_;
-    std::uint32_t wanted_ = 0;  // the owner's turn only, as try_again_
+    std::uint32_t wanted_ = 0;  // as try_again_, for the cell that waits only
     bool (*try_again_)(Awaiting&) = nullptr;
+    int fd_;
     std::uint32_t slot_ = 0;        // in the reactor's table
     std::uint32_t slot_stamp_ = 0;  // tells an event for an earlier watch in the slot
 
