@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace troupe {
+
+/// A place on the network: a host and a port.
+///
+/// The host is a numeric IPv4 or IPv6 address, or "localhost", which is 127.0.0.1.
+struct Endpoint {
+    Endpoint() = default;
+    Endpoint(std::string the_host, std::uint16_t the_port)
+        : host(std::move(the_host)), port(the_port) {}
+
+    friend bool operator==(const Endpoint&, const Endpoint&) = default;
+
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 0;
+};
+
+/// "127.0.0.1:8080", "[::1]:8080".
+std::string to_string(const Endpoint& endpoint);
+
+}  // namespace troupe

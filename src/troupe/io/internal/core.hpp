@@ -1,0 +1,87 @@
+#pragma once
+
+/// What a Stream and a Listener are made of: the seam between the handles and the two networks.
+
+#include <troupe/base/result.hpp>
+#include <troupe/io/endpoint.hpp>
+#include <troupe/io/listener.hpp>
+#include <troupe/io/stream.hpp>
+#include <troupe/scheduler/cell.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace troupe::io_internal {
+
+/// Something a cell can wait for.
+class Waitable {
+public:
+    Waitable() = default;
+    Waitable(const Waitable&) = delete;
+    Waitable& operator=(const Waitable&) = delete;
+
+    /// Makes `cell`, which has just begun to await `operation`, try it again when that may help.
+    virtual void wait(Cell& cell, Operation& operation) = 0;
+
+    /// Counts an operation that found everything there. True after so many in a row that others on
+    /// the same worker should have a turn.
+    bool has_run_long() noexcept { return ++ready_in_a_row_ >= kReadyInARowMax; }
+    void has_waited() noexcept { ready_in_a_row_ = 0; }
+
+protected:
+    virtual ~Waitable() = default;
+
+private:
+    // A peer that sends faster than we read would otherwise keep the worker for itself. About as
+    // many operations as a turn handles messages.
+    static constexpr unsigned kReadyInARowMax = 64;
+    unsigned ready_in_a_row_ = 0;
+};
+
+/// One end of a connection.
+class StreamCore : public Waitable {
+public:
+    /// True with a number of bytes (0: the end) or an error in `result`; false: nothing there now.
+    virtual bool read(std::span<char> buffer, Result<std::size_t>& result) = 0;
+    /// 0: no room now. `data` is not empty.
+    virtual Result<std::size_t> write(std::string_view data) = 0;
+    virtual Result<void> shutdown_write() = 0;
+    virtual Endpoint local() const = 0;
+    virtual Endpoint peer() const = 0;
+    /// Closes and frees it.
+    virtual void close() noexcept = 0;
+};
+
+class ListenerCore : public Waitable {
+public:
+    enum class Accept : std::uint8_t { done, nothing_there, nothing_free };
+    /// `done` with a connection or an error in `result`.
+    virtual Accept accept(Result<StreamCore*>& result) = 0;
+    virtual Endpoint local() const = 0;
+    virtual void close() noexcept = 0;
+};
+
+/// Waits for one connection.
+class AcceptOnce final : public Operation {
+public:
+    explicit AcceptOnce(ListenerCore& core) noexcept
+        : Operation(&core, Direction::read, Interruptible::yes, "accept"), core_(core) {}
+
+    /// nullptr: there are no descriptors left, try again later.
+    Result<StreamCore*> await_resume() {
+        return done() ? std::move(result_) : std::unexpected(interruption());
+    }
+
+private:
+    bool attempt() override {
+        result_ = nullptr;
+        return core_.accept(result_) != ListenerCore::Accept::nothing_there;
+    }
+
+    ListenerCore& core_;
+    Result<StreamCore*> result_ = nullptr;
+};
+
+}  // namespace troupe::io_internal

@@ -1,0 +1,16 @@
+#pragma once
+
+/// The network of the deterministic engine.
+
+#include <troupe/base/duration.hpp>
+#include <troupe/base/result.hpp>
+#include <troupe/io/internal/core.hpp>
+
+namespace troupe::io_internal {
+
+Result<ListenerCore*> listen_in_memory(Engine& engine, const Endpoint& endpoint,
+                                       const ListenOptions& options);
+
+Task<Result<Stream>> connect_in_memory(Engine* engine, Endpoint endpoint, Duration timeout);
+
+}  // namespace troupe::io_internal

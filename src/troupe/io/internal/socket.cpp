@@ -1,0 +1,297 @@
+/// Sockets cost system calls, so what the reactor has told is remembered: a read is tried only
+/// after an edge or after a read that filled its buffer, a write unless the last one found no room.
+/// A request that arrives in one piece is one read. The ready bit is cleared before a read, never
+/// after: an edge in between must not be lost.
+
+#include <troupe/base/error.hpp>
+#include <troupe/io/internal/socket.hpp>
+#include <troupe/io/internal/socket_address.hpp>
+#include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/reactor.hpp>
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace troupe::io_internal {
+
+namespace {
+
+/// Owns a descriptor until the reactor does.
+class Descriptor {
+public:
+    explicit Descriptor(int fd) noexcept : fd_(fd) {}
+    ~Descriptor() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+
+    int get() const noexcept { return fd_; }
+    bool valid() const noexcept { return fd_ >= 0; }
+    void release() noexcept { fd_ = -1; }
+
+private:
+    int fd_;
+};
+
+Errc code_of(int reason) noexcept {
+    switch (reason) {
+        case EADDRINUSE:
+            return Errc::already_registered;
+        case ECONNREFUSED:
+        case EHOSTUNREACH:
+        case ENETUNREACH:
+        case EADDRNOTAVAIL:
+            return Errc::unreachable;
+        case ETIMEDOUT:
+            return Errc::timed_out;
+        case ECONNRESET:
+        case ECONNABORTED:
+        case EPIPE:
+        case ENOTCONN:
+            return Errc::closed;
+        default:
+            return Errc::failed;
+    }
+}
+
+std::unexpected<Error> failure(const std::string& what, int reason) {
+    return error(code_of(reason), what + ": " + std::strerror(reason));
+}
+
+/// A request and its answer are each one write here, so waiting for more only costs time.
+void send_without_delay(int fd) noexcept {
+    const int on = 1;
+    static_cast<void>(::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
+}
+
+bool try_operation_again(Awaiting& record) {
+    return static_cast<Operation&>(record).try_again();
+}
+
+class SocketStream final : public StreamCore {
+public:
+    SocketStream(IoWatch& watch, const SocketAddress& peer) noexcept : watch_(watch), peer_(peer) {}
+
+    bool read(std::span<char> buffer, Result<std::size_t>& result) override {
+        // Taken in any case, so that what the read empties is not reported again.
+        if (!watch_.take_ready(IoWatch::kReadable) && !more_to_read_) return false;
+        for (;;) {
+            const ssize_t got = ::recv(watch_.fd(), buffer.data(), buffer.size(), 0);
+            if (got >= 0) {
+                const auto bytes = static_cast<std::size_t>(got);
+                // A short read has emptied the socket, and what comes next is a new edge. Only the
+                // peer's end may have come with the edge already taken.
+                more_to_read_ = bytes == buffer.size() || watch_.is_ready(IoWatch::kPeerFinished);
+                result = bytes;
+                return true;
+            }
+            if (errno == EINTR) continue;
+            more_to_read_ = false;
+            if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
+            result = failure("reading from " + to_string(peer()), errno);
+            return true;
+        }
+    }
+
+    Result<std::size_t> write(std::string_view data) override {
+        if (!room_to_write_ && !watch_.take_ready(IoWatch::kWritable)) return 0;
+        for (;;) {
+            const ssize_t sent = ::send(watch_.fd(), data.data(), data.size(), MSG_NOSIGNAL);
+            if (sent >= 0) {
+                room_to_write_ = static_cast<std::size_t>(sent) == data.size();
+                return static_cast<std::size_t>(sent);
+            }
+            if (errno == EINTR) continue;
+            room_to_write_ = false;
+            if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
+            return failure("writing to " + to_string(peer()), errno);
+        }
+    }
+
+    void wait(Cell& cell, Operation& operation) override {
+        watch_.wait_for(
+            operation.direction() == Direction::read ? IoWatch::kReadable : IoWatch::kWritable,
+            cell, &try_operation_again);
+    }
+
+    Result<void> shutdown_write() override {
+        if (::shutdown(watch_.fd(), SHUT_WR) == 0) return {};
+        return failure("ending what is sent to " + to_string(peer()), errno);
+    }
+
+    Endpoint local() const override {
+        SocketAddress address;
+        if (::getsockname(watch_.fd(), &address.any, &address.bytes) != 0) return Endpoint({}, 0);
+        return to_endpoint(address);
+    }
+    Endpoint peer() const override { return to_endpoint(peer_); }
+
+    void close() noexcept override {
+        watch_.close();
+        delete this;
+    }
+
+private:
+    IoWatch& watch_;
+    SocketAddress peer_;
+    bool more_to_read_ = false;
+    bool room_to_write_ = true;
+};
+
+class SocketListener final : public ListenerCore {
+public:
+    SocketListener(Engine& engine, IoWatch& watch) noexcept : engine_(engine), watch_(watch) {}
+
+    Accept accept(Result<StreamCore*>& result) override {
+        if (!watch_.take_ready(IoWatch::kReadable) && !more_to_accept_)
+            return Accept::nothing_there;
+        for (;;) {
+            SocketAddress peer;
+            Descriptor accepted(
+                ::accept4(watch_.fd(), &peer.any, &peer.bytes, SOCK_NONBLOCK | SOCK_CLOEXEC));
+            if (accepted.valid()) {
+                more_to_accept_ = true;
+                send_without_delay(accepted.get());
+                const Result<IoWatch*> watch = engine_.reactor()->open(accepted.get());
+                if (!watch) return Accept::nothing_free;
+                accepted.release();
+                result = new SocketStream(**watch, peer);
+                return Accept::done;
+            }
+            switch (errno) {
+                case EAGAIN:
+                    more_to_accept_ = false;
+                    return Accept::nothing_there;
+                case EMFILE:
+                case ENFILE:
+                case ENOBUFS:
+                case ENOMEM:
+                    more_to_accept_ = true;  // there is no edge for a descriptor that is freed
+                    return Accept::nothing_free;
+                case EBADF:
+                case EINVAL:
+                case ENOTSOCK:
+                case EOPNOTSUPP:
+                    result = failure("accepting at " + to_string(local()), errno);
+                    return Accept::done;
+                default:
+                    continue;  // that connection was lost before it was accepted; the next one
+            }
+        }
+    }
+
+    void wait(Cell& cell, Operation&) override {
+        watch_.wait_for(IoWatch::kReadable, cell, &try_operation_again);
+    }
+
+    Endpoint local() const override {
+        SocketAddress address;
+        if (::getsockname(watch_.fd(), &address.any, &address.bytes) != 0) return Endpoint({}, 0);
+        return to_endpoint(address);
+    }
+
+    void close() noexcept override {
+        watch_.close();
+        delete this;
+    }
+
+private:
+    Engine& engine_;
+    IoWatch& watch_;
+    bool more_to_accept_ = false;
+};
+
+/// Waits until a connection is there or has failed.
+class Connecting final : public Waitable {
+public:
+    explicit Connecting(IoWatch& watch) noexcept : watch_(watch) {}
+
+    void wait(Cell& cell, Operation&) override {
+        watch_.wait_for(IoWatch::kWritable, cell, &try_operation_again);
+    }
+
+    /// False: not yet. Else `reason` is 0 or says why not.
+    bool finished(int& reason) noexcept {
+        if (!watch_.take_ready(IoWatch::kWritable)) return false;
+        socklen_t bytes = sizeof reason;
+        if (::getsockopt(watch_.fd(), SOL_SOCKET, SO_ERROR, &reason, &bytes) != 0) reason = errno;
+        return true;
+    }
+
+private:
+    IoWatch& watch_;
+};
+
+class Connected final : public Operation {
+public:
+    Connected(Connecting& connecting, Duration timeout) noexcept
+        : Operation(&connecting, Direction::write, Interruptible::yes, "connect"),
+          connecting_(connecting) {
+        timeout_ = timeout;
+    }
+    /// 0, or what the machine says.
+    Result<int> await_resume() {
+        return done() ? Result<int>(reason_) : std::unexpected(interruption());
+    }
+
+private:
+    bool attempt() override { return connecting_.finished(reason_); }
+
+    Connecting& connecting_;
+    int reason_ = 0;
+};
+
+}  // namespace
+
+Result<ListenerCore*> listen_socket(Engine& engine, const Endpoint& endpoint,
+                                    const ListenOptions& options) {
+    TROUPE_TRY(const SocketAddress address, to_address(endpoint));
+    Descriptor descriptor(
+        ::socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    const std::string what = "listening at " + to_string(endpoint);
+    if (!descriptor.valid()) return failure(what, errno);
+    // A server that is started again finds its port although old connections still fade away.
+    const int on = 1;
+    static_cast<void>(::setsockopt(descriptor.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
+    if (::bind(descriptor.get(), &address.any, address.bytes) != 0 ||
+        ::listen(descriptor.get(), options.backlog()) != 0) {
+        const int reason = errno;
+        if (reason == EADDRINUSE)
+            return failure(to_string(endpoint) + " is in use already", reason);
+        return failure(what, reason);
+    }
+    TROUPE_TRY(IoWatch* const watch, engine.reactor()->open(descriptor.get()));
+    descriptor.release();
+    return new SocketListener(engine, *watch);
+}
+
+Task<Result<Stream>> connect_socket(Engine* engine, Endpoint endpoint, Duration timeout) {
+    const SocketAddress address = co_await or_return(to_address(endpoint));
+    const std::string what = "connecting to " + to_string(endpoint);
+    Descriptor descriptor(
+        ::socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!descriptor.valid()) co_return failure(what, errno);
+    send_without_delay(descriptor.get());
+    // Begun before it is watched: an idle socket counts as hung up.
+    if (::connect(descriptor.get(), &address.any, address.bytes) != 0 && errno != EINPROGRESS) {
+        co_return failure(what, errno);
+    }
+    IoWatch* const watch = co_await or_return(engine->reactor()->open(descriptor.get()));
+    descriptor.release();
+    Stream stream(new SocketStream(*watch, address));
+    Connecting connecting(*watch);
+    const int reason = co_await or_return(co_await Connected(connecting, timeout));
+    if (reason != 0) co_return failure(what, reason);
+    co_return stream;
+}
+
+}  // namespace troupe::io_internal

@@ -1,0 +1,59 @@
+#include <troupe/base/error.hpp>
+#include <troupe/io/internal/core.hpp>
+#include <troupe/io/internal/memory_network.hpp>
+#include <troupe/io/internal/socket.hpp>
+#include <troupe/io/listener.hpp>
+#include <troupe/scheduler/engine.hpp>
+#include <troupe/task/sleep.hpp>
+
+#include <algorithm>
+#include <string>
+
+namespace troupe {
+
+namespace {
+
+// Without a free descriptor every look at the backlog fails, and spinning would take the time in
+// which others could close theirs. Short enough at first that a burst is not noticed.
+constexpr Duration kPauseMin = std::chrono::milliseconds(10);
+constexpr Duration kPauseMax = std::chrono::seconds(1);
+
+Task<Result<Stream>> accept_from(io_internal::ListenerCore* core) {
+    if (core == nullptr) co_return error(Errc::closed, "the listener is closed");
+    Duration pause = kPauseMin;
+    for (;;) {
+        Result<io_internal::StreamCore*> accepted = co_await io_internal::AcceptOnce(*core);
+        if (!accepted) co_return std::unexpected(std::move(accepted).error());
+        if (*accepted != nullptr) co_return Stream(*accepted);
+        co_await or_return(co_await sleep(pause));
+        pause = std::min(pause * 2, kPauseMax);
+    }
+}
+
+}  // namespace
+
+Result<Listener> Listener::listen(Engine& engine, const Endpoint& endpoint,
+                                  const ListenOptions& options) {
+    TROUPE_TRY(io_internal::ListenerCore* const core,
+               engine.deterministic() ? io_internal::listen_in_memory(engine, endpoint, options)
+                                      : io_internal::listen_socket(engine, endpoint, options));
+    return Listener(core);
+}
+
+Task<Result<Stream>> Listener::accept() {
+    return accept_from(core_);
+}
+
+void Listener::close() noexcept {
+    if (core_ != nullptr) std::exchange(core_, nullptr)->close();
+}
+
+Endpoint Listener::local() const {
+    return core_ != nullptr ? core_->local() : Endpoint(std::string(), 0);
+}
+
+std::uint16_t Listener::port() const {
+    return core_ != nullptr ? core_->local().port : std::uint16_t{0};
+}
+
+}  // namespace troupe

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <troupe/base/result.hpp>
+#include <troupe/io/endpoint.hpp>
+#include <troupe/io/stream.hpp>
+#include <troupe/task/task.hpp>
+
+#include <cstdint>
+#include <utility>
+
+namespace troupe {
+
+class Engine;
+
+namespace io_internal {
+class ListenerCore;
+}
+
+class ListenOptions {
+public:
+    /// How many connections may wait to be accepted; the machine may have a lower limit.
+    ListenOptions& backlog(int connections) noexcept {
+        backlog_ = connections;
+        return *this;
+    }
+    int backlog() const noexcept { return backlog_; }
+
+private:
+    int backlog_ = 4096;  // what Linux allows at most by default
+};
+
+/// Takes in connections at an endpoint. Closed when it goes.
+///
+/// It belongs to one actor or task at a time, as a Stream does, and must not be moved while
+/// somebody waits in `accept`.
+class Listener {
+public:
+    /// Begins to listen. Port 0: any free one; `port()` says which.
+    ///
+    /// Errors:  already_registered, when the address is in use; failed, for a host that is no
+    ///          address, and what the machine refuses. The text names the endpoint.
+    /// Threads: any.
+    static Result<Listener> listen(Engine& engine, const Endpoint& endpoint,
+                                   const ListenOptions& options = ListenOptions());
+
+    /// Does not listen: `accept` answers `closed`.
+    Listener() noexcept = default;
+    Listener(Listener&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+    Listener& operator=(Listener&& other) noexcept {
+        if (this != &other) {
+            close();
+            core_ = std::exchange(other.core_, nullptr);
+        }
+        return *this;
+    }
+    ~Listener() { close(); }
+
+    bool is_open() const noexcept { return core_ != nullptr; }
+
+    /// Waits for the next connection. When the process has no descriptors left, it pauses for a
+    /// while and goes on; connections wait in the backlog meanwhile.
+    ///
+    /// Errors:  cancelled, by a stop of the actor; closed, after close(); failed, when the listener
+    ///          is broken.
+    /// Threads: in the turn of the actor or task it belongs to; suspends that, never the worker.
+    Task<Result<Stream>> accept();
+
+    /// Ends listening: connections nobody has accepted are reset. Does nothing twice.
+    void close() noexcept;
+
+    /// Where it listens. An empty endpoint and 0 once closed.
+    Endpoint local() const;
+    std::uint16_t port() const;
+
+private:
+    explicit Listener(io_internal::ListenerCore* core) noexcept : core_(core) {}
+    io_internal::ListenerCore* core_ = nullptr;
+};
+
+}  // namespace troupe

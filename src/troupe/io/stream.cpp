@@ -1,0 +1,127 @@
+#include <troupe/base/error.hpp>
+#include <troupe/io/internal/core.hpp>
+#include <troupe/io/internal/memory_network.hpp>
+#include <troupe/io/internal/socket.hpp>
+#include <troupe/io/stream.hpp>
+#include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/timer.hpp>
+
+#include <string>
+
+namespace troupe {
+
+namespace io_internal {
+
+namespace {
+
+std::unexpected<Error> closed_here() {
+    return error(Errc::closed, "the stream is closed");
+}
+
+}  // namespace
+
+bool Operation::await_ready() {
+    if (!try_again()) return false;
+    return target_ == nullptr || !target_->has_run_long();
+}
+
+void Operation::suspend(std::coroutine_handle<> self) {
+    target_->has_waited();
+    Cell& cell = begin_await(*this, self);
+    if (done_) {
+        yielding = true;  // has_run_long: the outcome is here, the others go first
+        return;
+    }
+    if (timeout_ != Duration::max()) {
+        const Duration now = cell.engine().now();
+        if (timeout_ < Duration::max() - now) arm_deadline(cell, now + timeout_);
+    }
+    target_->wait(cell, *this);
+}
+
+Error Operation::interruption() const {
+    if (timed_out) {
+        return Error(Errc::timed_out,
+                     std::string(what) + ": nothing within " +
+                         std::to_string(timeout_.count() / 1'000'000) + " ms",
+                     where);
+    }
+    return Error(Errc::cancelled, {}, where);
+}
+
+Read::Read(StreamCore* core, std::span<char> buffer, Interruptible interrupts) noexcept
+    : Operation(core, Direction::read, interrupts, "read"), core_(core), buffer_(buffer) {}
+
+bool Read::attempt() {
+    if (core_ == nullptr) {
+        result_ = closed_here();
+        return true;
+    }
+    if (buffer_.empty()) {
+        result_ = 0;
+        return true;
+    }
+    return core_->read(buffer_, result_);
+}
+
+Write::Write(StreamCore* core, std::string_view data, Interruptible interrupts) noexcept
+    : Operation(core, Direction::write, interrupts, "write"), core_(core), rest_(data) {}
+
+bool Write::attempt() {
+    if (core_ == nullptr) {
+        result_ = closed_here();
+        return true;
+    }
+    while (!rest_.empty()) {
+        Result<std::size_t> written = core_->write(rest_);
+        if (!written) {
+            result_ = std::unexpected(std::move(written).error());
+            return true;
+        }
+        if (*written == 0) return false;
+        rest_.remove_prefix(*written);
+    }
+    return true;
+}
+
+}  // namespace io_internal
+
+Result<std::optional<std::size_t>> Stream::try_read(std::span<char> buffer) {
+    if (core_ == nullptr) return io_internal::closed_here();
+    if (buffer.empty()) return 0;
+    Result<std::size_t> result;
+    if (!core_->read(buffer, result)) return std::nullopt;
+    if (!result) return std::unexpected(std::move(result).error());
+    return *result;
+}
+
+Result<std::size_t> Stream::try_write(std::string_view data) {
+    if (core_ == nullptr) return io_internal::closed_here();
+    if (data.empty()) return 0;
+    return core_->write(data);
+}
+
+Result<void> Stream::shutdown_write() {
+    if (core_ == nullptr) return io_internal::closed_here();
+    return core_->shutdown_write();
+}
+
+void Stream::close() noexcept {
+    if (core_ != nullptr) std::exchange(core_, nullptr)->close();
+}
+
+Endpoint Stream::local() const {
+    return core_ != nullptr ? core_->local() : Endpoint(std::string(), 0);
+}
+
+Endpoint Stream::peer() const {
+    return core_ != nullptr ? core_->peer() : Endpoint(std::string(), 0);
+}
+
+Task<Result<Stream>> connect(Engine& engine, Endpoint endpoint, Duration timeout) {
+    return engine.deterministic()
+               ? io_internal::connect_in_memory(&engine, std::move(endpoint), timeout)
+               : io_internal::connect_socket(&engine, std::move(endpoint), timeout);
+}
+
+}  // namespace troupe

@@ -1,0 +1,208 @@
+#pragma once
+
+/// A connection that coroutines read from and write to.
+///
+/// The problem: waiting for a socket must not cost a system call, an allocation or a turn unless
+/// there is really something to wait for; and the same code must run on the deterministic engine,
+/// which has no sockets.
+///
+/// The answer: an operation tries at once and suspends only when there is nothing there (or no
+/// room). It lives in the frame of the coroutine that awaits it. When the socket becomes ready, the
+/// operation is tried again inside the cell's turn, and the coroutine is resumed only when it has
+/// something. Which network is behind a Stream is decided by the engine it was made on: sockets, or
+/// an in-memory network (docs/design/0003-memory-network.md).
+
+#include <troupe/base/duration.hpp>
+#include <troupe/base/result.hpp>
+#include <troupe/io/endpoint.hpp>
+#include <troupe/scheduler/cell.hpp>
+#include <troupe/task/task.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <source_location>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace troupe {
+
+class Engine;
+
+/// Whether a stop of the actor ends what it waits for, with Errc::cancelled.
+enum class Interruptible : bool { no, yes };
+
+namespace io_internal {
+
+class StreamCore;
+class Waitable;
+
+enum class Direction : std::uint8_t { read, write };
+
+/// Something tried until it has an outcome, waiting for its socket in between.
+class [[nodiscard]] Operation : public Awaiting {
+public:
+    Operation(const Operation&) = delete;
+    Operation& operator=(const Operation&) = delete;
+
+    bool await_ready();
+    template <task_internal::OurPromise P>
+    void await_suspend(std::coroutine_handle<P> self) {
+        suspend(self);
+    }
+    void set_where(std::source_location place) noexcept { where = place; }
+
+    /// Tries once more, in the turn of the cell that waits: true when there is an outcome.
+    bool try_again() { return done_ = attempt(); }
+    Waitable* target() const noexcept { return target_; }
+    Direction direction() const noexcept { return direction_; }
+
+protected:
+    Operation(Waitable* target, Direction direction, Interruptible interrupts,
+              const char* name) noexcept
+        : target_(target), direction_(direction) {
+        what = name;
+        interruptible = interrupts == Interruptible::yes;
+    }
+    ~Operation() = default;
+
+    virtual bool attempt() = 0;
+
+    bool done() const noexcept { return done_; }
+    /// Why the wait ended without an outcome.
+    Error interruption() const;
+
+    Duration timeout_ = Duration::max();
+
+private:
+    void suspend(std::coroutine_handle<> self);
+
+    Waitable* target_;
+    Direction direction_;
+    bool done_ = false;
+};
+
+class [[nodiscard]] Read final : public Operation {
+public:
+    Read(StreamCore* core, std::span<char> buffer, Interruptible interrupts) noexcept;
+
+    /// Waits this long at most. Units: engine time.
+    Read&& within(Duration timeout) && {
+        timeout_ = timeout;
+        return std::move(*this);
+    }
+
+    [[nodiscard("a read may fail or meet the end: check the Result")]] Result<std::size_t>
+    await_resume() {
+        return done() ? std::move(result_) : std::unexpected(interruption());
+    }
+
+private:
+    bool attempt() override;
+
+    StreamCore* core_;
+    std::span<char> buffer_;
+    Result<std::size_t> result_;
+};
+
+class [[nodiscard]] Write final : public Operation {
+public:
+    Write(StreamCore* core, std::string_view data, Interruptible interrupts) noexcept;
+
+    /// Waits this long at most for the whole. Units: engine time.
+    Write&& within(Duration timeout) && {
+        timeout_ = timeout;
+        return std::move(*this);
+    }
+
+    [[nodiscard("the peer may be gone: check the Result of a write")]] Result<void> await_resume() {
+        return done() ? std::move(result_) : std::unexpected(interruption());
+    }
+
+private:
+    bool attempt() override;
+
+    StreamCore* core_;
+    std::string_view rest_;
+    Result<void> result_;
+};
+
+}  // namespace io_internal
+
+/// One end of a connection. Closed when it goes.
+///
+/// It belongs to one actor or task at a time and may be moved to another, for example as an
+/// argument of a message, while nobody waits for it. It must not outlive its engine.
+///
+/// Errors:  closed, when the connection is broken or was closed here; failed, for what the machine
+///          refuses. The end of what the peer sends is no error.
+/// Threads: in the turn of the actor or task it belongs to; suspends that, never the worker.
+class Stream {
+public:
+    /// No connection: every operation answers `closed`.
+    Stream() noexcept = default;
+    explicit Stream(io_internal::StreamCore* core) noexcept : core_(core) {}
+    Stream(Stream&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+    Stream& operator=(Stream&& other) noexcept {
+        if (this != &other) {
+            close();
+            core_ = std::exchange(other.core_, nullptr);
+        }
+        return *this;
+    }
+    ~Stream() { close(); }
+
+    bool is_open() const noexcept { return core_ != nullptr; }
+
+    /// Waits for something to read and puts what there is into the buffer, which stays the
+    /// caller's and must live meanwhile. Gives the number of bytes; 0: the peer has finished
+    /// sending (or the buffer is empty). `.within(5s)` bounds the wait.
+    ///
+    /// Errors:  as above; timed_out; cancelled, only when interruptible. Nothing is lost then.
+    io_internal::Read read_some(std::span<char> buffer,
+                                Interruptible interruptible = Interruptible::no) noexcept {
+        return io_internal::Read(core_, buffer, interruptible);
+    }
+
+    /// Writes all of `data`, which stays the caller's and must live meanwhile. Tries at once and
+    /// waits only for the rest.
+    ///
+    /// Errors:  as above; timed_out and cancelled as for read_some. How much of the data went is
+    ///          unknown then: close the stream.
+    io_internal::Write write_all(std::string_view data,
+                                 Interruptible interruptible = Interruptible::no) noexcept {
+        return io_internal::Write(core_, data, interruptible);
+    }
+
+    /// What read_some would give without waiting; nullopt: nothing there now.
+    Result<std::optional<std::size_t>> try_read(std::span<char> buffer);
+
+    /// Writes as much as there is room for and gives the number of bytes; 0: no room now.
+    Result<std::size_t> try_write(std::string_view data);
+
+    /// Tells the peer that nothing more comes. Reading goes on. What was written arrives first.
+    Result<void> shutdown_write();
+
+    /// Ends the connection; what was written still arrives, if the peer has not sent anything that
+    /// was not read. Does nothing on a closed stream.
+    void close() noexcept;
+
+    /// Both ends' addresses. Empty endpoints on a closed stream.
+    Endpoint local() const;
+    Endpoint peer() const;
+
+private:
+    io_internal::StreamCore* core_ = nullptr;
+};
+
+/// Connects to a listener.
+///
+/// Errors:  unreachable, when nobody listens there or no way leads there; timed_out; cancelled by a
+///          stop of the actor; failed, for a host that is no address, and what the machine refuses.
+/// Threads: in an actor or task of this engine; suspends it, never the worker.
+/// Units:   `timeout` is engine time; without one the machine gives up after some minutes.
+Task<Result<Stream>> connect(Engine& engine, Endpoint endpoint, Duration timeout = Duration::max());
+
+}  // namespace troupe
