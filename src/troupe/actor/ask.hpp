@@ -53,11 +53,11 @@ public:
     Send& operator=(const Send&) = delete;
     ~Send();
 
-    void set_where(std::source_location where) noexcept { awaiting_.where = where; }
-
     bool await_ready() noexcept { return try_send(); }
     template <task_internal::OurPromise P>
-    bool await_suspend(std::coroutine_handle<P> self) {
+    bool await_suspend(std::coroutine_handle<P> self,
+                       std::source_location where = std::source_location::current()) {
+        awaiting_.where = where;
         return suspend(self);
     }
     [[nodiscard("a send can fail: check it, or ignore(result, \"why\")")]] Result<void>
@@ -91,8 +91,7 @@ public:
         : target_(other.target_),
           generation_(other.generation_),
           envelope_(std::exchange(other.envelope_, nullptr)),
-          timeout_(other.timeout_),
-          where_(other.where_) {}
+          timeout_(other.timeout_) {}
     Ask& operator=(Ask&& other) = delete;
     ~Ask() {
         if (envelope_ != nullptr) envelope_->ops->drop(envelope_, Error(Errc::cancelled));
@@ -110,15 +109,16 @@ public:
         Awaiter(const Awaiter&) = delete;
         Awaiter& operator=(const Awaiter&) = delete;
         ~Awaiter() {
-            if (awaiting_.arrived != nullptr) Envelope::free_reply(ask_.envelope_);
+            if (awaiting_.arrived != nullptr) Envelope::free_reply(arrived());
             // Otherwise it is the mailbox's, or was never sent and the Ask frees it.
             if (status_ == actor_internal::AskStatus::sent) ask_.envelope_ = nullptr;
         }
         bool await_ready() const noexcept { return false; }
         template <task_internal::OurPromise P>
-        bool await_suspend(std::coroutine_handle<P> self) {
+        bool await_suspend(std::coroutine_handle<P> self,
+                           std::source_location where = std::source_location::current()) {
             awaiting_.what = "ask";
-            awaiting_.where = ask_.where_;
+            awaiting_.where = where;
             method_ = actor_internal::ops_of(ask_.envelope_).method;
             status_ = actor_internal::begin_ask(ask_.target_, ask_.generation_, ask_.envelope_,
                                                 awaiting_, self, ask_.timeout_);
@@ -128,7 +128,7 @@ public:
             "the Result of an ask was dropped: check it, pass it on with or_return, or "
             "ignore(result, \"why\")")]] Result<T>
         await_resume() {
-            if (awaiting_.arrived != nullptr) return std::move(*ask_.envelope_->reply);
+            if (awaiting_.arrived != nullptr) return std::move(*arrived()->reply);
             if (awaiting_.timed_out) {
                 return std::unexpected(actor_internal::timeout_error(
                     ask_.target_, ask_.generation_, method_, ask_.timeout_, awaiting_.where));
@@ -139,14 +139,14 @@ public:
         }
 
     private:
+        // Not always the envelope that was sent: a delegate answers with its own.
+        Envelope* arrived() const noexcept { return static_cast<Envelope*>(awaiting_.arrived); }
+
         Ask ask_;
         Awaiting awaiting_;
         std::string_view method_;
         actor_internal::AskStatus status_ = actor_internal::AskStatus::unsent;
     };
-
-    /// Where it is awaited: the coroutine says so.
-    void set_where(std::source_location where) noexcept { where_ = where; }
 
     Awaiter operator co_await() && noexcept { return Awaiter(std::move(*this)); }
 
@@ -185,7 +185,6 @@ private:
     std::uint32_t generation_;
     Envelope* envelope_;
     Duration timeout_ = kAskTimeout;
-    std::source_location where_;
 };
 
 }  // namespace troupe

@@ -22,12 +22,30 @@
 #include <type_traits>
 #include <utility>
 
+namespace troupe {
+
+template <class T>
+class Reply;
+template <class T>
+class ReplyTo;
+
+}  // namespace troupe
+
 namespace troupe::actor_internal {
+
+template <class R>
+inline constexpr bool kIsReply = false;
+template <class T>
+inline constexpr bool kIsReply<Reply<T>> = true;
+
+/// Sends a request whose envelope says who asks. When there is no such actor, the asker hears it.
+void post_request(Cell* target, std::uint32_t generation, MailNode* request) noexcept;
 
 /// What `deliver` reports to the turn.
 enum class Handled : std::uint8_t {
     done,       ///< the handler has returned; the envelope waits for `finish`
     suspended,  ///< the handler's coroutine waits somewhere
+    parked,     ///< the handler has returned; somebody else has the envelope and answers it
 };
 
 struct MessageOps : MailOps {
@@ -36,7 +54,7 @@ struct MessageOps : MailOps {
     /// Calls the method on the object. Throws what it throws.
     Handled (*deliver)(void* object, MailNode* message) = nullptr;
     /// Takes the result of a coroutine that has finished. Throws what it threw.
-    void (*complete)(MailNode* message) = nullptr;
+    Handled (*complete)(MailNode* message) = nullptr;
     /// Frees the envelope, or sends it back as the reply.
     void (*finish)(MailNode* message) noexcept = nullptr;
     /// The method's identity, for probes and per-method limits.
@@ -125,8 +143,10 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
 
     /// Keeps what the method returned. Nothing to keep for a tell.
     template <class R>
-    void keep(R&& returned) {
-        if constexpr (Asked) {
+    Handled keep(R&& returned) {
+        if constexpr (kIsReply<std::remove_cvref_t<R>>) {
+            return keep_reply(returned);
+        } else if constexpr (Asked) {
             if constexpr (task_internal::kIsResult<std::remove_cvref_t<R>>) {
                 if (returned.has_value()) {
                     if constexpr (std::is_void_v<Value>) {
@@ -141,9 +161,35 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
                 this->reply.emplace(std::in_place, std::forward<R>(returned));
             }
         }
+        return Handled::done;
     }
-    void keep() {
+    Handled keep() {
         if constexpr (Asked) this->reply.emplace();
+        return Handled::done;
+    }
+
+    template <class U>
+    Handled keep_reply(Reply<U>& returned) {
+        if (returned.delegated_ != nullptr) {
+            AskEnvelope<U>* const call = std::exchange(returned.delegated_, nullptr);
+            if constexpr (Asked) {
+                // The callee answers our asker; this envelope has nobody to go back to.
+                call->asker = std::exchange(this->asker, nullptr);
+                call->asker_generation = this->asker_generation;
+                call->await_number = this->await_number;
+            }
+            call->context = this->context;
+            post_request(returned.target_, returned.generation_, call);
+        } else if (returned.token_ != nullptr) {
+            if constexpr (Asked) {
+                *returned.token_ = ReplyTo<U>();
+                returned.token_->envelope_ = this;
+                return Handled::parked;
+            }
+        } else if constexpr (Asked) {
+            this->reply.emplace(std::move(*returned.result_));
+        }
+        return Handled::done;
     }
 
     static Handled deliver(void* object, MailNode* message) {
@@ -153,25 +199,24 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
             self.running = self.call(target);
             self.running.start();
             if (!self.running.finished()) return Handled::suspended;
-            complete(message);
+            return complete(message);
         } else if constexpr (std::is_void_v<Return>) {
             self.call(target);
-            self.keep();
+            return self.keep();
         } else {
-            self.keep(self.call(target));
+            return self.keep(self.call(target));
         }
-        return Handled::done;
     }
 
-    static void complete(MailNode* message) {
+    static Handled complete(MailNode* message) {
         Call& self = of(message);
-        if constexpr (kCoroutine) {
-            if constexpr (std::is_void_v<typename Return::value_type>) {
-                self.running.take();
-                self.keep();
-            } else {
-                self.keep(self.running.take());
-            }
+        if constexpr (!kCoroutine) {
+            return Handled::done;
+        } else if constexpr (std::is_void_v<typename Return::value_type>) {
+            self.running.take();
+            return self.keep();
+        } else {
+            return self.keep(self.running.take());
         }
     }
 
@@ -195,7 +240,11 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
         finish(message);
     }
 
-    ~Call() { kept.~Kept(); }
+    ~Call() {
+        // The coroutine first: its locals may use what it was lent.
+        if constexpr (kCoroutine) running.reset();
+        kept.~Kept();
+    }
 
     static constexpr MessageOps kOps{{MailKind::message, &drop, nullptr},
                                      method_name<M>(),

@@ -21,6 +21,8 @@ namespace troupe {
 
 template <class A>
 class Ref;
+template <class T>
+class Reply;
 
 /// Lets a type into messages that is refused by default: `template <> inline constexpr bool
 /// troupe::kSendable<Handle*> = true;`
@@ -132,23 +134,27 @@ inline constexpr bool kTakesPointer =
 // --------------------------------------------------------------------------
 
 template <class R>
-struct Reply_ {
+struct ReplyType {
     using type = KeptAs<R>;
 };
 template <>
-struct Reply_<void> {
+struct ReplyType<void> {
     using type = void;
 };
 template <class T>
-struct Reply_<Result<T>> {
-    using type = typename Reply_<T>::type;
+struct ReplyType<Result<T>> {
+    using type = typename ReplyType<T>::type;
 };
 template <class T>
-struct Reply_<Task<T>> {
-    using type = typename Reply_<T>::type;
+struct ReplyType<Task<T>> {
+    using type = typename ReplyType<T>::type;
+};
+template <class T>
+struct ReplyType<Reply<T>> {
+    using type = T;
 };
 template <auto M>
-using ReplyOf = typename Reply_<typename Traits<M>::Return>::type;
+using ReplyOf = typename ReplyType<typename Traits<M>::Return>::type;
 
 template <class R>
 inline constexpr bool kIsTask = false;

@@ -81,6 +81,14 @@ SendStatus post(Cell* cell, std::uint32_t generation, MailNode* message) noexcep
     return SendStatus::gone;
 }
 
+void post_request(Cell* target, std::uint32_t generation, MailNode* request) noexcept {
+    request->generation = generation;
+    if (target == nullptr || target->generation() != generation ||
+        push_past_bound(*target, request) != PushResult::pushed) {
+        dead_letter(target, DeadLetterReason::gone, request);
+    }
+}
+
 Pid pid_of(const Cell* cell, std::uint32_t generation) noexcept {
     return cell == nullptr ? Pid() : Pid{0, cell->slot(), generation};
 }
@@ -108,6 +116,7 @@ AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, 
     Engine& engine = cell.engine();
     const bool coarse = timeout >= std::chrono::seconds(1);
     const Duration now = coarse ? engine.coarse_now() + engine.coarse_lag() : engine.now();
+    // "For ever" has no deadline, and must not overflow into one.
     if (timeout < Duration::max() - now) arm_deadline(cell, now + timeout);
     return AskStatus::sent;
 }

@@ -4,6 +4,7 @@
 #include <troupe/actor/exit.hpp>
 #include <troupe/actor/message.hpp>
 #include <troupe/actor/pid.hpp>
+#include <troupe/actor/reply.hpp>
 #include <troupe/scheduler/cell.hpp>
 
 #include <cstddef>
@@ -120,6 +121,24 @@ public:
                     std::forward<Arguments>(arguments)...));
         } else {
             return actor_internal::NoAsk();
+        }
+    }
+
+    /// Lets the actor answer the asker of the message being handled:
+    /// `return worker_.delegate<&Worker::square>(n);` from a handler that returns Reply<T>.
+    ///
+    /// Errors:  the asker hears actor_gone when the actor has ended.
+    template <auto M, class... Arguments>
+    auto delegate(Arguments&&... arguments) const {
+        if constexpr (actor_internal::check_call<M, A, Arguments...>()) {
+            using Class = typename actor_internal::Traits<M>::Class;
+            using Value = actor_internal::ReplyOf<M>;
+            return Reply<Value>(actor_internal::make_call<M, true>(
+                                    offset_ + actor_internal::offset_of_base<A, Class>(),
+                                    std::forward<Arguments>(arguments)...),
+                                cell_, generation_);
+        } else {
+            return actor_internal::NoAsk::Anything();
         }
     }
 

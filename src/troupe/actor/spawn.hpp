@@ -72,7 +72,6 @@ namespace actor_internal {
 
 /// What is the same for all actors of one class.
 struct ActorType : CellType {
-    std::string_view class_name;
     std::size_t bytes = 0;
     bool inline_state = false;
     void (*destroy)(void* object) noexcept = nullptr;
@@ -121,8 +120,7 @@ template <class A>
 inline constexpr auto kClassName = type_name<A>();
 
 template <class A>
-inline constexpr ActorType kActorType{{&run_actor, kClassName<A>.data(), &actor_deadline},
-                                      kClassName<A>,
+inline constexpr ActorType kActorType{{&run_actor, kClassName<A>, &actor_deadline},
                                       sizeof(A),
                                       kInlineState<A>,
                                       &destroy_object<A>,
@@ -203,13 +201,19 @@ Ref<A> spawn_with(Engine& engine, Cell* parent, const SpawnOptions& options,
     }
 }
 
+template <class... Arguments>
+inline constexpr bool kOptionsFirst = false;
+template <class First, class... Rest>
+inline constexpr bool kOptionsFirst<First, Rest...> =
+    std::is_same_v<std::remove_cvref_t<First>, SpawnOptions>;
+
 template <class A, class... Arguments>
 Ref<A> spawn(Engine& engine, Cell* parent, Arguments&&... arguments) {
-    return spawn_with<A>(engine, parent, SpawnOptions(), std::forward<Arguments>(arguments)...);
-}
-template <class A, class... Arguments>
-Ref<A> spawn(Engine& engine, Cell* parent, const SpawnOptions& options, Arguments&&... arguments) {
-    return spawn_with<A>(engine, parent, options, std::forward<Arguments>(arguments)...);
+    if constexpr (kOptionsFirst<Arguments...>) {
+        return spawn_with<A>(engine, parent, std::forward<Arguments>(arguments)...);
+    } else {
+        return spawn_with<A>(engine, parent, SpawnOptions(), std::forward<Arguments>(arguments)...);
+    }
 }
 
 }  // namespace actor_internal

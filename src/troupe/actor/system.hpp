@@ -33,11 +33,12 @@ public:
     ~StopRequested();
     bool await_ready() const noexcept;
     template <task_internal::OurPromise P>
-    bool await_suspend(std::coroutine_handle<P> self) {
+    bool await_suspend(std::coroutine_handle<P> self,
+                       std::source_location where = std::source_location::current()) {
+        awaiting_.where = where;
         return suspend(self);
     }
     void await_resume() const noexcept {}
-    void set_where(std::source_location where) noexcept { awaiting_.where = where; }
 
 private:
     bool suspend(std::coroutine_handle<> self);
@@ -58,8 +59,10 @@ public:
     }
     bool await_ready() const noexcept { return false; }
     template <task_internal::OurPromise P>
-    void await_suspend(std::coroutine_handle<P> self) {
+    void await_suspend(std::coroutine_handle<P> self,
+                       std::source_location where = std::source_location::current()) {
         awaiting_.what = "start";
+        awaiting_.where = where;
         Cell& cell = begin_await(awaiting_, self);
         outcome_ = ::new (allocate_block(sizeof(AskEnvelope<void>))) AskEnvelope<void>;
         outcome_->bytes = sizeof(AskEnvelope<void>);
@@ -147,6 +150,7 @@ public:
     ///
     /// Errors:  start_failed, with the text of what on_start returned or threw.
     template <class A, class... Arguments>
+        requires(!actor_internal::kOptionsFirst<Arguments...>)
     Task<Result<Ref<A>>> start(Arguments... arguments) const {
         return actor_internal::start<A>(engine(), SpawnOptions(), std::move(arguments)...);
     }

@@ -27,6 +27,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
+#include <string_view>
 
 namespace troupe {
 
@@ -44,7 +45,7 @@ struct DeadlineSlot;
 /// What is the same for all cells of one type.
 struct CellType {
     TurnEnd (*run)(Cell& cell) = nullptr;
-    const char* name = "";  ///< as shown in listings and reports
+    std::string_view name;  ///< as shown in listings and reports
     /// Where the cell keeps its deadline timer; made on the first call. Its turn only.
     DeadlineSlot& (*deadline_slot)(Cell& cell) = nullptr;
 };

@@ -71,8 +71,10 @@ constexpr CellType kRootType{&run_root, "block_on", &root_deadline};
         [](Cell& cell, void*) {
             const Awaiting* const at = cell.awaiting_;
             if (at == nullptr) return;
-            std::fprintf(stderr, "  <0.%u.%u> %s: %s at %s:%u\n", cell.slot(), cell.generation(),
-                         cell.type()->name, at->what, at->where.file_name(), at->where.line());
+            const std::string_view type = cell.type()->name;
+            std::fprintf(stderr, "  <0.%u.%u> %.*s: %s at %s:%u\n", cell.slot(), cell.generation(),
+                         static_cast<int>(type.size()), type.data(), at->what,
+                         at->where.file_name(), at->where.line());
         },
         nullptr);
     TROUPE_ASSERT(false, "deadlock under block_on: see the list above");

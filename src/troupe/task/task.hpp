@@ -57,14 +57,6 @@ public:
     };
     FinalAwaiter final_suspend() const noexcept { return {}; }
 
-    /// Tells what is awaited where that is, for listings and errors.
-    template <class A>
-    A&& await_transform(A&& awaitable, std::source_location where =
-                                           std::source_location::current()) const noexcept {
-        if constexpr (requires { awaitable.set_where(where); }) awaitable.set_where(where);
-        return static_cast<A&&>(awaitable);
-    }
-
     bool finished() const noexcept { return finished_; }
 
     /// The coroutine has its result although its body has not come to an end: the owner destroys

@@ -39,7 +39,7 @@ void for_each_actor(const Engine& engine, Visit visit) {
 ActorInfo info_of(const Cell& cell) {
     ActorInfo info;
     info.pid = pid_of(&cell, cell.generation());
-    info.type = cell.type()->name;
+    info.type = std::string(cell.type()->name);
     info.state = cell.state();
     info.mailbox_depth = Cell::count_of(cell.word());
     info.mailbox_capacity = cell.capacity_.load(std::memory_order_relaxed);

@@ -54,7 +54,7 @@ private:
     Next attend();
     Next handle_one();
     MailNode* next_message();
-    Next handler_done(MailNode* message);
+    Next handler_done(MailNode* message, Handled handled);
     Next handler_threw(MailNode* message);
     bool unwrap(MailNode*& message);
     Next go_on_awaiting();
@@ -89,7 +89,7 @@ private:
     Error gone(const ExitReason& reason) const {
         return Error(Errc::actor_gone,
                      "the actor " + to_string(pid_of(&cell_, cell_.generation())) + " (" +
-                         std::string(type_.class_name) + ") has ended: " + reason.text());
+                         std::string(type_.name) + ") has ended: " + reason.text());
     }
 
     Cell& cell_;
@@ -146,9 +146,8 @@ Turn::Next Turn::handle_one() {
     --budget_;
     if (deterministic_) cell_.engine().note_event(fnv1a_32(ops_of(message).method));
     try {
-        if (ops_of(message).deliver(object(), message) == Handled::done) {
-            return handler_done(message);
-        }
+        const Handled handled = ops_of(message).deliver(object(), message);
+        if (handled != Handled::suspended) return handler_done(message, handled);
     } catch (...) {
         return handler_threw(message);
     }
@@ -205,10 +204,13 @@ bool Turn::unwrap(MailNode*& message) {
     return true;
 }
 
-Turn::Next Turn::handler_done(MailNode* message) {
+Turn::Next Turn::handler_done(MailNode* message, Handled handled) {
     cell_.handled_.store(cell_.handled() + 1, std::memory_order_relaxed);
     ++released_;
-    if (in_place_) {
+    if (handled == Handled::parked) {
+        // It is a ReplyTo's now, which may be used as soon as the next message is handled.
+        if (in_place_) take_out(message);
+    } else if (in_place_) {
         handled_in_place_ = message;
         in_place_ = false;
     } else {
@@ -255,12 +257,13 @@ Turn::Next Turn::resume() {
         return Next::go_on;
     }
     if (message == nullptr) return has(kInStartHook) ? start_hook_done() : stop_hook_done();
+    Handled handled = Handled::done;
     try {
-        ops_of(message).complete(message);
+        handled = ops_of(message).complete(message);
     } catch (...) {
         return handler_threw(message);
     }
-    return handler_done(message);
+    return handler_done(message, handled);
 }
 
 Turn::Next Turn::yield() {

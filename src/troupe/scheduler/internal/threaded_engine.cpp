@@ -358,7 +358,8 @@ Duration ThreadedEngine::now() const noexcept {
 }
 
 Duration ThreadedEngine::coarse_now() const noexcept {
-    return coarse_monotonic_now() - began_;
+    // The coarse clock may still show a time before the engine began.
+    return std::max(Duration::zero(), coarse_monotonic_now() - began_);
 }
 
 Duration ThreadedEngine::wall_now() const noexcept {
