@@ -1,0 +1,49 @@
+#pragma once
+
+/// For the tests of tasks: one test body, run on threads and in virtual time, which leaves no block
+/// of memory behind. One root task alone has one schedule only, so few seeds do.
+
+#include <troupe/base/block_pool.hpp>
+#include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/explore.hpp>
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <functional>
+
+namespace troupe::task_internal {
+
+using EngineBody = std::function<void(Engine& engine)>;
+
+inline void on_threads(std::size_t workers, const EngineBody& body) {
+    SCOPED_TRACE("threaded engine");
+    const std::uint64_t live_before = block_pool_stats().live_blocks;
+    {
+        const auto engine = make_threaded_engine({.workers = workers});
+        body(*engine);
+        engine->stop();
+    }
+    EXPECT_EQ(block_pool_stats().live_blocks, live_before) << "frames or timers are left";
+}
+
+inline void on_seeds(std::size_t count, const EngineBody& body) {
+    const std::uint64_t live_before = block_pool_stats().live_blocks;
+    const Exploration exploration =
+        explore_seeds(1, count, [&](Engine& engine, std::uint64_t seed) {
+            SCOPED_TRACE(replay_hint(seed));
+            body(engine);
+            engine.stop();
+            EXPECT_EQ(block_pool_stats().live_blocks, live_before) << "frames or timers are left";
+            return !testing::Test::HasFailure();
+        });
+    std::printf("seeds: %zu runs, %zu distinct schedules\n", exploration.runs,
+                exploration.distinct);
+}
+
+inline void on_both_engines(const EngineBody& body, std::size_t seeds = 3) {
+    on_threads(2, body);
+    if (!testing::Test::HasFailure()) on_seeds(seeds, body);
+}
+
+}  // namespace troupe::task_internal
