@@ -283,6 +283,16 @@ RequestParser::Step RequestParser::refuse(int status, std::string_view sentence)
     return Step{Status::refused, 0};
 }
 
+std::size_t RequestParser::bytes_wanted() const {
+    // Large enough that a system call is small beside the copy, small enough to be held by many.
+    constexpr std::size_t kAtOnce = 64 * 1024;
+    constexpr std::size_t kAtOnceOfChunks = 16 * 1024;
+    if (state_ == State::sized_body) {
+        return static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, kAtOnce));
+    }
+    return state_ == State::chunked_body ? kAtOnceOfChunks : 0;
+}
+
 RequestParser::Step RequestParser::advance(std::string_view input, http::Request& request) {
     switch (state_) {
         case State::head:

@@ -72,6 +72,9 @@ public:
     /// True when no byte of a message has been seen: the peer may leave without harm.
     bool between_messages() const { return state_ == State::head && scanned_ == 0; }
 
+    /// How many bytes are worth receiving at once for the rest of the present body; 0 otherwise.
+    std::size_t bytes_wanted() const;
+
 private:
     enum class State { head, sized_body, chunked_body, refused };
 

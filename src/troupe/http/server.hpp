@@ -1,0 +1,140 @@
+#pragma once
+
+// An HTTP/1.1 server: `co_await http::serve(system, std::move(router), options)`.
+//
+// Every connection is an actor of its own, and the handler of a request runs within it: what it
+// holds, a handler's crash, and its end concern nobody else. Handlers that need shared state ask
+// the actor that owns it.
+
+#include <troupe/actor/ref.hpp>
+#include <troupe/actor/system.hpp>
+#include <troupe/base/duration.hpp>
+#include <troupe/base/result.hpp>
+#include <troupe/http/router.hpp>
+#include <troupe/task/task.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace troupe {
+
+namespace http_internal {
+class Gatekeeper;
+}
+
+namespace http {
+
+/// What a server may be told. The defaults suit a service behind a proxy or in a local network.
+class ServerOptions {
+public:
+    ServerOptions() = default;
+
+    /// Where to listen; 127.0.0.1 unless said otherwise, so that nothing is open to the world by
+    /// accident. "0.0.0.0" or "::" listen everywhere.
+    ServerOptions& host(std::string host) {
+        host_ = std::move(host);
+        return *this;
+    }
+    /// 0, the default, takes a free port: see Server::port.
+    ServerOptions& port(std::uint16_t port) {
+        port_ = port;
+        return *this;
+    }
+    /// While so many connections are open no further one is accepted; they wait in the kernel.
+    ServerOptions& connections_max(std::size_t connections) {
+        connections_max_ = connections;
+        return *this;
+    }
+    /// A body beyond this is refused with 413 as soon as its length is known.
+    ServerOptions& body_bytes_max(std::size_t bytes) {
+        body_bytes_max_ = bytes;
+        return *this;
+    }
+    /// Request line and header lines together; beyond it 431.
+    ServerOptions& head_bytes_max(std::size_t bytes) {
+        head_bytes_max_ = bytes;
+        return *this;
+    }
+    /// The request target; beyond it 414.
+    ServerOptions& target_bytes_max(std::size_t bytes) {
+        target_bytes_max_ = bytes;
+        return *this;
+    }
+    /// A request that has begun must be whole within this time, or it is answered with 408.
+    ServerOptions& request_timeout(Duration timeout) {
+        request_timeout_ = timeout;
+        return *this;
+    }
+    /// A connection is closed when no request has begun for this long.
+    ServerOptions& idle_timeout(Duration timeout) {
+        idle_timeout_ = timeout;
+        return *this;
+    }
+    /// A peer that takes nothing of a response for this long is given up.
+    ServerOptions& write_timeout(Duration timeout) {
+        write_timeout_ = timeout;
+        return *this;
+    }
+
+    const std::string& host() const { return host_; }
+    std::uint16_t port() const { return port_; }
+    std::size_t connections_max() const { return connections_max_; }
+    std::size_t body_bytes_max() const { return body_bytes_max_; }
+    std::size_t head_bytes_max() const { return head_bytes_max_; }
+    std::size_t target_bytes_max() const { return target_bytes_max_; }
+    Duration request_timeout() const { return request_timeout_; }
+    Duration idle_timeout() const { return idle_timeout_; }
+    Duration write_timeout() const { return write_timeout_; }
+
+private:
+    std::string host_ = "127.0.0.1";
+    std::uint16_t port_ = 0;
+    std::size_t connections_max_ = 100'000;
+    std::size_t body_bytes_max_ = 1024 * 1024;
+    std::size_t head_bytes_max_ = 16 * 1024;
+    std::size_t target_bytes_max_ = 8 * 1024;
+    Duration request_timeout_ = std::chrono::seconds(30);
+    Duration idle_timeout_ = std::chrono::seconds(75);
+    Duration write_timeout_ = std::chrono::seconds(30);
+};
+
+/// A server that runs. A cheap handle: the server's own actors run until stop(), or until the
+/// system ends; letting go of the handle changes nothing.
+class Server {
+public:
+    /// The port it listens on, also when options said 0.
+    std::uint16_t port() const { return port_; }
+
+    /// How many connections are open.
+    ///
+    /// Errors: actor_gone, once the server has stopped.
+    Task<Result<std::size_t>> connections() const;
+
+    /// Stops: accepts nothing more, closes idle connections, lets requests that are being handled
+    /// finish, and ends those that have not finished within `drain`. When it returns, all
+    /// connections are closed and every handler has ended. A second call does nothing.
+    ///
+    /// Errors:  cancelled, when the caller is; the server stops all the same.
+    /// Threads: in an actor or task.
+    Task<Result<void>> stop(Duration drain = std::chrono::seconds(5));
+
+private:
+    friend Task<Result<Server>> serve(System system, Router router, ServerOptions options);
+
+    Server(System system, Ref<http_internal::Gatekeeper> gatekeeper, std::uint16_t port)
+        : system_(system), gatekeeper_(gatekeeper), port_(port) {}
+
+    System system_;
+    Ref<http_internal::Gatekeeper> gatekeeper_;
+    std::uint16_t port_;
+};
+
+/// Listens and serves. The router is the server's from now on; its connections share it.
+///
+/// Errors:  failed, when the address cannot be listened on; start_failed.
+/// Threads: in an actor or task.
+Task<Result<Server>> serve(System system, Router router, ServerOptions options = ServerOptions());
+
+}  // namespace http
+}  // namespace troupe
