@@ -31,6 +31,7 @@ EXCEPTION_WALLS = {
     "src/troupe/actor/internal/turn.cpp": "around a turn",
     "src/troupe/actor/run.cpp": "around the app, the root task of a program",
     "src/troupe/actor/spawn.hpp": "around an actor's constructor, which is part of its life",
+    "src/troupe/http/internal/connection.cpp": "around a request's handler, a root task",
     "src/troupe/task/block_on.hpp": "around a root task; hands its exception to the waiting thread",
     "src/troupe/task/sleep.hpp": "around an offloaded job; hands its exception to the awaiter",
     "src/troupe/task/task.hpp": "hands a child's exception to its awaiter",
@@ -64,7 +65,7 @@ CLOCKS = [
         "asks the machine for the time; take it from the engine (system.now(), an Engine&)",
     ),
     (
-        r"\b(?:clock_gettime|gettimeofday|timespec_get|monotonic_now|wall_now)\s*\(",
+        r"(?<![.>])\b(?:clock_gettime|gettimeofday|timespec_get|monotonic_now|wall_now)\s*\(",
         "asks the machine for the time; take it from the engine (system.now(), an Engine&)",
     ),
     (
