@@ -20,21 +20,40 @@ namespace {
 #define TROUPE_THREAD_SANITIZER 0
 #endif
 
-// The thread sanitizer sees neither the system call nor what it orders.
-bool asymmetric = false;  // written once by prepare_biased_locks before threads start
+// Written before the threads that use the locks start (an engine more finds it decided), read by
+// owners and thieves.
+std::atomic<bool> asymmetric{false};
+
+bool register_membarrier() noexcept {
+    // The thread sanitizer sees neither the system call nor what it orders.
+    if (TROUPE_THREAD_SANITIZER != 0) return false;
+    return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+bool membarrier_works() noexcept {
+    static const bool works = [] {
+        const bool registered = register_membarrier();
+        asymmetric.store(registered, std::memory_order_relaxed);
+        return registered;
+    }();
+    return works;
+}
 
 }  // namespace
 
 void prepare_biased_locks() noexcept {
-    if (TROUPE_THREAD_SANITIZER != 0) return;
-    static const bool registered =
-        ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
-    asymmetric = registered;
+    static_cast<void>(membarrier_works());
+}
+
+BiasedLocks use_biased_locks_for_test(BiasedLocks wanted) noexcept {
+    const bool use = membarrier_works() && wanted == BiasedLocks::by_membarrier;
+    asymmetric.store(use, std::memory_order_relaxed);
+    return use ? BiasedLocks::by_membarrier : BiasedLocks::by_ordered_stores;
 }
 
 void BiasedLock::owner_lock() noexcept {
     for (;;) {
-        if (asymmetric) [[likely]] {
+        if (asymmetric.load(std::memory_order_relaxed)) [[likely]] {
             owner_inside_.store(true, std::memory_order_relaxed);
             // Keeps the compiler from swapping the two; the thief's membarrier does it for the
             // machine: either it sees our store or we see its flag.
@@ -61,7 +80,9 @@ void BiasedLock::owner_wait() noexcept {
 bool BiasedLock::thief_try_lock() noexcept {
     // seq_cst: ordered before the look at the owner's flag.
     if (thief_inside_.exchange(true, std::memory_order_seq_cst)) return false;
-    if (asymmetric) ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    if (asymmetric.load(std::memory_order_relaxed)) {
+        ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    }
     // seq_cst: also acquires the queue as the owner left it; pairs with owner_unlock.
     while (owner_inside_.load(std::memory_order_seq_cst))
         ::sched_yield();

@@ -21,8 +21,19 @@
 
 namespace troupe::scheduler_internal {
 
-/// Must run once before threads start. Without the system call the lock uses ordered stores.
+/// How the owner's store and the thief's look are kept in order.
+enum class BiasedLocks : std::uint8_t {
+    by_membarrier,      ///< the thief pays, with a system call
+    by_ordered_stores,  ///< the owner pays; where there is no such call, and the sanitizer's choice
+};
+
+/// Must run before threads start; the first call decides. Without the system call the lock uses
+/// ordered stores.
 void prepare_biased_locks() noexcept;
+
+/// Decides for the whole process, while nobody uses a lock. Returns what is in use now: the system
+/// call may be missing, and the thread sanitizer does not see it.
+BiasedLocks use_biased_locks_for_test(BiasedLocks wanted) noexcept;
 
 class BiasedLock {
 public:

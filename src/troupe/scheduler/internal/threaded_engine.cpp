@@ -1,5 +1,6 @@
 #include <troupe/base/assert.hpp>
 #include <troupe/base/clock.hpp>
+#include <troupe/scheduler/internal/cpu_relax.hpp>
 #include <troupe/scheduler/internal/threaded_engine.hpp>
 #include <troupe/scheduler/latch.hpp>
 
@@ -286,7 +287,7 @@ void Worker::spin_then_park() noexcept {
                 return;
             }
             for (int i = 0; i < 32; ++i)
-                __builtin_ia32_pause();
+                cpu_relax();
         } while (threads_.clock() < until);
     }
 
