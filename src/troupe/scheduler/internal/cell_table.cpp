@@ -61,6 +61,8 @@ CellTable::~CellTable() {
             cell.state_.store(CellState::free, std::memory_order_relaxed);
             cell.generation_.store(cell.generation() + 1, std::memory_order_relaxed);
         }
+        // An address that outlives us must find no engine rather than a destroyed one.
+        (*at)->engine.store(nullptr, std::memory_order_relaxed);
         spare.chunks.push_back(*at);
     }
 }

@@ -157,6 +157,18 @@ TEST_F(CellTableTest, EndsTheGenerationOfCellsThatWereNeverGivenBack) {
     table->release(first, cache);
 }
 
+TEST_F(CellTableTest, KnowsNoEngineForAnAddressThatOutlivesIt) {
+    Cell& cell = acquire();
+    EXPECT_EQ(cell.find_engine(), engine.get());
+    table->release(cell, cache);
+    table.reset();
+    EXPECT_EQ(cell.find_engine(), nullptr);
+    table = std::make_unique<CellTable>(*engine);
+    EXPECT_EQ(&acquire(), &cell);
+    EXPECT_EQ(cell.find_engine(), engine.get());
+    table->release(cell, cache);
+}
+
 TEST(CellTableDeathTest, RefusesToEndWhileACellIsAlive) {
     RandomChooser chooser(1);
     auto engine = make_deterministic_engine(chooser);
