@@ -224,6 +224,7 @@ public:
     Task<> run(Ref<Collector> collector, i64 n) {
         System here = system();
         std::vector<Ref<JoinWorker>> all;
+        all.reserve(60);
         for (int i = 0; i < 60; ++i)
             all.push_back(here.spawn<JoinWorker>(collector, n));
         for (i64 m = 0; m < n; ++m) {
@@ -339,6 +340,7 @@ struct Bench {
 
 void start_ring(System system, Answer& answer, i64 n) {
     std::vector<Ref<RingNode>> ring;
+    ring.reserve(100);
     for (int i = 0; i < 100; ++i)
         ring.push_back(system.spawn<RingNode>(answer, n));
     for (std::size_t i = 0; i < ring.size(); ++i) {
