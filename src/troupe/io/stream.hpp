@@ -56,6 +56,7 @@ public:
 
     /// Tries once more, in the turn of the cell that waits: true when there is an outcome.
     bool try_again() { return done_ = attempt(); }
+    bool done() const noexcept { return done_; }
     Waitable* target() const noexcept { return target_; }
     Direction direction() const noexcept { return direction_; }
 
@@ -70,7 +71,6 @@ protected:
 
     virtual bool attempt() = 0;
 
-    bool done() const noexcept { return done_; }
     /// Why the wait ended without an outcome.
     Error interruption() const;
 

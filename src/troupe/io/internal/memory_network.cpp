@@ -1,14 +1,601 @@
+/// The network of the deterministic engine: connections are pairs of byte pipes in memory.
+///
+/// The problem: code that works on a quiet loopback breaks where pieces are small, late and cut
+/// anywhere, where a peer goes in the middle of a write. That has to happen in tests, at once, and
+/// again from the same seed.
+///
+/// Our answer: there is no network actor. What is written lies in the pipe with the time of its
+/// arrival; a reader sees what has arrived by now and, when it waits, is woken by a timer at the
+/// next arrival. The room that reading makes travels back the same way. Every latency, every place
+/// where bytes are cut and every fault is one choice of the engine, and the first alternative is
+/// always the plain one, so a depth-first walk begins with a quiet network.
+///
+/// Dropped: a cell that carries each piece (one more step for each, to be interleaved with all
+/// others, without a behaviour that the arrival times do not give), and delivering by the writer
+/// (then nothing is ever late). docs/design/0003-memory-network.md has the rest.
+
+#include <troupe/base/assert.hpp>
+#include <troupe/base/block_pool.hpp>
 #include <troupe/base/error.hpp>
 #include <troupe/io/internal/memory_network.hpp>
+#include <troupe/io/internal/socket_address.hpp>
+#include <troupe/io/network_conditions.hpp>
+#include <troupe/scheduler/choice.hpp>
+#include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/timer.hpp>
+#include <troupe/task/sleep.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace troupe::io_internal {
 
-Result<ListenerCore*> listen_in_memory(Engine&, const Endpoint&, const ListenOptions&) {
-    return error(Errc::unreachable, "the deterministic engine has no network");
+namespace {
+
+constexpr Duration kNever = Duration::max();
+
+// ---- waking who waits ---------------------------------------------------------------------------
+
+void free_wake(MailNode* node) noexcept {
+    free_block(static_cast<TimerNode*>(node), sizeof(TimerNode));
 }
 
-Task<Result<Stream>> connect_in_memory(Engine*, Endpoint, Duration) {
-    co_return error(Errc::unreachable, "the deterministic engine has no network");
+bool wake_arrives(MailNode* node, Cell& cell) {
+    Awaiting* const record = cell.awaiting_;
+    const bool awaited = record != nullptr && node->tag == cell.await_number_;
+    free_wake(node);
+    if (!awaited) return false;
+    auto& operation = static_cast<Operation&>(*record);
+    if (operation.done()) return false;  // two wakes in one turn: the first has done it
+    if (operation.try_again()) return true;
+    operation.target()->wait(cell, operation);
+    return false;
+}
+
+const MailOps kWakeOps{MailKind::signal,
+                       [](MailNode* node, const Error&) noexcept { free_wake(node); },
+                       &wake_arrives};
+
+/// A cell that waits for one thing, and when it will look again.
+class Sleeper {
+public:
+    void set(Cell& cell) noexcept {
+        cell_ = &cell;
+        generation_ = cell.generation();
+        number_ = cell.await_number_;
+        wakes_at_ = kNever;
+    }
+
+    /// Wakes it at `when`, unless it looks again before that anyway.
+    void wake(Engine& engine, Duration when) {
+        if (cell_ == nullptr || wakes_at_ <= when) return;
+        wakes_at_ = when;
+        auto* const timer = ::new (allocate_block(sizeof(TimerNode))) TimerNode;
+        timer->ops = &kWakeOps;
+        timer->target = cell_;
+        timer->generation = generation_;
+        timer->tag = number_;
+        timer->deadline = std::max(when, engine.now());
+        engine.start_timer(timer);
+    }
+
+private:
+    Cell* cell_ = nullptr;
+    std::uint32_t generation_ = 0;
+    std::uint32_t number_ = 0;
+    Duration wakes_at_ = kNever;
+};
+
+// ---- the network --------------------------------------------------------------------------------
+
+class Connection;
+class MemoryListener;
+
+class MemoryNetwork final : public EngineService {
+public:
+    explicit MemoryNetwork(Engine& engine) noexcept : engine_(engine) {}
+    ~MemoryNetwork() override;
+
+    Engine& engine() noexcept { return engine_; }
+    NetworkConditions& conditions() noexcept { return conditions_; }
+    Duration now() const noexcept { return engine_.now(); }
+
+    /// When a piece that leaves now arrives.
+    Duration arrival() { return now() + latency(); }
+    Duration latency();
+    /// How many of `bytes` go in one piece.
+    std::size_t part_of(std::size_t bytes, const char* site);
+    bool fault(unsigned per_thousand, const char* site) {
+        return per_thousand != 0 && engine_.choose(1000, ChoiceKind::fault, site) < per_thousand;
+    }
+
+    Result<std::uint16_t> bind(std::uint16_t port, MemoryListener* listener);
+    void unbind(std::uint16_t port) noexcept { listeners_.erase(port); }
+    MemoryListener* find(std::uint16_t port) const noexcept {
+        const auto it = listeners_.find(port);
+        return it != listeners_.end() ? it->second : nullptr;
+    }
+
+    void add(Connection& connection);
+    void remove(const Connection& connection) noexcept;
+
+    std::uint16_t next_client_port() noexcept {
+        const std::uint16_t port = client_port_;
+        client_port_ =
+            port == kClientPortMax ? kClientPortMin : static_cast<std::uint16_t>(port + 1);
+        return port;
+    }
+
+private:
+    // Latencies are chosen from so many evenly spread ones: enough to reorder whatever can be, and
+    // few enough for a depth-first walk.
+    static constexpr std::uint64_t kLatencies = 8;
+    static constexpr std::uint16_t kListenPortMin = 49152;  // where IANA's dynamic ports begin
+    static constexpr std::uint16_t kClientPortMin = 32768;  // apart, so that a test can tell
+    static constexpr std::uint16_t kClientPortMax = kListenPortMin - 1;
+
+    Engine& engine_;
+    NetworkConditions conditions_;
+    std::map<std::uint16_t, MemoryListener*> listeners_;
+    std::vector<Connection*> connections_;
+    std::uint16_t client_port_ = kClientPortMin;
+};
+
+Duration MemoryNetwork::latency() {
+    const Duration span = conditions_.latency_max - conditions_.latency_min;
+    if (span <= Duration::zero()) return conditions_.latency_min;
+    const std::uint64_t chosen = engine_.choose(kLatencies, ChoiceKind::delay, "network latency");
+    return conditions_.latency_min +
+           span * static_cast<std::int64_t>(chosen) / static_cast<std::int64_t>(kLatencies - 1);
+}
+
+std::size_t MemoryNetwork::part_of(std::size_t bytes, const char* site) {
+    if (!conditions_.splits || bytes <= 1) return bytes;
+    switch (engine_.choose(4, ChoiceKind::split, site)) {
+        case 0:
+            return bytes;
+        case 1:
+            return 1;
+        case 2:
+            return bytes / 2;
+        default:
+            return 1 + static_cast<std::size_t>(engine_.choose(bytes - 1, ChoiceKind::split, site));
+    }
+}
+
+Result<std::uint16_t> MemoryNetwork::bind(std::uint16_t port, MemoryListener* listener) {
+    if (port != 0) {
+        if (listeners_.emplace(port, listener).second) return port;
+        return error(Errc::already_registered);
+    }
+    for (unsigned free = kListenPortMin; free <= 0xFFFF; ++free) {
+        const auto candidate = static_cast<std::uint16_t>(free);
+        if (listeners_.emplace(candidate, listener).second) return candidate;
+    }
+    return error(Errc::failed, "all ports are in use");
+}
+
+// ---- a connection -------------------------------------------------------------------------------
+
+/// What one end sends to the other.
+struct Pipe {
+    struct Piece {
+        Duration arrives{};
+        std::string bytes;
+        std::size_t read = 0;
+    };
+    struct Room {
+        Duration arrives{};
+        std::size_t bytes = 0;
+    };
+
+    std::deque<Piece> pieces;
+    Duration last_arrival{};
+    Duration end_arrives = kNever;  // the sender has finished; not before its last piece
+
+    std::size_t used = 0;   // of the buffer, as the sender knows
+    std::deque<Room> room;  // on its way back to the sender
+
+    Sleeper reader;
+    Sleeper writer;
+
+    bool finished() const noexcept { return end_arrives != kNever; }
+    Duration in_order(Duration arrival) noexcept {
+        return last_arrival = std::max(last_arrival, arrival);
+    }
+};
+
+/// What one end knows of its fate.
+struct End {
+    Endpoint address;
+    bool closed = false;
+    Duration reset_at = kNever;
+    bool reset_discards = false;  // what had arrived before and was not read
+};
+
+/// Owned by its two ends: the last one that closes frees it.
+class Connection {
+public:
+    Connection(MemoryNetwork& network, Endpoint client, Endpoint server) : network_(&network) {
+        ends_[0].address = std::move(client);
+        ends_[1].address = std::move(server);
+        network.add(*this);
+    }
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    /// The engine has stopped: nothing arrives any more.
+    void forget_network() noexcept { network_ = nullptr; }
+
+    const Endpoint& address_of(unsigned side) const noexcept { return ends_[side].address; }
+
+    std::size_t place = 0;  // the network's
+
+    bool read(unsigned side, std::span<char> buffer, Result<std::size_t>& result);
+    Result<std::size_t> write(unsigned side, std::string_view data);
+    Result<void> shutdown_write(unsigned side);
+    void wait(unsigned side, Cell& cell, const Operation& operation);
+    void close(unsigned side) noexcept;
+    /// Closes without a proper end: the other one hears of a reset.
+    void abort(unsigned side) noexcept;
+
+private:
+    ~Connection() {
+        if (network_ != nullptr) network_->remove(*this);
+    }
+
+    static unsigned other(unsigned side) noexcept { return 1 - side; }
+    Pipe& sent_by(unsigned side) noexcept { return pipes_[side]; }
+    Pipe& sent_to(unsigned side) noexcept { return pipes_[other(side)]; }
+    bool is_reset(unsigned side) const noexcept { return network_->now() >= ends_[side].reset_at; }
+
+    std::unexpected<Error> broken(const char* doing, unsigned side) const {
+        return error(Errc::closed, std::string(doing) + to_string(ends_[other(side)].address) +
+                                       (network_ != nullptr ? ": the connection was reset"
+                                                            : ": the engine has stopped"));
+    }
+    void finish(unsigned side);
+    void reset_end(unsigned side, Duration when);
+    void free_if_closed() noexcept {
+        if (ends_[0].closed && ends_[1].closed) delete this;
+    }
+
+    MemoryNetwork* network_;
+    std::array<Pipe, 2> pipes_;
+    std::array<End, 2> ends_;
+};
+
+bool Connection::read(unsigned side, std::span<char> buffer, Result<std::size_t>& result) {
+    if (network_ == nullptr) {
+        result = broken("reading from ", side);
+        return true;
+    }
+    const Duration now = network_->now();
+    Pipe& pipe = sent_to(side);
+    const bool reset = is_reset(side);
+    if (reset && ends_[side].reset_discards) {
+        result = broken("reading from ", side);
+        return true;
+    }
+    std::size_t there = 0;
+    for (const Pipe::Piece& piece : pipe.pieces) {
+        if (piece.arrives > now || there >= buffer.size()) break;
+        there += piece.bytes.size() - piece.read;
+    }
+    if (there == 0) {
+        if (pipe.pieces.empty() && now >= pipe.end_arrives) {
+            result = 0;
+            return true;
+        }
+        if (reset) result = broken("reading from ", side);
+        return reset;
+    }
+
+    const std::size_t wanted = network_->part_of(std::min(there, buffer.size()), "network read");
+    std::size_t got = 0;
+    while (got != wanted) {
+        Pipe::Piece& piece = pipe.pieces.front();
+        const std::size_t part = std::min(wanted - got, piece.bytes.size() - piece.read);
+        std::memcpy(buffer.data() + got, piece.bytes.data() + piece.read, part);
+        got += part;
+        piece.read += part;
+        if (piece.read == piece.bytes.size()) pipe.pieces.pop_front();
+    }
+    // The news of the room travels, too, and in order.
+    Duration arrives = network_->arrival();
+    if (!pipe.room.empty()) arrives = std::max(arrives, pipe.room.back().arrives);
+    pipe.room.push_back({arrives, got});
+    pipe.writer.wake(network_->engine(), arrives);
+    result = got;
+    return true;
+}
+
+Result<std::size_t> Connection::write(unsigned side, std::string_view data) {
+    if (network_ == nullptr || is_reset(side)) return broken("writing to ", side);
+    Pipe& pipe = sent_by(side);
+    if (pipe.finished()) {
+        return error(Errc::closed, "writing to " + to_string(ends_[other(side)].address) +
+                                       ": shutdown_write() has said that nothing more comes");
+    }
+    const NetworkConditions& conditions = network_->conditions();
+    if (network_->fault(conditions.resets_per_thousand, "network reset")) {
+        reset_end(side, network_->now());
+        reset_end(other(side), network_->arrival());
+        return broken("writing to ", side);
+    }
+    while (!pipe.room.empty() && pipe.room.front().arrives <= network_->now()) {
+        pipe.used -= pipe.room.front().bytes;
+        pipe.room.pop_front();
+    }
+    if (pipe.used >= conditions.buffer_bytes) return 0;
+
+    const std::size_t bytes = network_->part_of(
+        std::min(data.size(), conditions.buffer_bytes - pipe.used), "network write");
+    data = data.substr(0, bytes);
+    pipe.used += bytes;
+    if (ends_[other(side)].closed) {
+        // There is nobody to take it; we learn of that when the answer has come back.
+        reset_end(side, pipe.in_order(network_->arrival()) + network_->latency());
+        return bytes;
+    }
+    const std::size_t first = network_->part_of(bytes, "network piece");
+    for (const std::string_view part : {data.substr(0, first), data.substr(first)}) {
+        if (part.empty()) continue;
+        const Duration arrives = pipe.in_order(network_->arrival());
+        pipe.pieces.push_back({arrives, std::string(part), 0});
+        pipe.reader.wake(network_->engine(), arrives);
+    }
+    return bytes;
+}
+
+void Connection::wait(unsigned side, Cell& cell, const Operation& operation) {
+    if (network_ == nullptr) return;
+    const bool reads = operation.direction() == Direction::read;
+    Pipe& pipe = reads ? sent_to(side) : sent_by(side);
+    Sleeper& sleeper = reads ? pipe.reader : pipe.writer;
+    sleeper.set(cell);
+
+    // What is on its way already has started no timer for us.
+    Duration next = ends_[side].reset_at;
+    if (reads) {
+        next = std::min(next, pipe.pieces.empty() ? pipe.end_arrives : pipe.pieces.front().arrives);
+    } else if (!pipe.room.empty()) {
+        next = std::min(next, pipe.room.front().arrives);
+    }
+    if (next != kNever) sleeper.wake(network_->engine(), next);
+}
+
+void Connection::finish(unsigned side) {
+    Pipe& pipe = sent_by(side);
+    if (pipe.finished()) return;
+    pipe.end_arrives = pipe.in_order(network_->arrival());
+    pipe.reader.wake(network_->engine(), pipe.end_arrives);
+}
+
+void Connection::reset_end(unsigned side, Duration when) {
+    End& end = ends_[side];
+    if (end.closed || end.reset_at <= when) return;
+    end.reset_at = when;
+    // Machines differ in whether a reset takes away what had arrived before.
+    end.reset_discards = network_->engine().choose(2, ChoiceKind::fault, "reset discards") != 0;
+    sent_to(side).reader.wake(network_->engine(), when);
+    sent_by(side).writer.wake(network_->engine(), when);
+}
+
+Result<void> Connection::shutdown_write(unsigned side) {
+    if (network_ == nullptr || is_reset(side)) return broken("ending what is sent to ", side);
+    finish(side);
+    return {};
+}
+
+void Connection::close(unsigned side) noexcept {
+    ends_[side].closed = true;
+    if (network_ != nullptr && !is_reset(side)) {
+        // As TCP does: bytes that nobody will read are answered with a reset, in place of a proper
+        // end where they are here already.
+        const Pipe& unread = sent_to(side);
+        if (unread.pieces.empty()) {
+            finish(side);
+        } else if (const Duration met = unread.pieces.front().arrives; met > network_->now()) {
+            finish(side);
+            reset_end(other(side), met + network_->latency());
+        } else {
+            reset_end(other(side), sent_by(side).in_order(network_->arrival()));
+        }
+    }
+    sent_to(side).pieces.clear();
+    free_if_closed();
+}
+
+void Connection::abort(unsigned side) noexcept {
+    if (network_ != nullptr) reset_end(other(side), network_->arrival());
+    ends_[side].closed = true;
+    free_if_closed();
+}
+
+class MemoryStream final : public StreamCore {
+public:
+    MemoryStream(Connection& connection, unsigned side) noexcept
+        : connection_(connection), side_(side) {}
+
+    bool read(std::span<char> buffer, Result<std::size_t>& result) override {
+        return connection_.read(side_, buffer, result);
+    }
+    Result<std::size_t> write(std::string_view data) override {
+        return connection_.write(side_, data);
+    }
+    Result<void> shutdown_write() override { return connection_.shutdown_write(side_); }
+    void wait(Cell& cell, Operation& operation) override {
+        connection_.wait(side_, cell, operation);
+    }
+    Endpoint local() const override { return connection_.address_of(side_); }
+    Endpoint peer() const override { return connection_.address_of(1 - side_); }
+    void close() noexcept override {
+        connection_.close(side_);
+        delete this;
+    }
+    void abort() noexcept {
+        connection_.abort(side_);
+        delete this;
+    }
+
+private:
+    Connection& connection_;
+    const unsigned side_;
+};
+
+// ---- listening and connecting -------------------------------------------------------------------
+
+class MemoryListener final : public ListenerCore {
+public:
+    MemoryListener(MemoryNetwork& network, Endpoint endpoint, const ListenOptions& options)
+        : network_(&network),
+          endpoint_(std::move(endpoint)),
+          room_(static_cast<std::size_t>(std::max(options.backlog(), 1))) {}
+
+    /// The engine has stopped: nobody connects any more.
+    void forget_network() noexcept { network_ = nullptr; }
+    void set_port(std::uint16_t port) noexcept { endpoint_.port = port; }
+
+    bool has_room() const noexcept { return waiting_.size() < room_; }
+    void add(MemoryStream* stream) {
+        waiting_.push_back(stream);
+        acceptor_.wake(network_->engine(), network_->now());
+    }
+
+    Accept accept(Result<StreamCore*>& result) override {
+        if (network_ == nullptr) {
+            result = error(Errc::closed,
+                           "accepting at " + to_string(endpoint_) + ": the engine has stopped");
+            return Accept::done;
+        }
+        if (waiting_.empty()) return Accept::nothing_there;
+        if (network_->fault(network_->conditions().failed_accepts_per_thousand, "failed accept")) {
+            return Accept::nothing_free;
+        }
+        result = waiting_.front();
+        waiting_.pop_front();
+        return Accept::done;
+    }
+
+    void wait(Cell& cell, Operation&) override { acceptor_.set(cell); }
+    Endpoint local() const override { return endpoint_; }
+
+    void close() noexcept override {
+        if (network_ != nullptr) network_->unbind(endpoint_.port);
+        for (MemoryStream* const stream : waiting_)
+            stream->abort();
+        delete this;
+    }
+
+private:
+    MemoryNetwork* network_;
+    Endpoint endpoint_;
+    const std::size_t room_;
+    std::deque<MemoryStream*> waiting_;
+    Sleeper acceptor_;
+};
+
+void MemoryNetwork::add(Connection& connection) {
+    connection.place = connections_.size();
+    connections_.push_back(&connection);
+}
+
+void MemoryNetwork::remove(const Connection& connection) noexcept {
+    Connection* const last = connections_.back();
+    connections_[connection.place] = last;
+    last->place = connection.place;
+    connections_.pop_back();
+}
+
+MemoryNetwork::~MemoryNetwork() {
+    for (const auto& [port, listener] : listeners_)
+        listener->forget_network();
+    for (Connection* const connection : connections_)
+        connection->forget_network();
+}
+
+// A listener whose backlog is full does not answer, and TCP asks again after a second, and so on;
+// here the pauses do not grow, and after so many it gives up.
+constexpr Duration kConnectAgainAfter = std::chrono::seconds(1);
+constexpr int kConnectTries = 60;
+
+}  // namespace
+
+Result<ListenerCore*> listen_in_memory(Engine& engine, const Endpoint& endpoint,
+                                       const ListenOptions& options) {
+    TROUPE_TRY(const SocketAddress address, to_address(endpoint));
+    auto& network = engine.service<MemoryNetwork>();
+    auto* const listener = new MemoryListener(network, to_endpoint(address), options);
+    const Result<std::uint16_t> port = network.bind(endpoint.port, listener);
+    if (!port) {
+        delete listener;
+        return error(Errc::already_registered, to_string(endpoint) + " is in use already");
+    }
+    listener->set_port(*port);
+    return listener;
+}
+
+namespace {
+
+/// Sleeps for a latency, or until the deadline when that is sooner.
+Task<Result<void>> travel(MemoryNetwork* network, Duration latency, Duration deadline,
+                          Endpoint endpoint) {
+    const Duration left = deadline - network->now();
+    co_await or_return(co_await sleep(std::min(latency, left)));
+    if (left < latency) {
+        co_return error(Errc::timed_out, "connecting to " + to_string(endpoint));
+    }
+    co_return Result<void>();
+}
+
+}  // namespace
+
+Task<Result<Stream>> connect_in_memory(Engine* engine, Endpoint endpoint, Duration timeout) {
+    const SocketAddress address = co_await or_return(to_address(endpoint));
+    auto* const network = &engine->service<MemoryNetwork>();
+    const Duration now = network->now();
+    const Duration deadline = timeout < kNever - now ? now + timeout : kNever;
+
+    co_await or_return(co_await travel(network, network->latency(), deadline, endpoint));
+    MemoryListener* listener = network->find(endpoint.port);
+    for (int tries = 1; listener != nullptr && !listener->has_room(); ++tries) {
+        if (tries == kConnectTries) {
+            co_return error(Errc::timed_out, "connecting to " + to_string(endpoint));
+        }
+        co_await or_return(co_await travel(network, kConnectAgainAfter, deadline, endpoint));
+        listener = network->find(endpoint.port);
+    }
+    if (listener == nullptr) {
+        co_await or_return(co_await travel(network, network->latency(), deadline, endpoint));
+        co_return error(Errc::unreachable,
+                        "connecting to " + to_string(endpoint) + ": nobody listens there");
+    }
+    auto* const connection = new Connection(
+        *network, Endpoint("127.0.0.1", network->next_client_port()), to_endpoint(address));
+    Stream stream(new MemoryStream(*connection, 0));
+    listener->add(new MemoryStream(*connection, 1));
+    co_await or_return(co_await travel(network, network->latency(), deadline, endpoint));
+    co_return stream;
 }
 
 }  // namespace troupe::io_internal
+
+namespace troupe {
+
+void set_network_conditions(Engine& engine, const NetworkConditions& conditions) {
+    TROUPE_ASSERT(engine.deterministic(),
+                  "only the network of a deterministic engine can be told what it is like");
+    TROUPE_ASSERT(conditions.buffer_bytes != 0 && conditions.latency_min >= Duration::zero(),
+                  "a network needs a buffer, and nothing arrives before it is sent");
+    engine.service<io_internal::MemoryNetwork>().conditions() = conditions;
+}
+
+}  // namespace troupe

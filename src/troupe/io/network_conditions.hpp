@@ -1,0 +1,37 @@
+#pragma once
+
+#include <troupe/base/duration.hpp>
+
+#include <cstddef>
+
+namespace troupe {
+
+class Engine;
+
+/// What the in-memory network of a deterministic engine is like. Whatever has a range or a chance
+/// is chosen anew each time, through Engine::choose.
+struct NetworkConditions {
+    /// How long a piece travels. Pieces of one direction never overtake each other.
+    Duration latency_min = std::chrono::microseconds(20);
+    Duration latency_max = std::chrono::milliseconds(2);
+
+    /// What one direction of a connection holds, travelling and unread together. Linux begins with
+    /// about this much, too.
+    std::size_t buffer_bytes = std::size_t{64} * 1024;
+
+    /// Whether writes and reads are cut at chosen places. Off, they are as large as can be.
+    bool splits = true;
+
+    /// Of a thousand writes, how many find the connection broken.
+    unsigned resets_per_thousand = 0;
+    /// Of a thousand looks for a new connection, how many find the machine out of descriptors.
+    unsigned failed_accepts_per_thousand = 0;
+};
+
+/// Changes what the network of this engine is like from now on.
+///
+/// Errors:  none; the engine must be deterministic.
+/// Threads: the engine's own.
+void set_network_conditions(Engine& engine, const NetworkConditions& conditions);
+
+}  // namespace troupe
