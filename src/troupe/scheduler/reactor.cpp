@@ -84,8 +84,8 @@ bool IoWatch::arrive(MailNode* node, Cell& cell) {
             watch->push_to_owner();
             return false;
         }
-        awaited = record != nullptr && record->arrived == nullptr &&
-                  number == cell.await_number_ && node->generation == cell.generation();
+        awaited = record != nullptr && record->arrived == nullptr && number == cell.await_number_ &&
+                  node->generation == cell.generation();
         const Left left = watch->leave_mailbox();
         if (left == Left::freed) return false;
         if (left == Left::left) break;

@@ -77,7 +77,7 @@ private:
     std::atomic<std::uint32_t> await_number_{0};      // wait_for writes, arrive reads
     std::atomic<std::uint32_t> ready_{0};             // pollers set, the owner clears
     std::atomic<std::uint32_t> state_{0};             // pollers and owners: the flags above
-    std::uint32_t wanted_ = 0;  // as try_again_, for the cell that waits only
+    std::uint32_t wanted_ = 0;                        // as try_again_, for the cell that waits only
     bool (*try_again_)(Awaiting&) = nullptr;
     int fd_;
     std::uint32_t slot_ = 0;        // in the reactor's table
