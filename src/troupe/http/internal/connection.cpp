@@ -20,6 +20,7 @@ constexpr std::size_t kOutputBytesKept = 4 * 1024;
 // How long, and for how many bytes, we listen to a peer that is told why we hang up. Closing at
 // once would answer what it still sends with a reset, and a reset destroys the response on its way.
 constexpr Duration kLingerTime = std::chrono::seconds(1);
+constexpr Duration kLingerTimeOfAStop = std::chrono::milliseconds(200);  // somebody waits for us
 constexpr std::size_t kLingerBytes = 1024 * 1024;
 
 }  // namespace
@@ -151,7 +152,7 @@ Task<bool> Connection::flush() {
 /// Says that nothing more will come, and listens to the peer until it knows.
 Task<void> Connection::linger() {
     if (!stream_.shutdown_write()) co_return;
-    Duration end = system().now() + kLingerTime;
+    Duration end = system().now() + (phase_->closing() ? kLingerTimeOfAStop : kLingerTime);
     for (std::size_t seen = 0; seen < kLingerBytes;) {
         input_.consume(input_.pending().size());
         Duration left = end - system().now();

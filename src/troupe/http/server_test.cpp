@@ -1,0 +1,586 @@
+// Servers seen from outside: clients that speak raw bytes, on sockets and on the deterministic
+// engine's network, which cuts and delays them.
+
+#include <troupe/actor/actor.hpp>
+#include <troupe/http/internal/both_engines.hpp>
+#include <troupe/http/server.hpp>
+#include <troupe/io/stream.hpp>
+
+#include <gtest/gtest.h>
+
+#include <charconv>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace troupe::http {
+namespace {
+
+using namespace std::chrono_literals;
+using http_internal::on_both_engines;
+
+/// What a server answered.
+struct Reply {
+    int status = 0;
+    std::string head;
+    std::string body;
+};
+
+/// A client that sends what it is told and reads what comes.
+class Client {
+public:
+    explicit Client(Stream stream) : stream_(std::move(stream)) {}
+
+    static Task<Client> connect(System system, std::uint16_t port) {
+        auto stream = co_await troupe::connect(system.engine(), Endpoint("127.0.0.1", port));
+        EXPECT_TRUE(stream.has_value()) << stream.error().message();
+        co_return Client(stream ? std::move(*stream) : Stream());
+    }
+
+    Task<bool> send(std::string bytes) {
+        auto sent = co_await stream_.write_all(bytes);
+        co_return sent.has_value();
+    }
+
+    /// The next response. Status 0: the connection ended before it was whole.
+    Task<Reply> receive(bool head_only = false) {
+        Reply reply;
+        std::size_t end = 0;
+        while ((end = pending_.find("\r\n\r\n")) == std::string::npos) {
+            if (!co_await more()) co_return reply;
+        }
+        reply.head = pending_.substr(0, end + 4);
+        pending_.erase(0, end + 4);
+        std::size_t length = head_only ? 0 : number_behind(reply.head, "Content-Length: ");
+        while (pending_.size() < length) {
+            if (!co_await more()) co_return reply;
+        }
+        reply.body = pending_.substr(0, length);
+        pending_.erase(0, length);
+        reply.status = static_cast<int>(number_behind(reply.head, "HTTP/1.1 "));
+        co_return reply;
+    }
+
+    Task<Reply> ask(std::string bytes) {
+        EXPECT_TRUE(co_await send(std::move(bytes)));
+        co_return co_await receive();
+    }
+
+    /// Waits for the server to end the connection. False when it was reset or had more to say.
+    Task<bool> ended() {
+        if (!pending_.empty()) co_return false;
+        char buffer[100];
+        auto got = co_await stream_.read_some(buffer);
+        co_return got.has_value() && *got == 0;
+    }
+
+    void close() { stream_.close(); }
+    Stream& stream() { return stream_; }
+
+private:
+    static std::size_t number_behind(const std::string& text, std::string_view mark) {
+        std::size_t at = text.find(mark);
+        std::size_t number = 0;
+        if (at == std::string::npos) return number;
+        at += mark.size();
+        std::from_chars(text.data() + at, text.data() + text.size(), number);
+        return number;
+    }
+
+    Task<bool> more() {
+        char buffer[3000];
+        auto got = co_await stream_.read_some(buffer);
+        if (!got || *got == 0) co_return false;
+        pending_.append(buffer, *got);
+        co_return true;
+    }
+
+    Stream stream_;
+    std::string pending_;
+};
+
+std::string get(std::string path) {
+    return "GET " + path + " HTTP/1.1\r\nHost: test\r\n\r\n";
+}
+
+std::string post(std::string path, const std::string& body) {
+    return "POST " + path +
+           " HTTP/1.1\r\nHost: test\r\nContent-Length: " + std::to_string(body.size()) +
+           "\r\n\r\n" + body;
+}
+
+struct Breakage {};  // no std::exception
+
+Router routes() {
+    Router router;
+    router.get("/hello", [](const Request&) { return ok("hello"); });
+    router.post("/echo", [](Request request) { return ok(std::move(request.body)); });
+    router.get("/slow/:ms", [](Request request) -> Task<Response> {
+        int milliseconds = std::stoi(std::string(request.parameter("ms")));
+        auto slept = co_await sleep(std::chrono::milliseconds(milliseconds));
+        co_return ok(slept ? request.path : "disturbed");
+    });
+    router.get("/large", [](const Request&) { return ok(std::string(3'000'000, 'x')); });
+    router.get("/closes", [](const Request&) { return ok("bye").close(); });
+    router.get("/crash/plain",
+               [](const Request&) -> Response { throw std::runtime_error("a planted crash"); });
+    router.get("/crash/odd", [](const Request&) -> Response { throw Breakage(); });
+    router.get("/crash/later", [](Request) -> Task<Response> {
+        ignore(co_await sleep(1ms), "it crashes either way");
+        throw std::runtime_error("a planted crash");
+    });
+    return router;
+}
+
+Task<Server> start(System system, ServerOptions options = ServerOptions()) {
+    auto server = co_await serve(system, routes(), std::move(options));
+    EXPECT_TRUE(server.has_value()) << server.error().message();
+    co_return std::move(*server);
+}
+
+Task<void> stop(Server server) {
+    auto stopped = co_await server.stop(1s);
+    EXPECT_TRUE(stopped.has_value()) << stopped.error().message();
+}
+
+/// Runs `body(system)`, a coroutine, on both engines.
+void serve_on_both_engines(std::size_t seeds, Task<void> (*body)(System)) {
+    on_both_engines(seeds, [body](System& system) { system.block_on(body(system)); });
+}
+
+/// The same on the deterministic engine alone, for what is about time.
+void serve_in_virtual_time(std::size_t seeds, Task<void> (*body)(System)) {
+    http_internal::on_deterministic_engine(
+        seeds, [body](System& system) { system.block_on(body(system)); });
+}
+
+// ---- what is answered ---------------------------------------------------------------------------
+
+Task<void> keep_alive(System system) {
+    Server server = co_await start(system);
+    Client client = co_await Client::connect(system, server.port());
+    Reply hello = co_await client.ask(get("/hello"));
+    EXPECT_EQ(hello.status, 200);
+    EXPECT_EQ(hello.body, "hello");
+    EXPECT_NE(hello.head.find("\r\nDate: "), std::string::npos);
+    EXPECT_EQ(hello.head.find("Connection:"), std::string::npos);
+    EXPECT_EQ((co_await client.ask(post("/echo", "abc"))).body, "abc");
+    EXPECT_EQ((co_await client.ask(get("/slow/3"))).body, "/slow/3");
+    EXPECT_EQ((co_await client.ask(get("/none"))).status, 404);
+    Reply wrong = co_await client.ask(post("/hello", ""));
+    EXPECT_EQ(wrong.status, 405);
+    EXPECT_NE(wrong.head.find("\r\nAllow: GET, HEAD, OPTIONS\r\n"), std::string::npos);
+    EXPECT_EQ((co_await client.ask(get("/hello"))).status, 200) << "a 404 or 405 ends nothing";
+    co_await stop(server);
+    EXPECT_TRUE(co_await client.ended());
+}
+
+TEST(Server, AnswersOneRequestAfterTheOther) {
+    serve_on_both_engines(200, keep_alive);
+}
+
+Task<void> pipelined(System system) {
+    Server server = co_await start(system);
+    Client client = co_await Client::connect(system, server.port());
+    std::string all;
+    for (int i = 0; i < 5; ++i) {
+        all += get("/slow/" + std::to_string(5 - i)) + get("/hello") + post("/echo", "abc");
+    }
+    EXPECT_TRUE(co_await client.send(all));
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_EQ((co_await client.receive()).body, "/slow/" + std::to_string(5 - i));
+        EXPECT_EQ((co_await client.receive()).body, "hello");
+        EXPECT_EQ((co_await client.receive()).body, "abc");
+    }
+    co_await stop(server);
+}
+
+TEST(Server, AnswersPipelinedRequestsInTheirOrder) {
+    serve_on_both_engines(100, pipelined);
+}
+
+Task<void> large_bodies(System system) {
+    Server server = co_await start(system);
+    Client client = co_await Client::connect(system, server.port());
+    std::string body(700'000, 'b');
+    body += "end";
+    EXPECT_EQ((co_await client.ask(post("/echo", body))).body, body);
+    EXPECT_EQ((co_await client.ask(get("/large"))).body.size(), 3'000'000U);
+
+    std::string chunked = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (int i = 0; i < 100; ++i)
+        chunked += "3e8\r\n" + std::string(1000, 'c') + "\r\n";
+    EXPECT_EQ((co_await client.ask(chunked + "0\r\n\r\n")).body, std::string(100'000, 'c'));
+    co_await stop(server);
+}
+
+TEST(Server, CarriesLargeBodies) {
+    serve_on_both_engines(5, large_bodies);
+}
+
+Task<void> lets_go(System system) {
+    Server server = co_await start(system);
+    Client first = co_await Client::connect(system, server.port());
+    Reply reply = co_await first.ask("GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    EXPECT_EQ(reply.body, "hello");
+    EXPECT_NE(reply.head.find("\r\nConnection: close\r\n"), std::string::npos);
+    EXPECT_TRUE(co_await first.ended());
+
+    Client old = co_await Client::connect(system, server.port());
+    EXPECT_EQ((co_await old.ask("GET /hello HTTP/1.0\r\n\r\n")).body, "hello");
+    EXPECT_TRUE(co_await old.ended());
+
+    Client kept = co_await Client::connect(system, server.port());
+    reply = co_await kept.ask("GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    EXPECT_NE(reply.head.find("\r\nConnection: keep-alive\r\n"), std::string::npos);
+    EXPECT_EQ((co_await kept.ask(get("/closes"))).body, "bye");
+    EXPECT_TRUE(co_await kept.ended());
+    kept.close();  // or the server would listen to it for a second
+    co_await stop(server);
+}
+
+TEST(Server, ClosesWhenEitherSideSaysSo) {
+    serve_on_both_engines(50, lets_go);
+}
+
+Task<void> head_and_continue(System system) {
+    Server server = co_await start(system);
+    Client client = co_await Client::connect(system, server.port());
+    EXPECT_TRUE(co_await client.send("HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\n" + get("/hello")));
+    Reply head = co_await client.receive(true);
+    EXPECT_NE(head.head.find("\r\nContent-Length: 5\r\n"), std::string::npos);
+    EXPECT_EQ((co_await client.receive()).body, "hello");
+
+    EXPECT_TRUE(co_await client.send(
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"));
+    EXPECT_EQ((co_await client.receive(true)).status, 100);
+    EXPECT_EQ((co_await client.ask("abc")).body, "abc");
+
+    // Asked for again, it comes again; and not at all when the body is here already.
+    EXPECT_TRUE(co_await client.send(
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"));
+    EXPECT_EQ((co_await client.receive(true)).status, 100);
+    EXPECT_EQ((co_await client.ask("def")).body, "def");
+    co_await stop(server);
+}
+
+TEST(Server, AnswersHeadAndExpectContinue) {
+    serve_on_both_engines(50, head_and_continue);
+}
+
+// ---- what is refused ----------------------------------------------------------------------------
+
+struct Refusal {
+    int status;
+    std::string bytes;
+};
+
+Task<void> refusals(System system) {
+    ServerOptions options;
+    options.body_bytes_max(1000).head_bytes_max(2000).target_bytes_max(500);
+    Server server = co_await start(system, options);
+    std::vector<Refusal> all = {
+        {400, "GET / HTTP/1.1\r\n\r\n"},
+        {400, "nonsense\r\n\r\n"},
+        {413, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n"},
+        {414, get("/" + std::string(500, 'a'))},
+        {417, "GET / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n"},
+        {431, "GET / HTTP/1.1\r\nHost: a\r\nA: " + std::string(2000, 'a') + "\r\n\r\n"},
+        {501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"},
+        {505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n"},
+    };
+    for (const Refusal& refusal : all) {
+        Client client = co_await Client::connect(system, server.port());
+        // What came before is answered all the same.
+        EXPECT_TRUE(co_await client.send(get("/hello") + refusal.bytes));
+        EXPECT_EQ((co_await client.receive()).body, "hello");
+        Reply reply = co_await client.receive();
+        EXPECT_EQ(reply.status, refusal.status) << refusal.bytes;
+        EXPECT_TRUE(reply.body.ends_with(".")) << "a sentence: " << reply.body;
+        EXPECT_NE(reply.head.find("\r\nConnection: close\r\n"), std::string::npos);
+        EXPECT_TRUE(co_await client.ended()) << refusal.bytes;
+    }
+    co_await stop(server);
+}
+
+TEST(Server, SaysWhyItRefuses) {
+    serve_on_both_engines(30, refusals);
+}
+
+// Goal: a peer that is still sending reads why it was refused, rather than a reset.
+Task<void> refusal_in_the_middle(System system) {
+    Server server = co_await start(system);
+    Client client = co_await Client::connect(system, server.port());
+    EXPECT_TRUE(co_await client.send(
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n"));
+    for (int i = 0; i < 20; ++i) {
+        EXPECT_TRUE(co_await client.send(std::string(10'000, 'x')));
+        ignore(co_await sleep(1ms), "a test that nobody cancels");
+    }
+    EXPECT_EQ((co_await client.receive()).status, 413);
+    EXPECT_TRUE(co_await client.ended());
+    client.close();
+    co_await stop(server);
+}
+
+TEST(Server, TellsAPeerThatIsStillSending) {
+    serve_on_both_engines(30, refusal_in_the_middle);
+}
+
+// ---- crashes ------------------------------------------------------------------------------------
+
+/// Counts those who have finished.
+class Tally : public Actor {
+public:
+    void add(int good) { good_ += good, ++finished_; }
+    int good() const { return good_; }
+    int finished() const { return finished_; }
+
+private:
+    int good_ = 0;
+    int finished_ = 0;
+};
+
+/// A client as an actor, so that many are under way at once.
+class Visitor : public Actor {
+public:
+    Task<void> visit(std::uint16_t port, std::string path, int times, Ref<Tally> tally) {
+        int good = 0;
+        Client client = co_await Client::connect(system(), port);
+        for (int i = 0; i < times; ++i) {
+            Reply reply = co_await client.ask(get(path));
+            good += reply.status == 200 ? 1 : 0;
+        }
+        tally.tell<&Tally::add>(good);
+    }
+};
+
+Task<void> crashes(System system) {
+    Server server = co_await start(system);
+    auto tally = system.spawn<Tally>();
+    Client bystander = co_await Client::connect(system, server.port());
+    EXPECT_EQ((co_await bystander.ask(get("/hello"))).status, 200);
+
+    constexpr int kVisitors = 8;
+    std::vector<Ref<Visitor>> visitors;
+    for (int i = 0; i < kVisitors; ++i) {
+        visitors.push_back(system.spawn<Visitor>());
+        std::string path = i % 2 == 0 ? "/hello" : "/slow/1";
+        visitors.back().tell<&Visitor::visit>(server.port(), path, 10, tally);
+    }
+    std::vector<std::string> crashing = {"/crash/plain", "/crash/odd", "/crash/later"};
+    for (const std::string& path : crashing) {
+        Client client = co_await Client::connect(system, server.port());
+        EXPECT_TRUE(co_await client.send(get("/hello") + get(path) + get("/hello")));
+        EXPECT_EQ((co_await client.receive()).status, 200);
+        Reply reply = co_await client.receive();
+        EXPECT_EQ(reply.status, 500) << path;
+        EXPECT_NE(reply.head.find("\r\nConnection: close\r\n"), std::string::npos);
+        EXPECT_TRUE(co_await client.ended()) << "what came behind is not answered";
+    }
+    for (;;) {
+        auto finished = co_await tally.ask<&Tally::finished>();
+        if (finished && *finished == kVisitors) break;
+        ignore(co_await sleep(1ms), "a test that nobody cancels");
+    }
+    EXPECT_EQ(*co_await tally.ask<&Tally::good>(), kVisitors * 10);
+    EXPECT_EQ((co_await bystander.ask(get("/hello"))).status, 200);
+    for (auto visitor : visitors)
+        visitor.stop();
+    co_await stop(server);
+}
+
+TEST(Server, ACrashingHandlerHurtsNobodyElse) {
+    serve_on_both_engines(40, crashes);
+}
+
+// ---- peers that misbehave -----------------------------------------------------------------------
+
+Task<void> slow_peers(System system) {
+    ServerOptions options;
+    options.request_timeout(50ms).idle_timeout(120ms);
+    Server server = co_await start(system, options);
+
+    Client silent = co_await Client::connect(system, server.port());
+    Client stuck = co_await Client::connect(system, server.port());
+    EXPECT_TRUE(co_await stuck.send("GET /hello HTT"));
+    Reply late = co_await stuck.receive();
+    EXPECT_EQ(late.status, 408);
+    EXPECT_TRUE(co_await stuck.ended());
+    EXPECT_TRUE(co_await silent.ended()) << "an idle connection is closed without a word";
+
+    // Each byte in time, the whole too late.
+    Client dripping = co_await Client::connect(system, server.port());
+    std::string request = get("/hello");
+    for (char byte : request) {
+        if (!co_await dripping.send(std::string(1, byte))) break;
+        ignore(co_await sleep(5ms), "a test that nobody cancels");
+    }
+    EXPECT_EQ((co_await dripping.receive()).status, 408);
+    co_await stop(server);
+}
+
+TEST(Server, GivesUpPeersThatTakeTooLong) {
+    serve_in_virtual_time(100, slow_peers);
+}
+
+Task<void> long_idle(System system) {
+    Server server = co_await start(system, ServerOptions().idle_timeout(10s));
+    Client client = co_await Client::connect(system, server.port());
+    EXPECT_EQ((co_await client.ask(get("/hello"))).status, 200);
+    // Longer than a silent connection keeps its buffer.
+    ignore(co_await sleep(2500ms), "a test that nobody cancels");
+    EXPECT_EQ((co_await client.ask(post("/echo", std::string(5000, 'x')))).body.size(), 5000U);
+    co_await stop(server);
+}
+
+TEST(Server, AnswersAfterALongSilence) {
+    serve_in_virtual_time(100, long_idle);
+}
+
+Task<void> vanishing_peers(System system) {
+    Server server = co_await start(system);
+    std::vector<std::string> beginnings = {
+        "",
+        "GET /he",
+        get("/slow/3"),
+        get("/large"),
+        "POST /echo HTTP/1.1\r\nHost: a\r\n",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc"};
+    for (const std::string& beginning : beginnings) {
+        Client client = co_await Client::connect(system, server.port());
+        EXPECT_TRUE(co_await client.send(beginning));
+        client.close();
+    }
+    for (;;) {
+        auto open = co_await server.connections();
+        EXPECT_TRUE(open.has_value());
+        if (!open || *open == 0) break;
+        ignore(co_await sleep(1ms), "a test that nobody cancels");
+    }
+    Client client = co_await Client::connect(system, server.port());
+    EXPECT_EQ((co_await client.ask(get("/hello"))).status, 200);
+    co_await stop(server);
+}
+
+TEST(Server, EndsTheConnectionsOfPeersThatVanish) {
+    serve_on_both_engines(50, vanishing_peers);
+}
+
+Task<void> crowd(System system) {
+    Server server = co_await start(system, ServerOptions().connections_max(2));
+    Client first = co_await Client::connect(system, server.port());
+    Client second = co_await Client::connect(system, server.port());
+    EXPECT_EQ((co_await first.ask(get("/hello"))).status, 200);
+    EXPECT_EQ((co_await second.ask(get("/hello"))).status, 200);
+
+    Client third = co_await Client::connect(system, server.port());  // as far as the kernel goes
+    EXPECT_TRUE(co_await third.send(get("/hello")));
+    ignore(co_await sleep(20ms), "a test that nobody cancels");
+    EXPECT_EQ(*co_await server.connections(), 2U);
+    first.close();
+    EXPECT_EQ((co_await third.receive()).status, 200);
+    co_await stop(server);
+}
+
+TEST(Server, KeepsToItsLimitOfConnections) {
+    serve_on_both_engines(50, crowd);
+}
+
+// ---- beginning and end --------------------------------------------------------------------------
+
+Task<void> occupied(System system) {
+    Server server = co_await start(system);
+    EXPECT_NE(server.port(), 0);
+    auto second = co_await serve(system, routes(), ServerOptions().port(server.port()));
+    EXPECT_FALSE(second.has_value());
+    if (!second) EXPECT_TRUE(second.error() == Errc::already_registered);
+    auto nowhere = co_await serve(system, routes(), ServerOptions().host("no address"));
+    EXPECT_FALSE(nowhere.has_value());
+    co_await stop(server);
+
+    auto again = co_await serve(system, routes(), ServerOptions().port(server.port()));
+    EXPECT_TRUE(again.has_value()) << "the port is free again";
+    if (again) co_await stop(*again);
+}
+
+TEST(Server, SaysWhenItCannotListen) {
+    serve_on_both_engines(30, occupied);
+}
+
+Task<void> drained(System system) {
+    Server server = co_await start(system);
+    Client idle = co_await Client::connect(system, server.port());
+    EXPECT_EQ((co_await idle.ask(get("/hello"))).status, 200);
+    std::vector<Client> busy;
+    for (int i = 0; i < 5; ++i) {
+        busy.push_back(co_await Client::connect(system, server.port()));
+        EXPECT_TRUE(co_await busy.back().send(get("/slow/50")));
+    }
+    ignore(co_await sleep(20ms), "the requests arrive");
+    auto stopped = co_await server.stop(2s);
+    EXPECT_TRUE(stopped.has_value());
+    EXPECT_TRUE(co_await idle.ended());
+    for (Client& client : busy) {
+        Reply reply = co_await client.receive();
+        EXPECT_EQ(reply.body, "/slow/50") << "what is under way is finished, and not disturbed";
+        EXPECT_NE(reply.head.find("\r\nConnection: close\r\n"), std::string::npos);
+        EXPECT_TRUE(co_await client.ended());
+    }
+    auto late = co_await troupe::connect(system.engine(), Endpoint("127.0.0.1", server.port()));
+    EXPECT_FALSE(late.has_value());
+    EXPECT_TRUE((co_await server.stop(2s)).has_value()) << "twice does nothing";
+    EXPECT_TRUE((co_await server.connections()).error() == Errc::actor_gone);
+}
+
+TEST(Server, FinishesWhatIsUnderWayBeforeItStops) {
+    serve_on_both_engines(50, drained);
+}
+
+Task<void> cut_short(System system) {
+    Server server = co_await start(system);
+    Client client = co_await Client::connect(system, server.port());
+    EXPECT_TRUE(co_await client.send(get("/slow/60000")));
+    ignore(co_await sleep(20ms), "the request arrives");
+    Duration before = system.now();
+    auto stopped = co_await server.stop(100ms);
+    EXPECT_TRUE(stopped.has_value());
+    EXPECT_LT(system.now() - before, 5s);
+    EXPECT_EQ((co_await client.receive()).status, 0) << "closed without an answer";
+}
+
+TEST(Server, EndsHandlersThatOutliveTheDrain) {
+    serve_on_both_engines(30, cut_short);
+}
+
+Task<void> abandoned(System system) {
+    Server server = co_await start(system);
+    Client idle = co_await Client::connect(system, server.port());
+    EXPECT_EQ((co_await idle.ask(get("/hello"))).status, 200);
+    Client busy = co_await Client::connect(system, server.port());
+    EXPECT_TRUE(co_await busy.send(get("/slow/10")));
+}
+
+TEST(Server, EndsWithItsSystem) {
+    serve_on_both_engines(50, abandoned);
+}
+
+Task<void> restarted(System system) {
+    for (int i = 0; i < 20; ++i) {
+        Server server = co_await start(system);
+        Client client = co_await Client::connect(system, server.port());
+        EXPECT_EQ((co_await client.ask(get("/hello"))).status, 200);
+        co_await stop(server);
+        EXPECT_TRUE(co_await client.ended());
+    }
+    EXPECT_LE(system.actors().size(), 1U) << "nothing is left of them";
+}
+
+TEST(Server, StartsAndStopsAgainAndAgain) {
+    serve_on_both_engines(10, restarted);
+}
+
+}  // namespace
+}  // namespace troupe::http
