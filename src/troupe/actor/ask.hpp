@@ -70,8 +70,8 @@ private:
     Awaiting awaiting_;
     Cell* target_;
     std::uint32_t generation_;
-    bool gone_ = false;
-    MailNode* message_;  // null once it is the mailbox's
+    AskStatus failure_ = AskStatus::unsent;  // unsent: none so far
+    MailNode* message_;                      // null once it is the mailbox's
     std::string_view method_;
 };
 

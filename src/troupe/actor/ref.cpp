@@ -144,7 +144,7 @@ Error unsent_error(AskStatus status, Cell* target, std::uint32_t generation,
     if (status == AskStatus::asks_itself) {
         return Error(Errc::call_cycle,
                      text + " of " + describe(target, generation) +
-                         " was asked by the actor itself: it would wait for ever",
+                         " was called by the actor itself: it would wait for ever",
                      where);
     }
     return Error(Errc::actor_gone,

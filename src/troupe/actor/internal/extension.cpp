@@ -218,7 +218,7 @@ const MailOps WaitingSend::kRoomOps{
 
 bool Send::try_send() noexcept {
     if (target_ == nullptr || target_->generation() != generation_) {
-        gone_ = true;
+        failure_ = AskStatus::gone;
         post(target_, generation_, std::exchange(message_, nullptr));
         return true;
     }
@@ -228,7 +228,7 @@ bool Send::try_send() noexcept {
             message_ = nullptr;
             return !Engine::sent_enough();
         case PushResult::gone:
-            gone_ = true;
+            failure_ = AskStatus::gone;
             post(target_, generation_, std::exchange(message_, nullptr));
             return true;
         case PushResult::full:
@@ -245,6 +245,12 @@ bool Send::suspend(std::coroutine_handle<> self) {
         awaiting_.yielding = true;
         return true;
     }
+    if (target_ == &cell) {
+        cell.awaiting_ = nullptr;
+        failure_ = AskStatus::asks_itself;
+        SystemCore::of(cell).count_dead_letter(DeadLetterReason::overflow);
+        return false;
+    }
     awaiting_.what = "send (waits for room)";
     auto* const waiting = make_node<WaitingSend>();
     waiting->ops = &WaitingSend::kOps;
@@ -259,7 +265,7 @@ bool Send::suspend(std::coroutine_handle<> self) {
     }
     free_node(waiting);
     cell.awaiting_ = nullptr;
-    gone_ = true;
+    failure_ = AskStatus::gone;
     post(target_, generation_, std::exchange(message_, nullptr));
     return false;
 }
@@ -267,12 +273,12 @@ bool Send::suspend(std::coroutine_handle<> self) {
 Result<void> Send::await_resume() {
     if (awaiting_.arrived != nullptr) {
         auto* const waiting = static_cast<WaitingSend*>(std::exchange(awaiting_.arrived, nullptr));
-        gone_ = waiting->gone;
+        if (waiting->gone) failure_ = AskStatus::gone;
         free_node(waiting);
     }
-    if (gone_) {
+    if (failure_ != AskStatus::unsent) {
         return std::unexpected(
-            unsent_error(AskStatus::gone, target_, generation_, method_, awaiting_.where));
+            unsent_error(failure_, target_, generation_, method_, awaiting_.where));
     }
     return {};
 }

@@ -1,0 +1,230 @@
+#include <troupe/actor/internal/test_systems.hpp>
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace troupe {
+namespace {
+
+using namespace std::chrono_literals;
+using actor_internal::Gate;
+using actor_internal::on_both_engines;
+using actor_internal::on_seeds;
+
+enum class ShopErrc { sold_out = 1 };
+
+class Shop : public Actor {
+public:
+    int plain(int n) { return n + 1; }
+    void nothing() { ++calls_; }
+    Result<int> sell(int n) {
+        if (n > 3) return error(ShopErrc::sold_out, "only three left");
+        return n;
+    }
+    Task<int> slow(Duration duration) {
+        ignore(co_await sleep(duration), "a test");
+        co_return ++calls_;
+    }
+    Task<Result<std::unique_ptr<int>>> box(std::unique_ptr<int> n) {
+        co_await yield();
+        if (*n == 0) co_return error(ShopErrc::sold_out);
+        co_return n;
+    }
+    int calls() const { return calls_; }
+    Task<int> wait_at(std::shared_ptr<Gate> gate) {
+        co_await gate->pass();
+        co_return 9;
+    }
+
+private:
+    int calls_ = 0;
+};
+
+Task<> all_kinds(Ref<Shop> shop) {
+    EXPECT_EQ(co_await shop.ask<&Shop::plain>(1), 2);
+    EXPECT_TRUE((co_await shop.ask<&Shop::nothing>()).has_value());
+    EXPECT_EQ(co_await shop.ask<&Shop::sell>(2), 2);
+    const auto refused = co_await shop.ask<&Shop::sell>(4);
+    EXPECT_FALSE(refused.has_value());
+    if (!refused) {
+        EXPECT_TRUE(refused.error() == ShopErrc::sold_out);
+        EXPECT_EQ(refused.error().text(), "only three left");
+    }
+    auto five = std::make_unique<int>(5);
+    const auto boxed = co_await shop.ask<&Shop::box>(std::move(five));
+    EXPECT_EQ(**boxed, 5);
+    auto zero = std::make_unique<int>(0);
+    EXPECT_TRUE((co_await shop.ask<&Shop::box>(std::move(zero))).error() == ShopErrc::sold_out);
+    EXPECT_EQ(co_await shop.ask<&Shop::slow>(10us), 2);
+    // Several in one expression, and a deadline nobody needs.
+    const int sum =
+        *co_await shop.ask<&Shop::plain>(10) + *co_await shop.ask<&Shop::plain>(20).within(1h);
+    EXPECT_EQ(sum, 32);
+}
+
+TEST(Ask, BringsValuesErrorsAndNothing) {
+    on_both_engines(
+        [](OwnedSystem& system) { system->block_on(all_kinds(system->spawn<Shop>())); });
+}
+
+TEST(Ask, IsNotSentUntilItIsAwaited) {
+    on_both_engines([](OwnedSystem& system) {
+        auto shop = system->spawn<Shop>();
+        {
+            auto never = shop.ask<&Shop::nothing>();
+            static_cast<void>(never);
+        }
+        EXPECT_EQ(system->block_on(shop.ask<&Shop::calls>()), 0);
+    });
+}
+
+Task<std::string> text_of_timeout(Ref<Shop> shop, System system) {
+    const Duration before = system.now();
+    const auto late = co_await shop.ask<&Shop::slow>(10s).within(30ms);
+    EXPECT_EQ(system.now() - before, 30ms);
+    co_return late ? "answered" : late.error().message();
+}
+
+TEST(Ask, TimesOutExactlyAndSaysWhatTheCalleeWasDoing) {
+    on_seeds(20, [](OwnedSystem& system) {
+        auto shop = system->spawn<Shop>();
+        const std::string text = system->block_on(text_of_timeout(shop, *system));
+        for (const char* part : {"timed_out", "Shop::slow", "30 ms", "handler waits"}) {
+            EXPECT_NE(text.find(part), std::string::npos) << text;
+        }
+        // The late reply goes nowhere, and the actor is as good as before.
+        EXPECT_EQ(system->block_on(shop.ask<&Shop::plain>(1).within(1h)), 2);
+    });
+}
+
+Task<> deadlines_one_after_the_other(Ref<Shop> shop, System system) {
+    // A later deadline, then a sooner one, then none needed: one timer serves them all.
+    for (const Duration within : {Duration(50ms), Duration(20ms), Duration(80ms), Duration(1ms)}) {
+        const Duration before = system.now();
+        const auto late = co_await shop.ask<&Shop::slow>(1h).within(within);
+        EXPECT_FALSE(late.has_value());
+        EXPECT_EQ(system.now() - before, within);
+    }
+}
+
+TEST(Ask, EachHasItsOwnDeadline) {
+    on_seeds(20, [](OwnedSystem& system) {
+        auto shop = system->spawn<Shop>();
+        system->block_on(deadlines_one_after_the_other(shop, *system));
+        shop.stop(Stop::kill);
+    });
+}
+
+Task<bool> timed_out(Ref<Shop> shop, Duration within) {
+    const auto answer = co_await shop.ask<&Shop::slow>(1h).within(within);
+    co_return !answer && answer.error() == Errc::timed_out;
+}
+
+TEST(Ask, TimesOutOnThreadsToo) {
+    on_both_engines(
+        [](OwnedSystem& system) {
+            auto shop = system->spawn<Shop>();
+            EXPECT_TRUE(system->block_on(timed_out(shop, 2ms)));
+            EXPECT_TRUE(system->block_on(timed_out(shop, 0ms)));
+            EXPECT_TRUE(system->block_on(timed_out(shop, -1s)));
+            shop.stop(Stop::kill);
+        },
+        10);
+}
+
+TEST(Ask, PassesTheBoundOfAFullMailboxAndWaitsItsTurn) {
+    on_both_engines([](OwnedSystem& system) {
+        auto gate = std::make_shared<Gate>();
+        auto shop = system->spawn<Shop>(options().mailbox(bounded(2)));
+        shop.tell<&Shop::wait_at>(gate);
+        gate->wait_until_reached(system);
+        EXPECT_EQ(shop.tell<&Shop::nothing>(), SendStatus::sent);
+        EXPECT_EQ(shop.tell<&Shop::nothing>(), SendStatus::full);
+        gate->open();
+        EXPECT_EQ(system->block_on(shop.ask<&Shop::calls>()), 1);
+    });
+}
+
+class Selfish : public Actor {
+public:
+    Task<Result<int>> ask_myself() {
+        const Ref<Selfish> me = self(this);
+        co_return co_await me.ask<&Selfish::number>();
+    }
+    int number() { return 1; }
+};
+
+TEST(Ask, OfOneselfIsACallCycleAtOnce) {
+    on_both_engines([](OwnedSystem& system) {
+        auto selfish = system->spawn<Selfish>();
+        const auto answer = system->block_on(selfish.ask<&Selfish::ask_myself>());
+        ASSERT_FALSE(answer.has_value());
+        EXPECT_TRUE(answer.error() == Errc::call_cycle) << answer.error().message();
+        EXPECT_EQ(system->block_on(selfish.ask<&Selfish::number>()), 1);
+    });
+}
+
+/// Asks along a row of actors, each of which asks the next.
+class Link : public Actor {
+public:
+    explicit Link(Ref<Link> next) : next_(next) {}
+    Task<Result<int>> length() {
+        if (next_ == Ref<Link>()) co_return 1;
+        co_return 1 + co_await or_return(co_await next_.ask<&Link::length>());
+    }
+
+private:
+    Ref<Link> next_;
+};
+
+TEST(Ask, GoesAlongARowOfActors) {
+    on_both_engines([](OwnedSystem& system) {
+        Ref<Link> first;
+        for (int i = 0; i < 20; ++i)
+            first = system->spawn<Link>(first);
+        EXPECT_EQ(system->block_on(first.ask<&Link::length>()), 20);
+    });
+}
+
+/// Holds what it is asked for until it has been destroyed.
+class Holder : public Actor {
+public:
+    Task<> hold(std::shared_ptr<int> value, std::shared_ptr<Gate> gate) {
+        co_await gate->pass();
+        *value = 1;
+    }
+    long uses(std::shared_ptr<int> value) { return value.use_count(); }
+};
+
+class Asker : public Actor {
+public:
+    Task<> ask_holder(Ref<Holder> holder, std::shared_ptr<int> value, std::shared_ptr<Gate> gate) {
+        ignore(co_await holder.ask<&Holder::hold>(value, gate), "a test");
+        ADD_FAILURE() << "a killed asker went on";
+    }
+};
+
+TEST(Ask, OfAKilledAskerIsStillHandledAndItsReplyDropped) {
+    on_both_engines([](OwnedSystem& system) {
+        auto value = std::make_shared<int>(0);
+        auto gate = std::make_shared<Gate>();
+        auto holder = system->spawn<Holder>();
+        auto asker = system->spawn<Asker>();
+        asker.tell<&Asker::ask_holder>(holder, value, gate);
+        gate->wait_until_reached(system);
+        asker.stop(Stop::kill);
+        EXPECT_EQ(actor_internal::wait_for_end(system, asker).reason.kind(),
+                  ExitReason::Kind::killed);
+        gate->open();
+        // What the request carried is freed before the next message is handled: ours and the
+        // argument of this call are left, and the copy in its envelope.
+        EXPECT_EQ(system->block_on(holder.ask<&Holder::uses>(value)), 2);
+        EXPECT_EQ(*value, 1);
+    });
+}
+
+}  // namespace
+}  // namespace troupe
