@@ -103,7 +103,7 @@ Task<Result<T>> ask_task(Ask<T> ask) {
 enum class DeadLetterReason : std::uint8_t {
     overflow,  ///< the mailbox was full
     gone,      ///< the actor had ended before it was sent
-    stopped,   ///< the actor ended before it was handled
+    stopped,   ///< the actor ended before it was handled to the end
     stale,     ///< it was meant for an earlier owner of the slot
 };
 inline constexpr std::size_t kDeadLetterReasons = 4;

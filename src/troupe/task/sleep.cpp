@@ -1,6 +1,8 @@
 #include <troupe/base/error.hpp>
 #include <troupe/task/sleep.hpp>
 
+#include <utility>
+
 namespace troupe::task_internal {
 
 namespace {
@@ -21,11 +23,18 @@ Sleep::Sleep(Duration duration, std::source_location where) noexcept : duration_
 }
 
 Sleep::~Sleep() {
-    if (timer_ == nullptr) return;
+    let_go();
+}
+
+/// Must not wait for the end of the statement that sleeps: by then the timer may have arrived and
+/// be freed.
+void Sleep::let_go() noexcept {
+    TimerNode* const timer = std::exchange(timer_, nullptr);
+    if (timer == nullptr) return;
     // Destroyed while suspended, or resumed by a cancellation. A timer that is under way already
     // finds the await over and frees itself.
-    if (awaiting_.arrived == timer_ || timer_->target->engine().cancel_timer(timer_)) {
-        free_timer(timer_);
+    if (awaiting_.arrived == timer || timer->target->engine().cancel_timer(timer)) {
+        free_timer(timer);
     }
 }
 
@@ -44,6 +53,7 @@ void Sleep::suspend(std::coroutine_handle<> self) {
 }
 
 Result<void> Sleep::await_resume() noexcept {
+    let_go();
     if (awaiting_.cancelled) return error(Errc::cancelled);
     return {};
 }

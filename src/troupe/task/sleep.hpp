@@ -38,6 +38,7 @@ public:
 
 private:
     void suspend(std::coroutine_handle<> self);
+    void let_go() noexcept;
 
     Awaiting awaiting_;
     Duration duration_;

@@ -210,7 +210,7 @@ Task<> try_both(Log* log, bool suspends) {
     log->push_back(good ? "good" : "bad");
     const auto bad = co_await passes_on(log, 3, suspends);
     log->push_back(bad ? "good" : bad.error().text());
-    if (!bad) EXPECT_TRUE(bad.error() == Refusal::no_funds);
+    EXPECT_TRUE(!bad && bad.error() == Refusal::no_funds);
 }
 
 TEST(OrReturn, LeavesEarlyAndDestroysLocalsBeforeTheCallersNextStatement) {

@@ -123,6 +123,7 @@ const MailOps StopSignal::kOps{
                 Awaiting* const record = cell.awaiting_;
                 if (record != nullptr && record->interruptible && record->arrived == nullptr) {
                     record->cancelled = true;
+                    cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | kStopHeard);
                     can_go_on = true;
                 }
             }

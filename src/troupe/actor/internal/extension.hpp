@@ -98,5 +98,6 @@ inline constexpr std::uint8_t kStopAsked = 1;    // stop, after the handler
 inline constexpr std::uint8_t kKillAsked = 2;    // kill, at the next suspension
 inline constexpr std::uint8_t kInStartHook = 4;  // on_start waits somewhere
 inline constexpr std::uint8_t kInStopHook = 8;   // on_stop waits somewhere
+inline constexpr std::uint8_t kStopHeard = 16;   // a wait was cut short by the stop
 
 }  // namespace troupe::actor_internal

@@ -57,6 +57,7 @@ private:
     Next handler_done(MailNode* message, Handled handled);
     Next handler_threw(MailNode* message);
     bool unwrap(MailNode*& message);
+    void suspended_in(MailNode* message) noexcept;
     Next go_on_awaiting();
     Next resume();
     Next begin_start();
@@ -66,7 +67,7 @@ private:
     Next stop_hook_done();
     Next end(ExitReason reason);  // by value: the extension it may lie in goes
 
-    void report_start(Result<void> outcome) noexcept;
+    void report_started() noexcept;
     void abandon_handler(const ExitReason& reason) noexcept;
     void drop_mail(MailNode* mail, const ExitReason& reason) noexcept;
     void tell_relatives(const ExitReason& reason) noexcept;
@@ -151,11 +152,15 @@ Turn::Next Turn::handle_one() {
     } catch (...) {
         return handler_threw(message);
     }
-    // Suspended: the message stays until its coroutine has finished.
+    suspended_in(message);
+    return Next::go_on;
+}
+
+/// The message stays until its coroutine has finished; null stands for a hook.
+void Turn::suspended_in(MailNode* message) noexcept {
     TROUPE_ASSERT(cell_.awaiting_ != nullptr,
                   "a handler awaited something that is not Troupe's: it would never be resumed");
     cell_.awaiting_->message = message;
-    return Next::go_on;
 }
 
 MailNode* Turn::next_message() {
@@ -183,7 +188,9 @@ bool Turn::unwrap(MailNode*& message) {
     ++released_;
     if (stale) {
         // Sent to an earlier owner of the slot, by somebody who looked just before it ended.
-        SystemCore::of(cell_).count_dead_letter(DeadLetterReason::stale);
+        if (message->ops != &StopSignal::kDrainOps) {
+            SystemCore::of(cell_).count_dead_letter(DeadLetterReason::stale);
+        }
         message->ops->drop(message, Error(Errc::actor_gone));
         return false;
     }
@@ -238,6 +245,15 @@ Turn::Next Turn::handler_threw(MailNode* message) {
 Turn::Next Turn::go_on_awaiting() {
     if (can_resume_) return resume();
     if (cell_.awaiting_->yielding) return yield();
+    if (has(kStopAsked) && !has(kStopHeard) && cell_.awaiting_->interruptible) {
+        // The stop came while something else was awaited, and must not wait for this. Told once: a
+        // handler that sleeps on regardless is not made to spin.
+        if (in_place_) take_mail();
+        set(kStopHeard);
+        cell_.awaiting_->cancelled = cell_.awaiting_->arrived == nullptr;
+        can_resume_ = true;
+        return Next::go_on;
+    }
     MailNode* const message = in_place_ ? cell_.awaiting_->message : nullptr;
     if (handled_in_place_ == nullptr && cell_.try_block(message, released_)) {
         return Next::released;
@@ -304,14 +320,14 @@ Turn::Next Turn::begin_start() {
                 set(kInStartHook);
                 extension.on_start.start();
                 if (extension.on_start.finished()) return start_hook_done();
-                cell_.awaiting_->message = nullptr;
+                suspended_in(nullptr);
                 return Next::go_on;
             }
         } catch (...) {
             return start_failed(Error(Errc::start_failed, text_of_current_exception()));
         }
     }
-    report_start({});
+    report_started();
     return Next::go_on;
 }
 
@@ -327,23 +343,30 @@ Turn::Next Turn::start_hook_done() {
     extension.on_start.reset();
     if (!started) {
         Error why(Errc::start_failed, started.error().text());
+        if (has(kStopAsked) && started.error() == Errc::cancelled) {
+            // Not a failure: it was asked to stop while it started.
+            return end(stop_reason(cell_));
+        }
         return start_failed(why.with_cause(std::move(started).error()));
     }
-    report_start({});
+    report_started();
     return Next::go_on;
 }
 
 Turn::Next Turn::start_failed(Error why) {
     ExitReason reason(ExitReason::Kind::failed, why.text());
-    report_start(std::unexpected(std::move(why)));
+    Extension* const extension = existing_extension(cell_);
+    if (extension != nullptr && extension->start_outcome != nullptr) {
+        extension->start_outcome->reply.emplace(std::unexpect, std::move(why));
+    }
     return end(std::move(reason));
 }
 
-void Turn::report_start(Result<void> outcome) noexcept {
+void Turn::report_started() noexcept {
     Extension* const extension = existing_extension(cell_);
     if (extension == nullptr || extension->start_outcome == nullptr) return;
     AskEnvelope<void>* const envelope = std::exchange(extension->start_outcome, nullptr);
-    envelope->reply.emplace(std::move(outcome));
+    envelope->reply.emplace();
     envelope->post_reply();
 }
 
@@ -355,14 +378,14 @@ Turn::Next Turn::begin_stop() {
     if (self == nullptr) return end(stop_reason(cell_));
     try {
         // The reason outlives the hook: it is the extension's, or one of the constants.
+        set(kInStopHook);  // from here on a second stop changes nothing
         Task<void> hook = ActorAccess::on_stop(*self, stop_reason(cell_));
         if (hook.empty()) return end(stop_reason(cell_));
         Extension& extension = extension_of(cell_);
         extension.on_stop = std::move(hook);
-        set(kInStopHook);
         extension.on_stop.start();
         if (extension.on_stop.finished()) return stop_hook_done();
-        cell_.awaiting_->message = nullptr;
+        suspended_in(nullptr);
         return Next::go_on;
     } catch (...) {
         return end(ExitReason(ExitReason::Kind::failed, text_of_current_exception()));
@@ -380,15 +403,17 @@ Turn::Next Turn::stop_hook_done() {
 
 /// Ends the actor. The order matters: the suspended coroutine goes first, while what it refers to
 /// is still there; then those who wait in the mailbox hear; then the object goes; and only when
-/// nothing of it is left do monitors, children and parent learn of it.
+/// nothing of it is left do monitors, children, parent and whoever started it learn of it.
 Turn::Next Turn::end(ExitReason reason) {
     abandon_handler(reason);
+    AskEnvelope<void>* starter = nullptr;
     if (Extension* const extension = existing_extension(cell_)) {
         extension->on_start.reset();
         extension->on_stop.reset();
         disarm_deadline(extension->deadline);
-        if (extension->start_outcome != nullptr) {
-            report_start(std::unexpected(Error(Errc::start_failed, reason.text())));
+        starter = std::exchange(extension->start_outcome, nullptr);
+        if (starter != nullptr && !starter->reply) {
+            starter->reply.emplace(std::unexpect, Errc::start_failed, reason.text());
         }
     }
     cell_.state_.store(CellState::ended, std::memory_order_relaxed);
@@ -401,15 +426,17 @@ Turn::Next Turn::end(ExitReason reason) {
     free_extension(cell_);
     cell_.flags_ = 0;
     cell_.engine().release_cell(cell_);
+    if (starter != nullptr) starter->post_reply();
     return Next::released;
 }
 
 /// A killed handler is never resumed: its coroutine is destroyed where it waits.
 void Turn::abandon_handler(const ExitReason& reason) noexcept {
     if (cell_.awaiting_ == nullptr) return;
+    if (in_place_) take_mail();
     MailNode* const message = end_await(cell_).message;
     if (message == nullptr) return;  // a hook: the caller destroys it
-    if (in_place_) take_out(message);
+    SystemCore::of(cell_).count_dead_letter(DeadLetterReason::stopped);
     message->ops->drop(message, gone(reason));
 }
 
