@@ -89,9 +89,10 @@ public:
     Read(StreamCore* core, std::span<char> buffer, Interruptible interrupts) noexcept;
 
     /// Waits this long at most. Units: engine time.
-    Read&& within(Duration timeout) && {
-        timeout_ = timeout;
-        return std::move(*this);
+    ///
+    /// A new one, made in the awaiter's place: GCC 12 moves what it awaits by reference.
+    Read within(Duration timeout) && {
+        return Read(core_, buffer_, Interruptible(interruptible), timeout);
     }
 
     [[nodiscard("a read may fail or meet the end: check the Result")]] Result<std::size_t>
@@ -100,6 +101,11 @@ public:
     }
 
 private:
+    Read(StreamCore* core, std::span<char> buffer, Interruptible interrupts,
+         Duration timeout) noexcept
+        : Read(core, buffer, interrupts) {
+        timeout_ = timeout;
+    }
     bool attempt() override;
 
     StreamCore* core_;
@@ -112,9 +118,8 @@ public:
     Write(StreamCore* core, std::string_view data, Interruptible interrupts) noexcept;
 
     /// Waits this long at most for the whole. Units: engine time.
-    Write&& within(Duration timeout) && {
-        timeout_ = timeout;
-        return std::move(*this);
+    Write within(Duration timeout) && {
+        return Write(core_, rest_, Interruptible(interruptible), timeout);
     }
 
     [[nodiscard("the peer may be gone: check the Result of a write")]] Result<void> await_resume() {
@@ -122,6 +127,11 @@ public:
     }
 
 private:
+    Write(StreamCore* core, std::string_view data, Interruptible interrupts,
+          Duration timeout) noexcept
+        : Write(core, data, interrupts) {
+        timeout_ = timeout;
+    }
     bool attempt() override;
 
     StreamCore* core_;

@@ -1,4 +1,5 @@
 #include <troupe/io/internal/test_engines.hpp>
+#include <troupe/io/internal/test_pair.hpp>
 #include <troupe/io/internal/test_task.hpp>
 #include <troupe/io/listener.hpp>
 #include <troupe/io/network_conditions.hpp>
@@ -17,8 +18,10 @@ namespace troupe {
 namespace {
 
 using namespace std::chrono_literals;
+using io_internal::make_test_pair;
 using io_internal::on_both_networks;
 using io_internal::on_many_schedules;
+using io_internal::TestPair;
 using io_internal::TestTask;
 
 /// Different at every place, so that bytes in the wrong order are noticed.
@@ -27,34 +30,6 @@ std::string numbered_bytes(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i)
         text[i] = static_cast<char>(i * 7 + i / 251);
     return text;
-}
-
-struct Pair {
-    Stream client;
-    Stream server;
-};
-
-Task<void> accept_into(Listener* listener, Stream* stream) {
-    Result<Stream> accepted = co_await listener->accept();
-    EXPECT_TRUE(accepted.has_value()) << accepted.error().message();
-    if (accepted) *stream = std::move(*accepted);
-}
-
-Task<void> connect_into(Engine* engine, Endpoint endpoint, Stream* stream) {
-    Result<Stream> connected = co_await connect(*engine, std::move(endpoint));
-    EXPECT_TRUE(connected.has_value()) << connected.error().message();
-    if (connected) *stream = std::move(*connected);
-}
-
-/// Two ends of one connection.
-Pair make_pair(Engine& engine) {
-    Pair pair;
-    Result<Listener> listener = Listener::listen(engine, Endpoint("127.0.0.1", 0));
-    EXPECT_TRUE(listener.has_value()) << listener.error().message();
-    TestTask server(engine, accept_into(&*listener, &pair.server));
-    TestTask client(engine, connect_into(&engine, listener->local(), &pair.client));
-    EXPECT_TRUE(server.join() && client.join());
-    return pair;
 }
 
 Task<Result<std::string>> read_to_end(Stream* stream) {
@@ -141,7 +116,7 @@ Task<void> write_after_shutdown(Stream* stream) {
 
 TEST(Stream, RefusesToWriteAfterSayingThatNothingMoreComes) {
     on_both_networks(5, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         block_on(engine, write_after_shutdown(&pair.client));
     });
 }
@@ -150,7 +125,7 @@ TEST(Stream, RefusesToWriteAfterSayingThatNothingMoreComes) {
 
 TEST(Stream, EchoesWhatItIsSent) {
     on_both_networks(300, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         const std::string text = numbered_bytes(3000);
         TestTask server(engine, echo(std::move(pair.server)));
         TestTask writer(engine, write_and_finish(&pair.client, &text));
@@ -164,7 +139,7 @@ TEST(Stream, EchoesWhatItIsSent) {
 
 TEST(Stream, ALargeTransferWaitsForItsReader) {
     on_both_networks(30, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         // More than any socket buffer holds, so the writer must wait in the middle.
         const std::string text =
             numbered_bytes(engine.deterministic() ? 300'000 : std::size_t{32} << 20);
@@ -200,7 +175,7 @@ Task<std::string> try_until_end(Stream* stream) {
 
 TEST(Stream, CanBeTriedWithoutWaiting) {
     on_both_networks(50, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         char buffer[10];
         const auto nothing = pair.server.try_read(buffer);
         ASSERT_TRUE(nothing.has_value());
@@ -216,7 +191,7 @@ TEST(Stream, CanBeTriedWithoutWaiting) {
 
 TEST(Stream, AFullBufferIsNoErrorButNoRoom) {
     on_both_networks(20, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         const std::string much = numbered_bytes(100'000);
         std::size_t total = 0;
         for (;;) {
@@ -248,7 +223,7 @@ Task<void> read_last_bytes_and_end(Stream* stream) {
 // The last bytes and the end reach a socket as one edge when nobody looked in between.
 TEST(Stream, TheEndIsSeenAfterTheLastBytes) {
     on_both_networks(50, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         const std::string words = "the last words";
         block_on(engine, write_and_finish(&pair.client, &words));
         if (engine.deterministic()) engine.run_for(1s);
@@ -257,22 +232,23 @@ TEST(Stream, TheEndIsSeenAfterTheLastBytes) {
 }
 
 Task<void> read_nothing_into_nothing(Stream* stream) {
-    const auto got = co_await stream->read_some({});
+    const std::span<char> nowhere;
+    const auto got = co_await stream->read_some(nowhere);
     EXPECT_TRUE(got.has_value());
     EXPECT_EQ(*got, 0u);
-    EXPECT_TRUE((co_await stream->write_all({})).has_value());
+    EXPECT_TRUE((co_await stream->write_all(std::string_view())).has_value());
 }
 
 TEST(Stream, EmptyBuffersAreDoneAtOnce) {
     on_both_networks(3, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         block_on(engine, read_nothing_into_nothing(&pair.client));
     });
 }
 
 TEST(Stream, BothEndsAgreeOnTheirAddresses) {
     on_both_networks(3, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         EXPECT_EQ(pair.client.local(), pair.server.peer());
         EXPECT_EQ(pair.client.peer(), pair.server.local());
         EXPECT_EQ(pair.client.peer().host, "127.0.0.1");
@@ -292,7 +268,7 @@ Task<Errc> write_until_refused(Stream* stream) {
 
 TEST(Stream, AWriterHearsThatItsPeerHasGone) {
     on_both_networks(100, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         pair.server.close();
         EXPECT_EQ(block_on(engine, write_until_refused(&pair.client)), Errc::closed);
     });
@@ -305,7 +281,7 @@ Task<void> read_a_little(Stream stream) {
 
 TEST(Stream, AWaitingWriterHearsThatItsPeerHasGone) {
     on_both_networks(100, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         TestTask reader(engine, read_a_little(std::move(pair.server)));
         EXPECT_EQ(block_on(engine, write_until_refused(&pair.client)), Errc::closed);
         EXPECT_TRUE(reader.join());
@@ -314,7 +290,7 @@ TEST(Stream, AWaitingWriterHearsThatItsPeerHasGone) {
 
 TEST(Stream, AReaderSeesAnEndOrAnErrorWhenItsPeerGoesMidWay) {
     on_both_networks(100, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         Result<std::string> text;
         TestTask reader(engine, read_to_end_into(&pair.client, &text));
         TestTask peer(engine, read_a_little(std::move(pair.server)));
@@ -338,7 +314,7 @@ Task<void> read_within(Stream* stream, Duration timeout) {
 
 TEST(Stream, AReadCanHaveADeadline) {
     on_both_networks(20, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         const Duration before = engine.now();
         block_on(engine, read_within(&pair.client, 20ms));
         EXPECT_GE(engine.now() - before, 20ms);
@@ -356,7 +332,7 @@ Task<void> write_within(Stream* stream, Duration timeout) {
 
 TEST(Stream, AWriteCanHaveADeadline) {
     on_both_networks(3, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         block_on(engine, write_within(&pair.client, 20ms));
     });
 }
@@ -375,7 +351,7 @@ void let_it_wait(Engine& engine, const TestTask& task) {
 
 TEST(Stream, AStopEndsAnInterruptibleReadOnly) {
     on_both_networks(20, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         Result<std::size_t> got;
         TestTask reader(engine, read_interruptibly(&pair.client, Interruptible::no, &got));
         let_it_wait(engine, reader);
@@ -387,7 +363,7 @@ TEST(Stream, AStopEndsAnInterruptibleReadOnly) {
         EXPECT_EQ(*got, 1u);
     });
     on_many_schedules(20, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         Result<std::size_t> got;
         TestTask reader(engine, read_interruptibly(&pair.client, Interruptible::yes, &got));
         let_it_wait(engine, reader);
@@ -400,7 +376,7 @@ TEST(Stream, AStopEndsAnInterruptibleReadOnly) {
 // What arrives for a reader that was killed must find nothing, and the next owner must find it.
 TEST(Stream, AKilledReaderLeavesNothingBehind) {
     on_both_networks(100, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         Result<std::size_t> got;
         {
             TestTask reader(engine, read_interruptibly(&pair.client, Interruptible::no, &got));
@@ -417,7 +393,7 @@ TEST(Stream, AKilledReaderLeavesNothingBehind) {
 
 TEST(Stream, AKilledOwnerClosesItsStream) {
     on_both_networks(50, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         TestTask server(engine, echo(std::move(pair.server)));
         let_it_wait(engine, server);
         server.kill();
@@ -440,7 +416,7 @@ Task<void> read_one_then_hand_over(Stream stream, Stream* next) {
 // Events for the old owner and the first waits of the new one cross each other.
 TEST(Stream, MovesFromTaskToTask) {
     on_both_networks(100, [](Engine& engine) {
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         const std::string text = numbered_bytes(200);
         TestTask writer(engine, write_and_finish(&pair.client, &text));
         Stream stream = std::move(pair.server);
@@ -525,7 +501,7 @@ TEST(Stream, AReaderWithPlentyToReadLetsOthersRun) {
         NetworkConditions quiet;
         quiet.splits = false;
         set_network_conditions(engine, quiet);
-        Pair pair = make_pair(engine);
+        TestPair pair = make_test_pair(engine);
         const std::string text(2000, 'x');
         block_on(engine, write_and_finish(&pair.client, &text));
         engine.run_for(1s);

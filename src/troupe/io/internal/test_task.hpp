@@ -14,7 +14,9 @@ namespace troupe::io_internal {
 
 class TestTask {
 public:
-    TestTask(Engine& engine, Task<void> body)
+    enum class Start : bool { now, later };
+
+    TestTask(Engine& engine, Task<void> body, Start when = Start::now)
         : cell_(engine.acquire_cell()),
           generation_(cell_.generation()),
           engine_(engine),
@@ -24,8 +26,11 @@ public:
         cell_.awaiting_ = nullptr;
         cell_.state_.store(CellState::starting, std::memory_order_relaxed);
         cell_.open_mailbox(0);
-        schedule(cell_);
+        if (when == Start::now) start();
     }
+    /// For those made with Start::later, once.
+    void start() { schedule(cell_); }
+
     /// It has ended, or its engine runs nothing any more.
     ~TestTask() {
         if (!ended_.is_open()) end();
