@@ -17,6 +17,8 @@
 #include <cstdint>
 #include <vector>
 
+struct epoll_event;
+
 namespace troupe {
 
 class Reactor;
@@ -98,8 +100,13 @@ public:
     Result<IoWatch*> open(int fd);
 
     /// Handles what is ready, waiting up to `longest` for something. True when anything was.
-    /// Threads: any; the one that owns the worker waits, others pass zero.
+    /// Threads: the worker whose reactor this is.
     bool poll(Duration longest) noexcept;
+
+    /// The same without waiting, in place of a worker that is stuck in a turn. A wake-up is left
+    /// for that worker: it may be on its way to sleep by now.
+    /// Threads: any.
+    bool poll_for_owner() noexcept;
 
     /// Ends a wait in poll, now or the next one. Threads: any.
     void wake() noexcept;
@@ -111,6 +118,9 @@ private:
     friend class IoWatch;
     static constexpr std::uint64_t kWakeStamp = ~std::uint64_t{0};
     static constexpr int kEventsMax = 256;  // of one poll: bounds the time under the mutex
+
+    enum class WakeUps : std::uint8_t { taken, left };
+    bool handle(const epoll_event* events, int count, WakeUps wake_ups) noexcept;
 
     struct Slot {
         IoWatch* watch = nullptr;

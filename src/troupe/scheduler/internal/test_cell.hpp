@@ -1,13 +1,16 @@
 #pragma once
 
 /// A cell for the scheduler's own tests: calls a function for each piece of mail, one message a
-/// turn, and owns what it sends as plain heap objects.
+/// turn, and owns what it sends as plain heap objects. It may also await, as a coroutine would; the
+/// function hears of the answer then.
 
 #include <troupe/base/error.hpp>
 #include <troupe/scheduler/engine.hpp>
 
+#include <coroutine>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <utility>
 
 namespace troupe::scheduler_internal {
@@ -20,6 +23,9 @@ struct NumberMail : MailNode {
 class TestCell {
 public:
     using OnMail = std::function<void(TestCell& self, int number)>;
+
+    /// What the function is called with when the await that was begun has ended.
+    static constexpr int kAwaitEnded = std::numeric_limits<int>::min();
 
     explicit TestCell(Engine& engine, OnMail on_mail = {}, std::uint16_t capacity = 0)
         : engine_(engine), cell_(engine.acquire_cell()), on_mail_(std::move(on_mail)) {
@@ -71,8 +77,19 @@ public:
         return true;
     }
 
+    /// Waits for something from now on, in a turn of its own; mail goes on arriving. How it ended
+    /// is in `awaiting()`.
+    Awaiting& begin() {
+        awaiting_ = Awaiting();
+        begin_await(awaiting_, std::noop_coroutine());
+        return awaiting_;
+    }
+    const Awaiting& awaiting() const noexcept { return awaiting_; }
+    DeadlineSlot& deadline() noexcept { return deadline_; }
+
     /// Refuses mail from now on and drops what lies there.
     void close() noexcept {
+        disarm_deadline(deadline_);
         for (MailNode* node = cell_.close_mailbox(nullptr); node != nullptr;) {
             MailNode* const next = node->next;
             node->ops->drop(node, Error(Errc::actor_gone));
@@ -106,7 +123,10 @@ private:
         ++self.turns_;
         for (MailNode* signal = cell.take_mail(nullptr, 0); signal != nullptr;) {
             MailNode* const next = signal->next;
-            signal->ops->arrive(signal, cell);
+            if (signal->ops->arrive(signal, cell)) {
+                end_await(cell);
+                self.receive(kAwaitEnded);
+            }
             signal = next;
         }
         if (MailNode* const message = cell.pop_batch()) {
@@ -138,12 +158,15 @@ private:
     static constexpr MailOps kMessageOps{MailKind::message, &drop_mail, nullptr};
     static constexpr MailOps kSignalOps{MailKind::signal, &drop_mail, &signal_arrived};
     static constexpr MailOps kTimerOps{MailKind::signal, &drop_timer, &timer_arrived};
-    static constexpr CellType kType{&run, "test cell", nullptr};
+    static DeadlineSlot& deadline_slot(Cell& cell) { return of(cell).deadline_; }
+    static constexpr CellType kType{&run, "test cell", &deadline_slot};
 
     Engine& engine_;
     Cell& cell_;
     OnMail on_mail_;
     std::size_t turns_ = 0;
+    Awaiting awaiting_;
+    DeadlineSlot deadline_;
 };
 
 }  // namespace troupe::scheduler_internal

@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <bit>
 #include <random>
 
 namespace troupe::scheduler_internal {
@@ -24,6 +25,7 @@ constexpr Duration kShortTurn = 1us;         // longer ones on average: look aft
 constexpr Duration kPollEvery = 50us;        // sockets and timers, while there is other work
 constexpr Duration kSpin = 20us;             // before sleeping, while others are busy
 constexpr Duration kSentinelLook = 1ms;
+constexpr Duration kBusyLook = 10ms;     // at the others' turns, where no worker is idle
 constexpr unsigned kSendsPerTurn = 512;  // then the receivers go first
 constexpr std::size_t kCrowd = 128;      // runnable cells: senders should let them run
 
@@ -57,17 +59,6 @@ Worker::Worker(ThreadedEngine& threads, std::uint32_t index, std::uint64_t seed)
 void Worker::schedule_here(WorkerContext& self, Cell& cell) noexcept {
     auto& worker = static_cast<Worker&>(self);
     worker.queue_.push_next(cell, worker.now_us_);
-    // A cell that waits behind a turn which never ends must be found by somebody.
-    ThreadedEngine& threads = worker.threads_;
-    if (threads.sentinel_.load(std::memory_order_relaxed) == ThreadedEngine::kNoSentinel &&
-        threads.asleep_.load(std::memory_order_relaxed) != 0) {
-        std::uint32_t none = ThreadedEngine::kNoSentinel;
-        if (threads.sentinel_.compare_exchange_strong(none, ThreadedEngine::kSentinelWanted,
-                                                      std::memory_order_relaxed,
-                                                      std::memory_order_relaxed)) {
-            threads.wake_one();
-        }
-    }
 }
 
 bool Worker::has_sent_enough(WorkerContext& self) noexcept {
@@ -90,6 +81,11 @@ void Worker::run() {
 }
 
 void Worker::run_one(Cell& cell) noexcept {
+    if (unwatched_) [[unlikely]] {
+        // This turn may never end, and what waits behind it must be found by somebody.
+        unwatched_ = false;
+        threads_.appoint_sentinel();
+    }
     current = &cell;
     sends_ = 0;
     const TurnEnd end = cell.type()->run(cell);
@@ -116,6 +112,10 @@ void Worker::look_around() noexcept {
     if (now - last_poll_ >= kPollEvery && reactor_.watches() != 0) {
         last_poll_ = now;
         reactor_.poll(Duration::zero());
+    }
+    if (now - last_rescue_ >= kBusyLook) {
+        last_rescue_ = now;
+        rescue_from_stuck();
     }
 
     const std::uint32_t age = queue_.age_us(now_us_, kFairAfterUs);
@@ -221,53 +221,46 @@ bool Worker::steal_from_standing() noexcept {
     return false;
 }
 
-/// The sentinel's look: takes over from workers whose turn has not ended since the last look.
+/// Takes over from workers whose turn has not ended since the last look.
 bool Worker::rescue_from_stuck() noexcept {
     bool found = false;
-    bool all_asleep = true;
     const std::uint64_t asleep = threads_.asleep_.load(std::memory_order_relaxed);
     seen_turns_.resize(threads_.workers_.size());
     for (std::size_t i = 0; i < threads_.workers_.size(); ++i) {
         if (i == index_) continue;
         Worker& other = *threads_.workers_[i];
         if ((asleep >> i & 1) != 0) continue;
-        all_asleep = false;
         const std::uint64_t turns = other.turns_.load(std::memory_order_relaxed);
         const bool stuck = turns == seen_turns_[i];
         seen_turns_[i] = turns;
         if (!stuck) continue;
         if (take_from(other)) found = true;
-        if (other.reactor_.watches() != 0 && other.reactor_.poll(Duration::zero())) found = true;
+        if (other.reactor_.watches() != 0 && other.reactor_.poll_for_owner()) found = true;
         read_clock();
         if (now.count() >= other.next_timer_.load(std::memory_order_relaxed)) {
             fire_timers(other);
             found = true;
         }
     }
-    if (all_asleep) {
-        // Whoever schedules next sees that nobody looks any more, and wakes one.
-        threads_.sentinel_.store(ThreadedEngine::kNoSentinel, std::memory_order_relaxed);
-    }
     return found;
 }
 
-bool Worker::is_sentinel() noexcept {
-    std::uint32_t held = threads_.sentinel_.load(std::memory_order_relaxed);
-    if (held == ThreadedEngine::kSentinelFirst + index_) return true;
-    return held == ThreadedEngine::kSentinelWanted &&
-           threads_.sentinel_.compare_exchange_strong(held, ThreadedEngine::kSentinelFirst + index_,
-                                                      std::memory_order_relaxed,
-                                                      std::memory_order_relaxed);
-}
-
-/// The sentinel has found work of its own: another sleeper takes the post, or the next to sleep.
-void Worker::leave_sentinel() noexcept {
-    std::uint32_t held = ThreadedEngine::kSentinelFirst + index_;
-    if (threads_.sentinel_.compare_exchange_strong(held, ThreadedEngine::kSentinelWanted,
-                                                   std::memory_order_relaxed,
-                                                   std::memory_order_relaxed)) {
-        threads_.wake_one();
+/// Of a worker that has said it sleeps: whether it is the one who looks. Decides anew each time:
+/// the post is given up once all others sleep, and taken when it is free and somebody is busy.
+bool Worker::holds_post() noexcept {
+    const std::uint32_t me = index_ + 1;
+    std::uint32_t none = ThreadedEngine::kNoSentinel;
+    // seq_cst, here and below: whoever wakes up takes its bit out of the mask and then looks at the
+    // post; we give the post up and then look at the mask. One of the two notices.
+    std::uint32_t holder = threads_.sentinel_.load(std::memory_order_seq_cst);
+    if (holder == me && !threads_.any_busy_but(index_) &&
+        threads_.sentinel_.compare_exchange_strong(holder, none, std::memory_order_seq_cst)) {
+        holder = none;
     }
+    if (holder != none) return holder == me;
+    // seq_cst: see above.
+    return threads_.any_busy_but(index_) &&
+           threads_.sentinel_.compare_exchange_strong(none, me, std::memory_order_seq_cst);
 }
 
 Duration Worker::time_to_sleep() noexcept {
@@ -295,10 +288,9 @@ void Worker::spin_then_park() noexcept {
     // seq_cst: first say that we sleep, then look once more; a publisher publishes first and then
     // reads the mask, so one of the two notices.
     threads_.asleep_.fetch_or(bit, std::memory_order_seq_cst);
-    bool sleeping = true;
-    while (sleeping && threads_.injected_.load(std::memory_order_seq_cst) == nullptr &&
+    while (threads_.injected_.load(std::memory_order_seq_cst) == nullptr &&
            !threads_.stopping_.load(std::memory_order_seq_cst) && queue_.size() == 0) {
-        const bool sentinel = is_sentinel();
+        const bool sentinel = holds_post();
         Duration longest = time_to_sleep();
         if (sentinel) longest = std::min(longest, kSentinelLook);
         if (longest > Duration::zero()) {
@@ -309,12 +301,25 @@ void Worker::spin_then_park() noexcept {
         if (now.count() >= next_timer_.load(std::memory_order_relaxed)) fire_timers(*this);
         if (queue_.size() != 0) break;
         // A waker takes the bit away, so that the next one picks somebody else.
-        sleeping = (threads_.asleep_.load(std::memory_order_relaxed) & bit) != 0;
-        if (sentinel && sleeping && rescue_from_stuck()) break;
+        if ((threads_.asleep_.load(std::memory_order_relaxed) & bit) == 0) break;
+        if (sentinel && rescue_from_stuck()) break;
     }
-    threads_.asleep_.fetch_and(~bit, std::memory_order_relaxed);
-    leave_sentinel();
+    // seq_cst, both: first awake, then a look at the post; see ThreadedEngine::appoint_sentinel.
+    const bool was_woken = (threads_.asleep_.fetch_and(~bit, std::memory_order_seq_cst) & bit) == 0;
+    std::uint32_t holder = threads_.sentinel_.load(std::memory_order_seq_cst);
+    if (holder == index_ + 1) {
+        // seq_cst: whoever reads the mask after us finds the post free.
+        threads_.sentinel_.compare_exchange_strong(holder, ThreadedEngine::kNoSentinel,
+                                                   std::memory_order_seq_cst);
+    }
+    unwatched_ = true;
     last_poll_ = now;
+    last_rescue_ = now;
+    // Woken for a cell of an outsider just when we found work of our own, which may take long.
+    if (was_woken && queue_.size() != 0 &&
+        threads_.injected_.load(std::memory_order_relaxed) != nullptr) {
+        threads_.wake_one();
+    }
 }
 
 void Worker::add_stats(EngineStats& stats) const noexcept {
@@ -422,6 +427,10 @@ void ThreadedEngine::settle() {
 
 void ThreadedEngine::stop() {
     if (stopped_) return;
+    WorkerContext* const context = current_context();
+    TROUPE_ASSERT(context == nullptr || context->engine != this,
+                  "stop() was called on a worker of the engine: a worker cannot wait for its own "
+                  "end");
     stopped_ = true;
     pool_.stop();
     // seq_cst: a worker about to sleep sees it or is woken below.
@@ -432,8 +441,11 @@ void ThreadedEngine::stop() {
         worker->thread_.join();
     end_services();
     for (auto& worker : workers_) {
-        LockGuard lock(worker->timer_mutex_);
-        TimerNode* timer = worker->wheel_.advance(Duration::max());
+        TimerNode* timer = nullptr;
+        {
+            LockGuard lock(worker->timer_mutex_);
+            timer = worker->wheel_.advance(Duration::max());
+        }
         while (timer != nullptr) {
             auto* const next = static_cast<TimerNode*>(timer->next);
             timer->ops->drop(timer, Error(Errc::closed));
@@ -476,11 +488,36 @@ void ThreadedEngine::wake_one() noexcept {
     }
 }
 
+/// Sees to it that a sleeper looks after those who are awake, the caller among them.
+void ThreadedEngine::appoint_sentinel() noexcept {
+    // seq_cst, throughout: we write the post and then read the mask, a worker that wakes up writes
+    // the mask and then reads the post. Each round ends it, or finds one sleeper less.
+    while (sentinel_.load(std::memory_order_seq_cst) == kNoSentinel) {
+        const std::uint64_t mask = asleep_.load(std::memory_order_seq_cst);
+        if (mask == 0) return;  // whoever goes to sleep next takes the post
+        // The last of them: those who are woken for work are the first.
+        const auto index = static_cast<std::uint32_t>(std::bit_width(mask) - 1);
+        std::uint32_t holder = kNoSentinel;
+        // seq_cst, both: see above.
+        if (!sentinel_.compare_exchange_strong(holder, index + 1, std::memory_order_seq_cst))
+            return;
+        if ((asleep_.load(std::memory_order_seq_cst) >> index & 1) != 0) {
+            // It stays asleep, only less deeply: its bit is left for those who have work.
+            workers_[index]->reactor_.wake();
+            return;
+        }
+        holder = index + 1;
+        // seq_cst: it woke up before it could see the post. If it is free, the worker has seen it.
+        sentinel_.compare_exchange_strong(holder, kNoSentinel, std::memory_order_seq_cst);
+    }
+}
+
 bool ThreadedEngine::any_busy_but(std::uint32_t index) const noexcept {
     const std::uint64_t all =
         workers_.size() == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << workers_.size()) - 1;
     const std::uint64_t others = all & ~(std::uint64_t{1} << index);
-    return (asleep_.load(std::memory_order_relaxed) & others) != others;
+    // seq_cst: see Worker::holds_post.
+    return (asleep_.load(std::memory_order_seq_cst) & others) != others;
 }
 
 }  // namespace troupe::scheduler_internal

@@ -8,8 +8,15 @@
 /// longer, so it would be spread more. The rule that does not feed itself is CoDel's: only when the
 /// *least* age of the oldest waiting cell over an interval of 100 us stays above 20 us is the queue
 /// a standing one; then one sleeper is woken and takes half, at most once per interval. And because
-/// a turn that does not end cannot measure anything, one sleeping worker looks every millisecond,
-/// as long as anybody is busy, whether a turn is stuck with cells behind it.
+/// a turn that does not end cannot measure anything, one sleeping worker, the sentinel, looks every
+/// millisecond, as long as anybody is busy, whether a turn is stuck, and takes its cells, timers
+/// and sockets over. Where no worker sleeps, each looks after the others now and then.
+///
+/// The post of the sentinel is one word, and this must stay true: while a worker runs turns and
+/// another sleeps, the post is held by a sleeper, or somebody awake will yet see to it. A worker
+/// that wakes up sees to it before its first turn; one that goes to sleep takes the post if anybody
+/// is busy; one that is given the post while it wakes up passes it on
+/// (internal/sentinel_test.cpp walks all interleavings).
 
 #include <troupe/base/mutex.hpp>
 #include <troupe/base/random.hpp>
@@ -43,7 +50,6 @@ public:
     Reactor& reactor() noexcept { return reactor_; }
     std::uint64_t random() noexcept { return random_.next(); }  // its own thread only
 
-    /// True while the worker has looked for work in vain and may be asleep.
     RunQueue& queue() noexcept { return queue_; }
     void add_stats(EngineStats& stats) const noexcept;
 
@@ -64,8 +70,7 @@ private:
     bool take_from(Worker& victim) noexcept;
     void spin_then_park() noexcept;
     Duration time_to_sleep() noexcept;
-    bool is_sentinel() noexcept;
-    void leave_sentinel() noexcept;
+    bool holds_post() noexcept;
 
     ThreadedEngine& threads_;
     const std::uint32_t index_;
@@ -76,6 +81,8 @@ private:
     unsigned turns_to_look_ = 1;
     unsigned turns_per_look_ = 1;
     Duration last_poll_{};
+    Duration last_rescue_{};
+    bool unwatched_ = true;  // perhaps nobody looks yet whether our turns end
     std::uint32_t interval_began_us_ = 0;
     std::uint32_t least_age_us_ = 0;  // of this interval so far
 
@@ -122,12 +129,11 @@ private:
     friend class Worker;
 
     Duration clock() const noexcept;
-    // Values of sentinel_; from kSentinelFirst on, the number of the worker that holds the post.
+    // Values of sentinel_: nobody, or one more than the number of the worker that holds the post.
     static constexpr std::uint32_t kNoSentinel = 0;
-    static constexpr std::uint32_t kSentinelWanted = 1;
-    static constexpr std::uint32_t kSentinelFirst = 2;
 
     void wake_one() noexcept;
+    void appoint_sentinel() noexcept;
     bool any_busy_but(std::uint32_t index) const noexcept;
 
     const Duration began_;
