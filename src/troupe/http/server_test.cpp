@@ -201,6 +201,22 @@ TEST(Server, AnswersPipelinedRequestsInTheirOrder) {
     serve_on_both_engines(100, pipelined);
 }
 
+Task<void> slow_behind_fast(System system) {
+    Server server = co_await start(system);
+    Client client = co_await Client::connect(system, server.port());
+    Duration before = system.now();
+    EXPECT_TRUE(co_await client.send(get("/hello") + get("/slow/3000") + get("/hello")));
+    EXPECT_EQ((co_await client.receive()).body, "hello");
+    EXPECT_LT(system.now() - before, 2s) << "it need not wait for the slow one behind it";
+    EXPECT_EQ((co_await client.receive()).body, "/slow/3000");
+    EXPECT_EQ((co_await client.receive()).body, "hello");
+    co_await stop(server);
+}
+
+TEST(Server, HoldsNoResponseBackForASlowRequestBehindIt) {
+    serve_in_virtual_time(50, slow_behind_fast);
+}
+
 Task<void> large_bodies(System system) {
     Server server = co_await start(system);
     Client client = co_await Client::connect(system, server.port());

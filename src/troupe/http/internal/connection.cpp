@@ -25,6 +25,31 @@ constexpr std::size_t kLingerBytes = 1024 * 1024;
 
 }  // namespace
 
+/// Awaits a coroutine handler. Should it have to wait for something, the responses that have
+/// gathered leave first: nobody waits for somebody else's slow request, and it is still one write
+/// per turn, since a turn that waits is over.
+class Connection::HandlerAwaiter {
+public:
+    HandlerAwaiter(Task<http::Response> handler, Connection& connection)
+        : awaiter_(std::move(handler).operator co_await()), connection_(connection) {}
+    HandlerAwaiter(const HandlerAwaiter&) = delete;
+    HandlerAwaiter& operator=(const HandlerAwaiter&) = delete;
+
+    bool await_ready() const noexcept { return false; }
+    template <task_internal::OurPromise P>
+    bool await_suspend(std::coroutine_handle<P> self) {
+        bool waits = awaiter_.await_suspend(self);
+        // Only a later turn of this actor resumes the handler, so all of this is still here.
+        if (waits) connection_.write_what_goes();
+        return waits;
+    }
+    http::Response await_resume() { return awaiter_.await_resume(); }
+
+private:
+    Task<http::Response>::Awaiter awaiter_;
+    Connection& connection_;
+};
+
 Connection::Connection(std::shared_ptr<const ServerState> server,
                        std::shared_ptr<ConnectionPhase> phase, Stream stream)
     : server_(std::move(server)),
@@ -73,7 +98,7 @@ Task<void> Connection::serve() {
 Task<http::Response> Connection::answer(const Handler& handler) {
     try {
         if (handler.plain()) co_return handler.answer(std::move(request_));
-        co_return co_await handler.run(std::move(request_));
+        co_return co_await HandlerAwaiter(handler.run(std::move(request_)), *this);
     } catch (...) {
         thrown_ = std::current_exception();
     }
@@ -139,6 +164,18 @@ Task<bool> Connection::receive_first() {
     input_.received(*received);
     request_deadline_ = system().now() + server_->options.request_timeout();
     co_return true;
+}
+
+/// Writes as much of what has gathered as goes without waiting. What is wrong with the peer comes
+/// up again in the next flush.
+void Connection::write_what_goes() {
+    std::size_t gone = 0;
+    while (gone < output_.size()) {
+        Result<std::size_t> written = stream_.try_write(std::string_view(output_).substr(gone));
+        if (!written || *written == 0) break;
+        gone += *written;
+    }
+    output_.erase(0, gone);
 }
 
 /// Writes what has gathered. False when the peer does not take it.

@@ -33,12 +33,15 @@ private:
         int minor_version;
     };
 
+    class HandlerAwaiter;
+
     Task<http::Response> answer(const Handler& handler);
     void write(http::Response response, const Asked& asked);
     void write_refusal();
     Task<bool> receive();
     Task<bool> receive_first();
     Task<bool> flush();
+    void write_what_goes();
     Task<void> linger();
 
     std::shared_ptr<const ServerState> server_;  // shared as ServerState says
