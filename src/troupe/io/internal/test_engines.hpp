@@ -24,7 +24,9 @@ void on_many_schedules(std::size_t seeds, Body body) {
         return !testing::Test::HasFailure();
     });
     std::printf("%zu schedules, %zu of them distinct\n", seen.runs, seen.distinct);
-    if (seen.runs > 10) EXPECT_GT(seen.distinct, seen.runs / 2);
+    if (seen.runs > 10) {
+        EXPECT_GT(seen.distinct, seen.runs / 2);
+    }
 }
 
 template <class Body>
