@@ -33,6 +33,7 @@ public:
         cell_.state_.store(CellState::running, std::memory_order_relaxed);
         cell_.capacity_.store(capacity, std::memory_order_relaxed);
         cell_.extension_ = this;
+        cell_.awaiting_ = nullptr;  // an earlier owner may have ended while it waited
         cell_.open_mailbox(Cell::kIdle);
     }
     /// The cell must not be in a turn, and its engine does not run it again.
