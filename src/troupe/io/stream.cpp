@@ -33,7 +33,10 @@ void Operation::suspend(std::coroutine_handle<> self) {
         return;
     }
     if (timeout_ != Duration::max()) {
-        const Duration now = cell.engine().now();
+        // A long deadline is not worth reading the exact clock for, as in an ask.
+        const Engine& engine = cell.engine();
+        const bool coarse = timeout_ >= std::chrono::seconds(1);
+        const Duration now = coarse ? engine.coarse_now() + engine.coarse_lag() : engine.now();
         if (timeout_ < Duration::max() - now) arm_deadline(cell, now + timeout_);
     }
     target_->wait(cell, *this);

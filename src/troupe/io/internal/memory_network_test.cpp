@@ -116,6 +116,30 @@ TEST(MemoryNetwork, PiecesTakeTheirTime) {
     });
 }
 
+TEST(MemoryNetwork, ConnectingCanTimeOutAndBeStopped) {
+    on_many_schedules(20, [](Engine& engine) {
+        NetworkConditions conditions;
+        conditions.latency_min = 10ms;
+        conditions.latency_max = 20ms;
+        set_network_conditions(engine, conditions);
+        Result<Listener> listener = listen_anywhere(engine);
+        for (const Duration timeout : {Duration(0), Duration(1ms), Duration(15ms)}) {
+            Result<Stream> late;
+            TestTask connecting(engine, connect_into(&engine, listener->local(), &late, timeout));
+            const Duration before = engine.now();
+            EXPECT_TRUE(connecting.join());
+            EXPECT_EQ(late.error(), Errc::timed_out);
+            EXPECT_EQ(engine.now() - before, timeout);
+        }
+        Result<Stream> stopped;
+        TestTask connecting(engine, connect_into(&engine, listener->local(), &stopped));
+        engine.run_for(5ms);
+        connecting.stop();
+        EXPECT_TRUE(connecting.join());
+        EXPECT_EQ(stopped.error(), Errc::cancelled);
+    });
+}
+
 TEST(MemoryNetwork, HoldsNoMoreThanItsBuffer) {
     on_many_schedules(50, [](Engine& engine) {
         NetworkConditions conditions;
