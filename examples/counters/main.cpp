@@ -27,7 +27,7 @@ troupe::Task<int> app(troupe::System& system) {
         std::cerr << "counters: " << server.error().text() << "\n";
         co_return 1;
     }
-    std::cout << "counters: listening on http://127.0.0.1:" << server->port() << std::endl;
+    std::cout << "counters: listening on http://127.0.0.1:" << server->port() << "\n" << std::flush;
     co_await system.stop_requested();
     troupe::ignore(co_await server->stop(5s), "the program ends either way");
     co_return 0;

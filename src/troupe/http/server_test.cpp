@@ -137,7 +137,7 @@ Router routes() {
 Task<Server> start(System system, ServerOptions options = ServerOptions()) {
     auto server = co_await serve(system, routes(), std::move(options));
     EXPECT_TRUE(server.has_value()) << server.error().message();
-    co_return std::move(*server);
+    co_return *server;
 }
 
 Task<void> stop(Server server) {
