@@ -17,6 +17,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// Between two looks at whether all have ended: short, since most systems end in an instant.
+constexpr Duration kPauseMin = 100us;
+constexpr Duration kPauseMax = 5ms;
+
 bool is_actor(const Cell& cell) noexcept {
     const CellType* const type = cell.type();
     return type != nullptr && type->run == &run_actor;
@@ -107,6 +111,16 @@ std::size_t SystemCore::alive() const {
     return count;
 }
 
+std::size_t SystemCore::tasks_waited_for() const {
+    std::size_t count = 0;
+    engine_->for_each_cell(
+        [](Cell& cell, void* data) {
+            if (!is_actor(cell)) ++*static_cast<std::size_t*>(data);
+        },
+        &count);
+    return count;
+}
+
 void SystemCore::ask_all_to_stop(Stop strength) {
     for_each_actor(*engine_, [&](Cell& cell) {
         // Children end with their parents; a kill spares nobody.
@@ -115,18 +129,25 @@ void SystemCore::ask_all_to_stop(Stop strength) {
     });
 }
 
-bool SystemCore::wait_until_none(Duration longest) {
-    Duration pause = 100us;
+/// Lets the others run for a moment, and longer each time.
+void SystemCore::pause(Duration& length) {
+    if (engine_->deterministic()) {
+        engine_->run_for(length);
+    } else {
+        LockGuard lock(mutex_);
+        pause_.wait_for(mutex_, length);  // nobody notifies: an end costs the actor nothing
+    }
+    length = std::min<Duration>(length * 2, kPauseMax);
+}
+
+bool SystemCore::wait_until_none(Duration longest, Stop strength) {
+    Duration length = kPauseMin;
     for (Duration waited{}; alive() != 0;) {
         if (waited >= longest) return false;
-        if (engine_->deterministic()) {
-            engine_->run_for(pause);
-        } else {
-            LockGuard lock(mutex_);
-            pause_.wait_for(mutex_, pause);  // nobody notifies: an end costs the actor nothing
-        }
-        waited += pause;
-        pause = std::min<Duration>(pause * 2, 5ms);
+        waited += length;
+        pause(length);
+        // Whoever was just being spawned when all were asked has not heard of it.
+        if (length < kPauseMax) ask_all_to_stop(strength);
     }
     return true;
 }
@@ -136,18 +157,29 @@ void SystemCore::stop(Duration grace) {
     request_stop();
     closed_.store(true, std::memory_order_relaxed);
     ask_all_to_stop(Stop::stop);
-    if (!wait_until_none(grace)) {
+    if (!wait_until_none(grace, Stop::stop)) {
         log_warn("actors have not ended in time and are killed",
                  {{"count", static_cast<std::int64_t>(alive())}});
         ask_all_to_stop(Stop::kill);
         // A handler that never suspends cannot be ended from outside: say who, and wait for it.
-        while (!wait_until_none(5s)) {
+        while (!wait_until_none(5s, Stop::kill)) {
             for_each_actor(*engine_, [&](Cell& cell) {
                 log_error("an actor's handler does not return, the system cannot stop",
                           {{"pid", to_string(pid_of(&cell, cell.generation()))},
                            {"type", cell.type()->name}});
             });
         }
+    }
+    // Threads in block_on have had their answers by now, unless they wait for something else. The
+    // deterministic engine has no other threads.
+    Duration length = kPauseMin;
+    for (Duration waited{}; !engine_->deterministic() && tasks_waited_for() != 0;) {
+        waited += length;
+        pause(length);
+        if (waited < 5s) continue;
+        log_error("a thread waits in block_on, the system cannot stop",
+                  {{"count", static_cast<std::int64_t>(tasks_waited_for())}});
+        waited = Duration::zero();
     }
     engine_->stop();
 }

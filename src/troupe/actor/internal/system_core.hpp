@@ -58,7 +58,9 @@ private:
 
     void ask_all_to_stop(Stop strength);
     std::size_t alive() const;
-    bool wait_until_none(Duration longest);
+    std::size_t tasks_waited_for() const;
+    void pause(Duration& length);
+    bool wait_until_none(Duration longest, Stop strength);
 
     std::unique_ptr<Engine> engine_;
     std::array<Counter, kDeadLetterReasons> dead_letters_;

@@ -15,7 +15,9 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/block_pool.hpp>
+#include <troupe/base/log.hpp>
 #include <troupe/base/mutex.hpp>
+#include <troupe/base/unique_function.hpp>
 #include <troupe/scheduler/choice.hpp>
 #include <troupe/scheduler/explore.hpp>
 #include <troupe/scheduler/latch.hpp>
@@ -27,7 +29,9 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -90,9 +94,21 @@ inline void on_threads(std::size_t workers, const SystemBody& body) {
     check_no_blocks_left(live_before);
 }
 
+/// What actors say while they fail on purpose, under every seed again, is heard by nobody.
+class QuietLog {
+public:
+    QuietLog() {
+        set_log_sink([](LogLevel, std::string_view) {});
+    }
+    ~QuietLog() { set_log_sink({}); }
+    QuietLog(const QuietLog&) = delete;
+    QuietLog& operator=(const QuietLog&) = delete;
+};
+
 /// TROUPE_SEED and TROUPE_SEEDS in the environment go first, as for explore_seeds.
 inline Exploration on_seeds(std::size_t count, const SystemBody& body) {
     const auto range = explore_internal::seeds_to_run({1, count});
+    const QuietLog quiet;
     Exploration exploration;
     std::vector<std::uint64_t> hashes;
     for (std::uint64_t seed = range.first; exploration.runs < range.count; ++seed) {
@@ -121,6 +137,7 @@ inline Exploration on_all_schedules(
     const std::function<bool()>& go_on = [] { return !testing::Test::HasFailure(); }) {
     Exploration exploration;
     std::vector<std::uint64_t> hashes;
+    const QuietLog quiet;
     DepthFirstChooser walk;
     while (exploration.runs < runs_max) {
         const explore_internal::AnnouncedRun announced(
