@@ -321,7 +321,8 @@ Cell* cell_being_built(const void* actor) noexcept {
 Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
                   const SpawnOptions& options) {
     auto& core = *static_cast<SystemCore*>(engine.host());
-    if (core.refuses_spawns()) {
+    const SystemCore::SpawnLeave leave(core);
+    if (leave.refused()) {
         refuse_start(options, "the system is stopping");
         return nullptr;
     }

@@ -111,6 +111,30 @@ std::size_t SystemCore::alive() const {
     return count;
 }
 
+bool SystemCore::all_have_ended() const {
+    // acquire: sees the cells that were taken meanwhile; pairs with ~SpawnLeave.
+    if (spawning_outside_.load(std::memory_order_acquire) != 0) return false;
+    // Twice: a walk over the table may pass a slot just before its owner is spawned by somebody who
+    // has ended when it comes to him. Nobody spawns any more, so a second walk finds the child.
+    return alive() == 0 && alive() == 0;
+}
+
+SystemCore::SpawnLeave::SpawnLeave(SystemCore& core) noexcept
+    : core_(core), outside_(current_engine() != &core.engine()) {
+    if (outside_) {
+        // seq_cst, both: either stop() sees that we are here, or we see that it has begun.
+        core_.spawning_outside_.fetch_add(1, std::memory_order_seq_cst);
+        refused_ = core_.closed_.load(std::memory_order_seq_cst);
+    } else {
+        refused_ = core_.closed_.load(std::memory_order_relaxed);
+    }
+}
+
+SystemCore::SpawnLeave::~SpawnLeave() {
+    // release: the cell we have taken is seen by stop(); pairs with all_have_ended.
+    if (outside_) core_.spawning_outside_.fetch_sub(1, std::memory_order_release);
+}
+
 std::size_t SystemCore::tasks_waited_for() const {
     std::size_t count = 0;
     engine_->for_each_cell(
@@ -142,7 +166,7 @@ void SystemCore::pause(Duration& length) {
 
 bool SystemCore::wait_until_none(Duration longest, Stop strength) {
     Duration length = kPauseMin;
-    for (Duration waited{}; alive() != 0;) {
+    for (Duration waited{}; !all_have_ended();) {
         if (waited >= longest) return false;
         waited += length;
         pause(length);
@@ -155,7 +179,8 @@ bool SystemCore::wait_until_none(Duration longest, Stop strength) {
 void SystemCore::stop(Duration grace) {
     if (std::exchange(stopped_, true)) return;
     request_stop();
-    closed_.store(true, std::memory_order_relaxed);
+    // seq_cst: pairs with SpawnLeave.
+    closed_.store(true, std::memory_order_seq_cst);
     ask_all_to_stop(Stop::stop);
     if (!wait_until_none(grace, Stop::stop)) {
         log_warn("actors have not ended in time and are killed",

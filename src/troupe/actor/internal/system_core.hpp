@@ -33,8 +33,25 @@ public:
     }
     DeadLetters dead_letters() const noexcept;
 
-    /// True once the system is stopping: nobody is spawned any more. Any thread.
-    bool refuses_spawns() const noexcept { return closed_.load(std::memory_order_relaxed); }
+    /// Leave to spawn, held until the new cell can be seen by stop(). Any thread.
+    ///
+    /// A worker spawns in the turn of somebody whom stop() sees alive. A thread from outside may be
+    /// held up between asking and taking a cell, so stop() must know of it.
+    class SpawnLeave {
+    public:
+        explicit SpawnLeave(SystemCore& core) noexcept;
+        ~SpawnLeave();
+        SpawnLeave(const SpawnLeave&) = delete;
+        SpawnLeave& operator=(const SpawnLeave&) = delete;
+
+        /// The system is stopping: nobody is spawned any more.
+        bool refused() const noexcept { return refused_; }
+
+    private:
+        SystemCore& core_;
+        bool outside_;
+        bool refused_;
+    };
 
     void request_stop() noexcept;
     bool stop_requested() const noexcept {
@@ -58,15 +75,17 @@ private:
 
     void ask_all_to_stop(Stop strength);
     std::size_t alive() const;
+    bool all_have_ended() const;
     std::size_t tasks_waited_for() const;
     void pause(Duration& length);
     bool wait_until_none(Duration longest, Stop strength);
 
     std::unique_ptr<Engine> engine_;
     std::array<Counter, kDeadLetterReasons> dead_letters_;
-    std::atomic<bool> closed_{false};          // stop writes, spawners read
-    std::atomic<bool> stop_requested_{false};  // any thread writes, once; any reads
-    bool stopped_ = false;                     // stop() only
+    std::atomic<bool> closed_{false};                 // stop writes, spawners read
+    std::atomic<std::uint32_t> spawning_outside_{0};  // threads from outside write, stop reads
+    std::atomic<bool> stop_requested_{false};         // any thread writes, once; any reads
+    bool stopped_ = false;                            // stop() only
     Mutex mutex_{LockRank::system};
     CondVar pause_;
     std::vector<Waiter> stop_waiters_ TROUPE_GUARDED_BY(mutex_);
