@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -24,8 +25,9 @@ void on_many_schedules(std::size_t seeds, Body body) {
         return !testing::Test::HasFailure();
     });
     std::printf("%zu schedules, %zu of them distinct\n", seen.runs, seen.distinct);
+    // A test with few choices runs out of schedules; one without any has few runs.
     if (seen.runs > 10) {
-        EXPECT_GT(seen.distinct, seen.runs / 2);
+        EXPECT_GT(seen.distinct, std::min(seen.runs / 2, std::size_t{100}));
     }
 }
 
