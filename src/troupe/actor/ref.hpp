@@ -85,8 +85,8 @@ public:
     /// Sends a message and waits for room in the mailbox, first come, first served; it also lets
     /// the others run when this turn has sent a lot.
     ///
-    /// Errors:  actor_gone, when the actor has ended or ends meanwhile; call_cycle, when the mailbox
-    ///          is the sender's own and full; cancelled.
+    /// Errors:  actor_gone, when the actor has ended or ends meanwhile; call_cycle, when the
+    ///          mailbox is the sender's own and full; cancelled.
     /// Threads: in an actor or task; suspends it, never the worker.
     template <auto M, class... Arguments>
     auto send(Arguments&&... arguments) const {
