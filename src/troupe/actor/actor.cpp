@@ -41,13 +41,13 @@ System Actor::system() const noexcept {
     return System(actor_internal::SystemCore::of(own_cell()));
 }
 
-MailboxOptions bounded(std::size_t messages) noexcept {
-    TROUPE_ASSERT(messages >= 1 && messages <= 65'000,
-                  "bounded(n): a mailbox holds 1 to 65000 messages; beyond that say unbounded()");
-    return MailboxOptions(static_cast<std::uint16_t>(messages));
+MailboxOptions bounded(std::size_t messages) {
+    TROUPE_ASSERT(messages >= 1 && messages <= 60'000,
+                  "bounded(n): a mailbox holds 1 to 60000 messages; beyond that say unbounded()");
+    return MailboxOptions(messages);
 }
 
-MailboxOptions unbounded() noexcept {
+MailboxOptions unbounded() {
     return MailboxOptions(0);
 }
 

@@ -20,7 +20,7 @@ inline constexpr Duration kAskTimeout = std::chrono::seconds(5);
 namespace actor_internal {
 
 /// Whether a request is on its way. If not, the envelope is still the caller's.
-enum class AskStatus : std::uint8_t { unsent, sent, gone, asks_itself };
+enum class AskStatus : std::uint8_t { unsent, sent, gone, asks_itself, refused };
 
 /// Sends the request; the current cell waits until it comes back or `timeout` has passed.
 AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, Awaiting& awaiting,

@@ -6,6 +6,7 @@
 /// for a coroutine handler the coroutine. It lives until the reply is sent, so a handler may keep
 /// using what it was lent. An ask's envelope then travels back as the reply.
 
+#include <troupe/actor/mailbox.hpp>
 #include <troupe/actor/method.hpp>
 #include <troupe/base/block_pool.hpp>
 #include <troupe/base/error.hpp>
@@ -59,6 +60,8 @@ struct MessageOps : MailOps {
     void (*finish)(MailNode* message) noexcept = nullptr;
     /// The method's identity, for probes and per-method limits.
     const void* id = nullptr;
+    /// What the arguments cost a mailbox with a byte budget.
+    std::size_t (*bytes)(const MailNode* message) = nullptr;
 };
 
 inline const MessageOps& ops_of(const MailNode* message) noexcept {
@@ -104,9 +107,6 @@ const MailOps AskEnvelope<T>::kReplyOps{
 
 struct NoCoroutine {};
 
-template <auto M>
-inline constexpr char kMethodId = 0;
-
 template <class List>
 struct KeptTuple;
 template <class... P>
@@ -144,25 +144,33 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
     /// Keeps what the method returned. Nothing to keep for a tell.
     template <class R>
     Handled keep(R&& returned) {
-        if constexpr (kIsReply<std::remove_cvref_t<R>>) {
+        using Returned = std::remove_cvref_t<R>;
+        if constexpr (kIsReply<Returned>) {
             return keep_reply(returned);
-        } else if constexpr (Asked) {
-            if constexpr (task_internal::kIsResult<std::remove_cvref_t<R>>) {
-                if (returned.has_value()) {
-                    if constexpr (std::is_void_v<Value>) {
-                        this->reply.emplace();
-                    } else {
-                        this->reply.emplace(std::in_place, *std::forward<R>(returned));
-                    }
-                } else {
-                    this->reply.emplace(std::unexpect, std::forward<R>(returned).error());
-                }
-            } else {
-                this->reply.emplace(std::in_place, std::forward<R>(returned));
-            }
+        } else if constexpr (!Asked) {
+            return Handled::done;
+        } else if constexpr (!task_internal::kIsResult<Returned>) {
+            keep_value(std::forward<R>(returned));
+        } else if (!returned.has_value()) {
+            this->reply.emplace(std::unexpect, std::forward<R>(returned).error());
+        } else if constexpr (std::is_void_v<Value>) {
+            this->reply.emplace();
+        } else {
+            keep_value(*std::forward<R>(returned));
         }
         return Handled::done;
     }
+
+    /// A view is copied into its owner: what it shows may be gone when the asker looks.
+    template <class V>
+    void keep_value(V&& value) {
+        if constexpr (std::is_constructible_v<Value, V&&>) {
+            this->reply.emplace(std::in_place, std::forward<V>(value));
+        } else {
+            this->reply.emplace(std::in_place, value.begin(), value.end());
+        }
+    }
+
     Handled keep() {
         if constexpr (Asked) this->reply.emplace();
         return Handled::done;
@@ -234,6 +242,14 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
         }
     }
 
+    static std::size_t bytes_of_arguments(const MailNode* message) {
+        return std::apply(
+            [](const auto&... arguments) {
+                return (std::size_t{0} + ... + message_bytes(arguments));
+            },
+            static_cast<const Call*>(message)->kept);
+    }
+
     static void drop(MailNode* message, const Error& why) noexcept {
         Call& self = of(message);
         if constexpr (Asked) self.reply.emplace(std::unexpect, why);
@@ -251,7 +267,8 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
                                      &deliver,
                                      &complete,
                                      &finish,
-                                     &kMethodId<M>};
+                                     &kMethodId<M>,
+                                     &bytes_of_arguments};
 
     union {
         Kept kept;

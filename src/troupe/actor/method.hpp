@@ -82,6 +82,10 @@ TROUPE_METHOD_TRAITS(&&, true);
 TROUPE_METHOD_TRAITS(const&&, true);
 #undef TROUPE_METHOD_TRAITS
 
+/// Its address is the method's identity.
+template <auto M>
+inline constexpr char kMethodId = 0;
+
 template <auto M>
 using Traits = MethodTraits<std::remove_cv_t<decltype(M)>>;
 

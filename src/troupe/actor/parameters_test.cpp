@@ -93,6 +93,8 @@ Task<> every_kind(Ref<Shop> shop) {
     const auto view = co_await shop.ask<&Shop::name_view>();
     EXPECT_TRUE(name && view && *name == *view);
     static_assert(std::is_same_v<decltype(view)::value_type, std::string>);
+    const auto numbers = co_await shop.ask<&Shop::numbers>();
+    EXPECT_EQ(*numbers, (std::vector<int>{1, 2, 3}));
     Order order{"a long enough item name to allocate", 3};  // named first: GCC 12
     EXPECT_EQ(co_await shop.ask<&Shop::order>(std::move(order)), 3);
     EXPECT_EQ(co_await shop.ask<&Shop::sum>(), 5 + 2 + 1 + 9);

@@ -1,3 +1,5 @@
+#include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/ref.hpp>
 #include <troupe/base/assert.hpp>
@@ -41,13 +43,6 @@ namespace actor_internal {
 
 namespace {
 
-void dead_letter(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept {
-    SystemCore* const core = SystemCore::find(cell);
-    if (core != nullptr) core->count_dead_letter(reason);
-    message->ops->drop(message, Error(reason == DeadLetterReason::overflow ? Errc::mailbox_full
-                                                                           : Errc::actor_gone));
-}
-
 std::string describe(Cell* target, std::uint32_t generation) {
     if (target == nullptr) return "nobody (an empty Ref)";
     std::string text = to_string(pid_of(target, generation));
@@ -62,19 +57,81 @@ std::string describe(Cell* target, std::uint32_t generation) {
 
 }  // namespace
 
-SendStatus post(Cell* cell, std::uint32_t generation, MailNode* message) noexcept {
-    if (cell == nullptr || cell->generation() != generation) {
-        dead_letter(cell, DeadLetterReason::gone, message);
-        return SendStatus::gone;
+void dead_letter(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept {
+    SystemCore* const core = SystemCore::find(cell);
+    if (core != nullptr) core->count_dead_letter(reason);
+    message->ops->drop(message, Error(reason == DeadLetterReason::overflow ? Errc::mailbox_full
+                                                                           : Errc::actor_gone));
+}
+
+namespace {
+
+/// The way of mailboxes that keep their messages in a queue of their own.
+Admission admit_managed(Cell& cell, std::uint32_t generation, MailNode* message,
+                        Sender sender) noexcept {
+    ManagedMailbox* const mailbox = ManagedMailbox::find(cell);
+    std::vector<LostMessage> lost;
+    const Admission admission = mailbox->admit(generation, message, sender, lost);
+    for (const LostMessage& one : lost)
+        dead_letter(&cell, one.reason, one.message);
+    switch (admission) {
+        case Admission::redirected: {
+            const MailboxSettings settings = mailbox->settings();
+            const Admission there =
+                settings.redirect_to == &cell
+                    ? Admission::full
+                    : admit(settings.redirect_to, settings.redirect_generation, message, sender);
+            return there == Admission::admitted ? Admission::redirected : there;
+        }
+        case Admission::failing:
+            post_stop(&cell, generation, Stop::kill,
+                      ExitReason(ExitReason::Kind::failed, "its mailbox has overflowed"));
+            return Admission::full;
+        default:
+            return admission;
     }
+}
+
+}  // namespace
+
+Admission admit(Cell* cell, std::uint32_t generation, MailNode* message, Sender sender) noexcept {
+    if (cell == nullptr || cell->generation() != generation) return Admission::gone;
     message->generation = generation;
-    switch (push(*cell, message)) {
+    const PushResult result =
+        sender == Sender::tells ? push(*cell, message) : push_past_bound(*cell, message);
+    switch (result) {
         case PushResult::pushed:
-            return SendStatus::sent;
+            return Admission::admitted;
         case PushResult::full:
+            return Admission::full;
+        case PushResult::gone:
+            return Admission::gone;
+        case PushResult::managed:
+            break;
+    }
+    const Admission admission = admit_managed(*cell, generation, message, sender);
+    if (admission == Admission::dropped) {
+        dead_letter(cell, DeadLetterReason::overflow, message);
+    }
+    return admission;
+}
+
+bool force(Cell& cell, std::uint32_t generation, MailNode* message) noexcept {
+    return admit(&cell, generation, message, Sender::forces) == Admission::admitted;
+}
+
+SendStatus post(Cell* cell, std::uint32_t generation, MailNode* message) noexcept {
+    switch (admit(cell, generation, message, Sender::tells)) {
+        case Admission::admitted:
+        case Admission::redirected:
+            return SendStatus::sent;
+        case Admission::dropped:
+            return SendStatus::full;
+        case Admission::full:
+        case Admission::failing:
             dead_letter(cell, DeadLetterReason::overflow, message);
             return SendStatus::full;
-        case PushResult::gone:
+        case Admission::gone:
             break;
     }
     dead_letter(cell, DeadLetterReason::gone, message);
@@ -82,10 +139,16 @@ SendStatus post(Cell* cell, std::uint32_t generation, MailNode* message) noexcep
 }
 
 void post_request(Cell* target, std::uint32_t generation, MailNode* request) noexcept {
-    request->generation = generation;
-    if (target == nullptr || target->generation() != generation ||
-        push_past_bound(*target, request) != PushResult::pushed) {
-        dead_letter(target, DeadLetterReason::gone, request);
+    switch (admit(target, generation, request, Sender::asks)) {
+        case Admission::admitted:
+        case Admission::redirected:
+        case Admission::dropped:
+            return;
+        case Admission::full:
+        case Admission::failing:
+            return dead_letter(target, DeadLetterReason::overflow, request);
+        case Admission::gone:
+            return dead_letter(target, DeadLetterReason::gone, request);
     }
 }
 
@@ -104,13 +167,13 @@ AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, 
     request->asker = &cell;
     request->asker_generation = cell.generation();
     request->await_number = cell.await_number_;
-    request->generation = generation;
     // An ask may go past the bound: its sender waits for it, so there is one more at most per
     // asker. `within` bounds the wait.
-    if (push_past_bound(*target, request) != PushResult::pushed) {
+    const Admission admission = admit(target, generation, request, Sender::asks);
+    if (admission == Admission::gone || admission == Admission::full) {
         cell.awaiting_ = nullptr;
         request->asker = nullptr;
-        return AskStatus::gone;
+        return admission == Admission::gone ? AskStatus::gone : AskStatus::refused;
     }
     // A long deadline is not worth reading the exact clock for (5 ns instead of 25).
     Engine& engine = cell.engine();
@@ -145,6 +208,12 @@ Error unsent_error(AskStatus status, Cell* target, std::uint32_t generation,
         return Error(Errc::call_cycle,
                      text + " of " + describe(target, generation) +
                          " was called by the actor itself: it would wait for ever",
+                     where);
+    }
+    if (status == AskStatus::refused) {
+        return Error(Errc::mailbox_full,
+                     text + " was not called: the mailbox of " + describe(target, generation) +
+                         " is full, and its policy refuses more",
                      where);
     }
     return Error(Errc::actor_gone,

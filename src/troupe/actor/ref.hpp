@@ -86,7 +86,8 @@ public:
     /// the others run when this turn has sent a lot.
     ///
     /// Errors:  actor_gone, when the actor has ended or ends meanwhile; call_cycle, when the
-    ///          mailbox is the sender's own and full; cancelled.
+    /// mailbox
+    ///          is the sender's own and full; cancelled.
     /// Threads: in an actor or task; suspends it, never the worker.
     template <auto M, class... Arguments>
     auto send(Arguments&&... arguments) const {
@@ -234,6 +235,13 @@ struct RefAccess {
 };
 
 }  // namespace actor_internal
+
+template <class A>
+MailboxOptions& MailboxOptions::redirect(const Ref<A>& other) {
+    settings_.redirect_to = actor_internal::RefAccess::cell(other);
+    settings_.redirect_generation = actor_internal::RefAccess::generation(other);
+    return with(Overflow::redirect);
+}
 
 }  // namespace troupe
 

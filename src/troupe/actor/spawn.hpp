@@ -18,53 +18,33 @@ namespace troupe {
 
 class Actor;
 
-/// How many messages a mailbox holds: `bounded(100)`, `unbounded()`.
-class MailboxOptions {
-public:
-    std::uint16_t capacity() const noexcept { return capacity_; }
-
-private:
-    explicit MailboxOptions(std::uint16_t capacity) noexcept : capacity_(capacity) {}
-    friend MailboxOptions bounded(std::size_t messages) noexcept;
-    friend MailboxOptions unbounded() noexcept;
-    std::uint16_t capacity_;
-};
-
-inline constexpr std::uint16_t kMailboxDefault = 1000;
-
-/// Room for so many messages, 65,000 at most. A full mailbox refuses `tell`; `send` and `ask` wait.
-MailboxOptions bounded(std::size_t messages) noexcept;
-/// Room for as many as memory holds. Only where something else bounds the senders.
-MailboxOptions unbounded() noexcept;
-
-/// What may be said about a new actor, as the first argument of spawn and start.
+/// What may be said about a new actor, as the first argument of spawn and start:
+/// `system.spawn<Shop>(options().mailbox(bounded(100).drop_oldest()), "corner")`.
 class SpawnOptions {
 public:
-    SpawnOptions() = default;
-    SpawnOptions& mailbox(MailboxOptions mailbox) & noexcept {
-        capacity_ = mailbox.capacity();
+    SpawnOptions& mailbox(MailboxOptions mailbox) & {
+        mailbox_ = std::move(mailbox);
         return *this;
     }
-    SpawnOptions mailbox(MailboxOptions mailbox) && noexcept {
-        capacity_ = mailbox.capacity();
-        return *this;
+    SpawnOptions mailbox(MailboxOptions mailbox) && {
+        mailbox_ = std::move(mailbox);
+        return std::move(*this);
     }
-    std::uint16_t capacity() const noexcept { return capacity_; }
+    const MailboxOptions& mailbox() const noexcept { return mailbox_; }
 
     // For `start`: who hears how on_start went.
-    SpawnOptions report_start_to(actor_internal::AskEnvelope<void>* outcome) const noexcept {
-        SpawnOptions copy = *this;
-        copy.start_outcome_ = outcome;
-        return copy;
+    SpawnOptions report_start_to(actor_internal::AskEnvelope<void>* outcome) && noexcept {
+        start_outcome_ = outcome;
+        return std::move(*this);
     }
     actor_internal::AskEnvelope<void>* start_outcome() const noexcept { return start_outcome_; }
 
 private:
-    std::uint16_t capacity_ = kMailboxDefault;
+    MailboxOptions mailbox_ = bounded(kMailboxDefault);
     actor_internal::AskEnvelope<void>* start_outcome_ = nullptr;
 };
 
-inline SpawnOptions options() noexcept {
+inline SpawnOptions options() {
     return {};
 }
 
@@ -126,8 +106,9 @@ inline constexpr ActorType kActorType{{&run_actor, kClassName<A>, &actor_deadlin
                                       &destroy_object<A>,
                                       base_of<A>()};
 
-/// Takes a cell for a new actor. Null when the system is stopping.
-Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type, const SpawnOptions& options);
+/// Takes a cell for a new actor. Null when the system is stopping. `options` is null for an actor
+/// that asks for nothing special, as nearly all do.
+Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type, const SpawnOptions* options);
 /// The actor is built: it may run. `scheduled`: its first turn comes without any mail.
 void finish_spawn(Cell& cell, bool scheduled) noexcept;
 /// Its constructor threw what is the current exception.
@@ -171,7 +152,7 @@ consteval bool check_spawn() {
 }
 
 template <class A, class... Arguments>
-Ref<A> spawn_with(Engine& engine, Cell* parent, const SpawnOptions& options,
+Ref<A> spawn_with(Engine& engine, Cell* parent, const SpawnOptions* options,
                   Arguments&&... arguments) {
     if constexpr (check_spawn<A, Arguments...>()) {
         Cell* const cell = begin_spawn(engine, parent, kActorType<A>, options);
@@ -201,6 +182,12 @@ Ref<A> spawn_with(Engine& engine, Cell* parent, const SpawnOptions& options,
     }
 }
 
+template <class A, class... Arguments>
+Ref<A> spawn_given(Engine& engine, Cell* parent, const SpawnOptions& options,
+                   Arguments&&... arguments) {
+    return spawn_with<A>(engine, parent, &options, std::forward<Arguments>(arguments)...);
+}
+
 template <class... Arguments>
 inline constexpr bool kOptionsFirst = false;
 template <class First, class... Rest>
@@ -210,9 +197,9 @@ inline constexpr bool kOptionsFirst<First, Rest...> =
 template <class A, class... Arguments>
 Ref<A> spawn(Engine& engine, Cell* parent, Arguments&&... arguments) {
     if constexpr (kOptionsFirst<Arguments...>) {
-        return spawn_with<A>(engine, parent, std::forward<Arguments>(arguments)...);
+        return spawn_given<A>(engine, parent, std::forward<Arguments>(arguments)...);
     } else {
-        return spawn_with<A>(engine, parent, SpawnOptions(), std::forward<Arguments>(arguments)...);
+        return spawn_with<A>(engine, parent, nullptr, std::forward<Arguments>(arguments)...);
     }
 }
 

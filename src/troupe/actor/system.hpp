@@ -1,5 +1,6 @@
 #pragma once
 
+#include <troupe/actor/dead_letters.hpp>
 #include <troupe/actor/exit.hpp>
 #include <troupe/actor/pid.hpp>
 #include <troupe/actor/ref.hpp>
@@ -83,8 +84,8 @@ template <class A, class... Arguments>
 Task<Result<Ref<A>>> start(Engine& engine, SpawnOptions options, Arguments... arguments) {
     Ref<A> ref;
     auto spawn_now = [&](AskEnvelope<void>* outcome) {
-        ref = spawn_with<A>(engine, nullptr, options.report_start_to(outcome),
-                            std::move(arguments)...);
+        const SpawnOptions reporting = std::move(options).report_start_to(outcome);
+        ref = spawn_with<A>(engine, nullptr, &reporting, std::move(arguments)...);
     };
     StartAwaiter<decltype(spawn_now)> awaiter(spawn_now);
     Result<void> started = co_await awaiter;
@@ -98,29 +99,6 @@ Task<Result<T>> ask_task(Ask<T> ask) {
 }
 
 }  // namespace actor_internal
-
-/// Why a message was not handled.
-enum class DeadLetterReason : std::uint8_t {
-    overflow,  ///< the mailbox was full
-    gone,      ///< the actor had ended before it was sent
-    stopped,   ///< the actor ended before it was handled to the end
-    stale,     ///< it was meant for an earlier owner of the slot
-};
-inline constexpr std::size_t kDeadLetterReasons = 4;
-const char* name(DeadLetterReason reason) noexcept;
-
-struct DeadLetters {
-    std::array<std::uint64_t, kDeadLetterReasons> by_reason{};
-    std::uint64_t operator[](DeadLetterReason reason) const noexcept {
-        return by_reason[static_cast<std::size_t>(reason)];
-    }
-    std::uint64_t total() const noexcept {
-        std::uint64_t sum = 0;
-        for (const std::uint64_t count : by_reason)
-            sum += count;
-        return sum;
-    }
-};
 
 /// One actor, as it was a moment ago.
 struct ActorInfo {
@@ -156,7 +134,7 @@ public:
     }
     template <class A, class... Arguments>
     Task<Result<Ref<A>>> start(SpawnOptions options, Arguments... arguments) const {
-        return actor_internal::start<A>(engine(), options, std::move(arguments)...);
+        return actor_internal::start<A>(engine(), std::move(options), std::move(arguments)...);
     }
 
     /// Waits until somebody has asked the system to stop: what a server's app does.

@@ -12,6 +12,7 @@ enum class LockRank : std::uint16_t {
     test_inner = 2,
     system = 200,
     engine_services = 300,
+    mailbox = 350,
     reactor = 400,
     timers = 500,
     blocking_pool = 510,
@@ -38,6 +39,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "system";
         case LockRank::engine_services:
             return "engine_services";
+        case LockRank::mailbox:
+            return "mailbox";
         case LockRank::reactor:
             return "reactor";
         case LockRank::timers:

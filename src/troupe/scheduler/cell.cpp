@@ -19,12 +19,40 @@ std::uint32_t Cell::slot() const noexcept {
     return CellChunk::of(*this).slot_of(*this);
 }
 
+void* Cell::attachment() const noexcept {
+    CellChunk& chunk = CellChunk::of(*this);
+    // acquire: sees the table and the thing as they were when they were attached; pairs with
+    // attach.
+    std::atomic<void*>* const table = chunk.attachments.load(std::memory_order_acquire);
+    if (table == nullptr) return nullptr;
+    return table[chunk.index_of(*this)].load(std::memory_order_acquire);  // acquire: as above
+}
+
+void Cell::attach(void* thing) {
+    CellChunk& chunk = CellChunk::of(*this);
+    // acquire: sees a table made by another; pairs with the exchange below.
+    std::atomic<void*>* table = chunk.attachments.load(std::memory_order_acquire);
+    if (table == nullptr) {
+        auto* const made = new std::atomic<void*>[CellChunk::kCells]();
+        // acq_rel: publishes our table, or sees that of whoever was faster.
+        if (chunk.attachments.compare_exchange_strong(table, made, std::memory_order_acq_rel,
+                                                      std::memory_order_acquire)) {
+            table = made;
+        } else {
+            delete[] made;
+        }
+    }
+    // release: publishes the thing; pairs with attachment().
+    table[chunk.index_of(*this)].store(thing, std::memory_order_release);
+}
+
 namespace {
 
 enum class Bound : std::uint8_t { respected, ignored };
 
 PushResult push_message(Cell& cell, MailNode* node, Bound bound) noexcept {
     const std::uint64_t capacity = cell.capacity_.load(std::memory_order_relaxed);
+    if (capacity == Cell::kManaged) return PushResult::managed;
     std::uint64_t old = cell.word_.load(std::memory_order_relaxed);
     for (;;) {
         if ((old & Cell::kDead) != 0) return PushResult::gone;

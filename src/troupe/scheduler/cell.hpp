@@ -67,11 +67,19 @@ struct Awaiting {
 enum class CellState : std::uint8_t { free, starting, running, stopping, ended };
 
 /// Whether mail went into a mailbox.
-enum class PushResult : std::uint8_t { pushed, full, gone };
+enum class PushResult : std::uint8_t {
+    pushed,
+    full,
+    gone,
+    managed,  ///< the layer above keeps this cell's messages elsewhere: nothing was done
+};
 
 class alignas(64) Cell {
 public:
     static constexpr std::size_t kInlineStateBytes = 56;
+
+    /// As capacity: messages are not put into the word, see PushResult::managed.
+    static constexpr std::uint16_t kManaged = 0xFFFF;
 
     // The mailbox word: count in bits 48-63, node address in bits 4-47, flags below.
     static constexpr std::uint64_t kIdle = 1;     ///< no mail, in no run queue
@@ -107,6 +115,12 @@ public:
     Engine& engine() const noexcept;
     Engine* find_engine() const noexcept;  ///< null when its engine has ended
     std::uint32_t slot() const noexcept;
+
+    /// What the layer above has attached to the slot, or null. It stays attached when the slot
+    /// gets a new owner, so whoever finds it by an old address finds the right kind of thing.
+    void* attachment() const noexcept;
+    /// Attaches something for ever: it must live as long as the process.
+    void attach(void* thing);
 
     // ---- the running turn only --------------------------------------------------------------
 

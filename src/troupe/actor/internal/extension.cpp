@@ -1,4 +1,5 @@
 #include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/ref.hpp>
 #include <troupe/actor/spawn.hpp>
@@ -28,6 +29,22 @@ void free_node(Node* node) noexcept {
 Extension& extension_of(Cell& cell) {
     if (cell.extension_ == nullptr) cell.extension_ = make_node<Extension>();
     return *static_cast<Extension*>(cell.extension_);
+}
+
+MailNode* close_all_mail(Cell& cell, const MailNode* handled_in_place) noexcept {
+    const bool managed = cell.capacity_.load(std::memory_order_relaxed) == Cell::kManaged;
+    MailNode* mail = cell.close_mailbox(handled_in_place);
+    if (!managed) return mail;
+    // The word had signals only. The queue's messages come after them, oldest first.
+    MailNode** end = &mail;
+    while (*end != nullptr)
+        end = &(*end)->next;
+    for (MailNode* message : ManagedMailbox::find(cell)->close()) {
+        message->next = nullptr;
+        *end = message;
+        end = &message->next;
+    }
+    return mail;
 }
 
 void free_extension(Cell& cell) noexcept {
@@ -77,9 +94,7 @@ const MailOps MonitorSignal::kOps{
 void MonitorSignal::tell(ExitReason reason) noexcept {
     set_down(down, Down{target, std::move(reason)});
     // Past the bound: news of an end is never refused.
-    down->generation = watcher_generation;
-    if (watcher->generation() != watcher_generation ||
-        push_past_bound(*watcher, down) != PushResult::pushed) {
+    if (!force(*watcher, watcher_generation, down)) {
         down->ops->drop(down, Error(Errc::actor_gone));
     }
     free_node(this);
@@ -194,45 +209,48 @@ const MailOps ChildEnded::kOps{
 
 // ---- waiting for room ---------------------------------------------------------------------------
 
-const MessageOps WaitingSend::kOps{
-    {MailKind::message,
-     [](MailNode* node, const Error& why) noexcept {
-         auto* const waiting = static_cast<WaitingSend*>(node);
-         MailNode* const message = std::exchange(waiting->message, nullptr);
-         message->ops->drop(message, why);
-         waiting->gone = true;
-         waiting->ops = &WaitingSend::kRoomOps;
-         waiting->tag = waiting->await_number;
-         post_signal(*waiting->sender, waiting->sender_generation, waiting);
-     },
-     nullptr},
-    "send",
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr};
+const MessageOps WaitingSend::kOps{{MailKind::message,
+                                    [](MailNode* node, const Error& why) noexcept {
+                                        auto* const waiting = static_cast<WaitingSend*>(node);
+                                        MailNode* const message =
+                                            std::exchange(waiting->message, nullptr);
+                                        message->ops->drop(message, why);
+                                        waiting->gone = true;
+                                        WaitingSend::report_room(waiting);
+                                    },
+                                    nullptr},
+                                   "send",
+                                   nullptr,
+                                   nullptr,
+                                   nullptr,
+                                   nullptr};
 
 const MailOps WaitingSend::kRoomOps{
     MailKind::signal,
     [](MailNode* node, const Error&) noexcept { free_node(static_cast<WaitingSend*>(node)); },
     &arrive_as_answer};
 
+void WaitingSend::report_room(WaitingSend* waiting) noexcept {
+    waiting->ops = &WaitingSend::kRoomOps;
+    waiting->tag = waiting->await_number;
+    post_signal(*waiting->sender, waiting->sender_generation, waiting);
+}
+
 bool Send::try_send() noexcept {
-    if (target_ == nullptr || target_->generation() != generation_) {
-        failure_ = AskStatus::gone;
-        post(target_, generation_, std::exchange(message_, nullptr));
-        return true;
-    }
-    message_->generation = generation_;
-    switch (push(*target_, message_)) {
-        case PushResult::pushed:
+    switch (admit(target_, generation_, message_, Sender::tells)) {
+        case Admission::admitted:
+        case Admission::redirected:
             message_ = nullptr;
             return !Engine::sent_enough();
-        case PushResult::gone:
-            failure_ = AskStatus::gone;
-            post(target_, generation_, std::exchange(message_, nullptr));
+        case Admission::dropped:
+            message_ = nullptr;
             return true;
-        case PushResult::full:
+        case Admission::gone:
+            failure_ = AskStatus::gone;
+            dead_letter(target_, DeadLetterReason::gone, std::exchange(message_, nullptr));
+            return true;
+        case Admission::failing:
+        case Admission::full:
             break;
     }
     return false;
@@ -249,25 +267,28 @@ bool Send::suspend(std::coroutine_handle<> self) {
     if (target_ == &cell) {
         cell.awaiting_ = nullptr;
         failure_ = AskStatus::asks_itself;
-        SystemCore::of(cell).count_dead_letter(DeadLetterReason::overflow);
+        dead_letter(target_, DeadLetterReason::overflow, std::exchange(message_, nullptr));
         return false;
     }
     awaiting_.what = "send (waits for room)";
     auto* const waiting = make_node<WaitingSend>();
     waiting->ops = &WaitingSend::kOps;
-    waiting->generation = generation_;
     waiting->message = message_;
     waiting->sender = &cell;
     waiting->sender_generation = cell.generation();
     waiting->await_number = cell.await_number_;
-    if (push_past_bound(*target_, waiting) == PushResult::pushed) {
+    message_->generation = generation_;
+    const Admission admission = admit(target_, generation_, waiting, Sender::sends);
+    if (admission == Admission::admitted) {
         message_ = nullptr;
         return true;
     }
     free_node(waiting);
     cell.awaiting_ = nullptr;
-    failure_ = AskStatus::gone;
-    post(target_, generation_, std::exchange(message_, nullptr));
+    const bool gone = admission == Admission::gone;
+    failure_ = gone ? AskStatus::gone : AskStatus::refused;
+    dead_letter(target_, gone ? DeadLetterReason::gone : DeadLetterReason::overflow,
+                std::exchange(message_, nullptr));
     return false;
 }
 
@@ -294,8 +315,8 @@ Send::~Send() {
 namespace {
 constinit thread_local BuildingScope* building_on_this_thread = nullptr;
 
-void refuse_start(const SpawnOptions& options, std::string text) noexcept {
-    if (AskEnvelope<void>* const outcome = options.start_outcome()) {
+void refuse_start(AskEnvelope<void>* outcome, std::string text) noexcept {
+    if (outcome != nullptr) {
         outcome->reply.emplace(std::unexpect, Errc::start_failed, std::move(text));
         outcome->post_reply();
     }
@@ -319,22 +340,28 @@ Cell* cell_being_built(const void* actor) noexcept {
 }
 
 Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
-                  const SpawnOptions& options) {
+                  const SpawnOptions* options) {
+    AskEnvelope<void>* const outcome = options != nullptr ? options->start_outcome() : nullptr;
     auto& core = *static_cast<SystemCore*>(engine.host());
     const SystemCore::SpawnLeave leave(core);
     if (leave.refused()) {
-        refuse_start(options, "the system is stopping");
+        refuse_start(outcome, "the system is stopping");
         return nullptr;
     }
     Cell& cell = engine.acquire_cell();
     cell.type_.store(&type, std::memory_order_relaxed);
-    cell.capacity_.store(options.capacity(), std::memory_order_relaxed);
+    if (options != nullptr && options->mailbox().managed()) {
+        ManagedMailbox::open(cell, options->mailbox().settings());
+        cell.capacity_.store(Cell::kManaged, std::memory_order_relaxed);
+    } else {
+        const std::size_t capacity =
+            options != nullptr ? options->mailbox().capacity() : kMailboxDefault;
+        cell.capacity_.store(static_cast<std::uint16_t>(capacity), std::memory_order_relaxed);
+    }
     cell.handled_.store(0, std::memory_order_relaxed);
     cell.flags_ = 0;
     cell.state_.store(CellState::starting, std::memory_order_relaxed);
-    if (options.start_outcome() != nullptr) {
-        extension_of(cell).start_outcome = options.start_outcome();
-    }
+    if (outcome != nullptr) extension_of(cell).start_outcome = outcome;
     if (parent != nullptr) {
         Extension& extension = extension_of(cell);
         extension.parent = parent;
@@ -364,7 +391,7 @@ void fail_spawn(Cell& cell) noexcept {
     }
     const ExitReason reason(ExitReason::Kind::failed, text);
     cell.state_.store(CellState::ended, std::memory_order_relaxed);
-    for (MailNode* mail = cell.close_mailbox(nullptr); mail != nullptr;) {
+    for (MailNode* mail = close_all_mail(cell, nullptr); mail != nullptr;) {
         MailNode* const next = mail->next;
         if (mail->ops == &MonitorSignal::kOps) {
             static_cast<MonitorSignal*>(mail)->tell(reason);

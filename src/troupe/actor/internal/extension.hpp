@@ -44,6 +44,9 @@ inline Extension* existing_extension(Cell& cell) noexcept {
 }
 void free_extension(Cell& cell) noexcept;
 
+/// Refuses mail from now on, and gives all there was: as Cell::close_mailbox, for any mailbox.
+MailNode* close_all_mail(Cell& cell, const MailNode* handled_in_place) noexcept;
+
 /// Why the actor was asked to end. An actor that ends without a text needs no extension for it.
 const ExitReason& stop_reason(const Cell& cell) noexcept;
 void set_stop_reason(Cell& cell, ExitReason reason);
@@ -88,6 +91,9 @@ struct WaitingSend : MailNode {
     std::uint32_t sender_generation = 0;
     std::uint32_t await_number = 0;
     bool gone = false;  // the receiver ended before it had room
+
+    /// Goes back to the sender: there is room, its message is in.
+    static void report_room(WaitingSend* waiting) noexcept;
 
     static const MessageOps kOps;   // on the way there
     static const MailOps kRoomOps;  // on the way back

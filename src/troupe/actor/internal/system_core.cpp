@@ -1,4 +1,5 @@
 #include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/log.hpp>
@@ -47,6 +48,11 @@ ActorInfo info_of(const Cell& cell) {
     info.state = cell.state();
     info.mailbox_depth = Cell::count_of(cell.word());
     info.mailbox_capacity = cell.capacity_.load(std::memory_order_relaxed);
+    if (info.mailbox_capacity == Cell::kManaged) {
+        const ManagedMailbox& mailbox = *ManagedMailbox::find(cell);
+        info.mailbox_depth = mailbox.depth();
+        info.mailbox_capacity = mailbox.settings().capacity;
+    }
     info.handled = cell.handled();
     return info;
 }
@@ -242,6 +248,10 @@ const char* name(DeadLetterReason reason) noexcept {
             return "stopped";
         case DeadLetterReason::stale:
             return "stale";
+        case DeadLetterReason::conflated:
+            return "conflated";
+        case DeadLetterReason::expired:
+            return "expired";
     }
     return "unknown";
 }

@@ -8,6 +8,7 @@
 
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/assert.hpp>
@@ -44,6 +45,9 @@ public:
         : cell_(cell),
           type_(*static_cast<const ActorType*>(cell.type())),
           deterministic_(cell.engine().deterministic()),
+          managed_(cell.capacity_.load(std::memory_order_relaxed) == Cell::kManaged
+                       ? ManagedMailbox::find(cell)
+                       : nullptr),
           budget_(deterministic_ ? kMessagesPerStep : kMessagesPerTurn) {}
 
     TurnEnd run();
@@ -96,6 +100,7 @@ private:
     Cell& cell_;
     const ActorType& type_;
     const bool deterministic_;
+    ManagedMailbox* const managed_;  // null for a plain mailbox
     unsigned budget_;
     std::uint32_t released_ = 0;            // handled messages whose room is not given back yet
     MailNode* handled_in_place_ = nullptr;  // handled, but still linked in the mailbox word
@@ -165,6 +170,8 @@ void Turn::suspended_in(MailNode* message) noexcept {
 
 MailNode* Turn::next_message() {
     in_place_ = false;
+    if (managed_ != nullptr) [[unlikely]]
+        return managed_->pop();
     if (MailNode* const message = cell_.pop_batch()) return message;
     // acquire: sees the message its sender published; pairs with push.
     const std::uint64_t word = cell_.word_.load(std::memory_order_acquire);
@@ -205,9 +212,7 @@ bool Turn::unwrap(MailNode*& message) {
     --released_;  // counted when the message inside has been handled
     message = std::exchange(waiting->message, nullptr);
     message->next = nullptr;
-    waiting->ops = &WaitingSend::kRoomOps;
-    waiting->tag = waiting->await_number;
-    post_signal(*waiting->sender, waiting->sender_generation, waiting);
+    WaitingSend::report_room(waiting);
     return true;
 }
 
@@ -418,7 +423,7 @@ Turn::Next Turn::end(ExitReason reason) {
     }
     cell_.state_.store(CellState::ended, std::memory_order_relaxed);
     MailNode* const handled = std::exchange(handled_in_place_, nullptr);
-    MailNode* const mail = cell_.close_mailbox(handled);
+    MailNode* const mail = close_all_mail(cell_, handled);
     if (handled != nullptr) ops_of(handled).finish(handled);
     drop_mail(mail, reason);
     type_.destroy(object());

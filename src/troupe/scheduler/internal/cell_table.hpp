@@ -28,6 +28,8 @@ struct alignas(128) CellChunk {
 
     std::atomic<Engine*> engine{nullptr};  // written while no cell of the chunk is alive
     std::uint32_t number = 0;              // in the process, from 0
+    // A pointer per cell, made when the first one is needed; never taken away.
+    std::atomic<std::atomic<void*>*> attachments{nullptr};
     alignas(128) std::byte cells[kCells * sizeof(Cell)];
 
     static CellChunk& of(const Cell& cell) noexcept {
@@ -35,9 +37,12 @@ struct alignas(128) CellChunk {
                                              ~std::uintptr_t{kBytes - 1});
     }
     Cell& cell(std::size_t index) noexcept { return reinterpret_cast<Cell*>(cells)[index]; }
+    std::size_t index_of(const Cell& cell) const noexcept {
+        return static_cast<std::size_t>(&cell - reinterpret_cast<const Cell*>(cells));
+    }
     std::uint32_t slot_of(const Cell& cell) const noexcept {
-        const auto index = &cell - reinterpret_cast<const Cell*>(cells);
-        return number * static_cast<std::uint32_t>(kCells) + static_cast<std::uint32_t>(index) + 1;
+        return number * static_cast<std::uint32_t>(kCells) +
+               static_cast<std::uint32_t>(index_of(cell)) + 1;
     }
 };
 static_assert(sizeof(CellChunk) == CellChunk::kBytes);

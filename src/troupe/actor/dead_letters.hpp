@@ -1,0 +1,46 @@
+#pragma once
+
+#include <troupe/actor/pid.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace troupe {
+
+/// Why a message was not handled.
+enum class DeadLetterReason : std::uint8_t {
+    overflow,   ///< the mailbox was full
+    gone,       ///< the actor had ended before it was sent
+    stopped,    ///< the actor ended before it was handled
+    stale,      ///< it was meant for an earlier owner of the slot
+    conflated,  ///< a newer call of the same method took its place
+    expired,    ///< its asker's deadline had passed before it was handled
+};
+inline constexpr std::size_t kDeadLetterReasons = 6;
+const char* name(DeadLetterReason reason) noexcept;
+
+/// How many messages were not handled, by reason.
+struct DeadLetters {
+    std::array<std::uint64_t, kDeadLetterReasons> by_reason{};
+    std::uint64_t operator[](DeadLetterReason reason) const noexcept {
+        return by_reason[static_cast<std::size_t>(reason)];
+    }
+    std::uint64_t total() const noexcept {
+        std::uint64_t sum = 0;
+        for (const std::uint64_t count : by_reason)
+            sum += count;
+        return sum;
+    }
+};
+
+/// One message that was not handled.
+struct DeadLetter {
+    Pid target;
+    std::string_view method;  ///< lives as long as the program
+    DeadLetterReason reason = DeadLetterReason::gone;
+};
+
+}  // namespace troupe

@@ -1,0 +1,128 @@
+#pragma once
+
+/// The mailbox of an actor that asked for more than a plain bound: a policy, priorities,
+/// conflation, a byte budget.
+///
+/// The plain mailbox is a stack in one word: cheap, but nobody can take the oldest message out of
+/// it, or look for one. So these mailboxes are queues under a lock, and the word only carries a
+/// doorbell, a signal that says that there is something in the queue. That bounds `drop_oldest`
+/// also while the handler is suspended or wedged, since it is the sender who drops.
+///
+/// Senders on other threads reach it through an address that may have a new owner by now. So a slot
+/// keeps its managed mailbox for ever, as the table keeps the slot, and every use checks under the
+/// lock whom it serves.
+
+#include <troupe/actor/dead_letters.hpp>
+#include <troupe/actor/mailbox.hpp>
+#include <troupe/actor/message.hpp>
+#include <troupe/base/mutex.hpp>
+#include <troupe/scheduler/cell.hpp>
+
+#include <cstdint>
+#include <deque>
+#include <utility>
+#include <vector>
+
+namespace troupe::actor_internal {
+
+class ManagedMailbox;
+
+/// What a sender is ready for.
+enum class Sender : std::uint8_t {
+    tells,   ///< does not wait
+    sends,   ///< waits, and has brought a WaitingSend
+    asks,    ///< waits for the reply anyway
+    forces,  ///< the system's own mail: never refused
+};
+
+/// What became of the message.
+enum class Admission : std::uint8_t {
+    admitted,    ///< it is in the queue, or waits at its door
+    full,        ///< refused: it is still the caller's
+    dropped,     ///< lost by policy: it is the caller's to drop, its sender goes on
+    failing,     ///< the same, and the actor is to fail
+    gone,        ///< so it is, the actor has ended
+    redirected,  ///< it has gone to the other actor
+};
+
+/// A message that lost its place, and why.
+struct LostMessage {
+    MailNode* message;
+    DeadLetterReason reason;
+};
+
+/// The signal in the mailbox word while there is something in the queue.
+struct Doorbell : MailNode {
+    ManagedMailbox* mailbox = nullptr;
+    static const MailOps kOps;
+};
+
+/// Puts a message into the mailbox of an actor, of whatever kind. What others lose by it is made a
+/// dead letter here; what is not admitted, dropped or redirected is still the caller's.
+Admission admit(Cell* cell, std::uint32_t generation, MailNode* message, Sender sender) noexcept;
+
+/// The same for the system's own mail. False when there is no such actor any more.
+bool force(Cell& cell, std::uint32_t generation, MailNode* message) noexcept;
+
+/// Drops a message, counts it and tells those who listen.
+void dead_letter(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept;
+
+class ManagedMailbox {
+public:
+    /// The slot's managed mailbox, which serves its new owner from now on. Before the cell opens.
+    static ManagedMailbox& open(Cell& cell, const MailboxSettings& settings);
+    /// The slot's, whoever it serves; null when it never had one. Any thread.
+    static ManagedMailbox* find(const Cell& cell) noexcept {
+        return static_cast<ManagedMailbox*>(cell.attachment());
+    }
+
+    /// Any thread. Messages that had to make room come back in `lost`, to be dropped by the caller
+    /// outside the lock.
+    Admission admit(std::uint32_t generation, MailNode* message, Sender sender,
+                    std::vector<LostMessage>& lost);
+
+    /// The next message, by priority. The owner's turn.
+    MailNode* pop();
+
+    /// Refuses everything from now on and gives all that waited, oldest first. The owner's turn.
+    std::vector<MailNode*> close();
+
+    std::size_t depth() const;
+    MailboxSettings settings() const;
+
+private:
+    struct Entry {
+        MailNode* message = nullptr;
+        std::size_t bytes = 0;
+    };
+    explicit ManagedMailbox(Cell& cell) : cell_(cell) {}
+
+    Admission admit_locked(MailNode* message, Sender sender, std::vector<LostMessage>& lost)
+        TROUPE_REQUIRES(mutex_);
+    bool has_room(std::size_t bytes) const TROUPE_REQUIRES(mutex_);
+    void put(MailNode* message, std::size_t bytes) TROUPE_REQUIRES(mutex_);
+    bool conflate(MailNode* message, std::size_t bytes, std::vector<LostMessage>& lost)
+        TROUPE_REQUIRES(mutex_);
+    MailNode* take(std::deque<Entry>& lane) TROUPE_REQUIRES(mutex_);
+    void drop_oldest(std::vector<LostMessage>& lost) TROUPE_REQUIRES(mutex_);
+    void admit_waiting(std::vector<MailNode*>& admitted) TROUPE_REQUIRES(mutex_);
+    void doorbell_heard() noexcept;
+    void doorbell_dropped() noexcept;
+
+    friend struct Doorbell;
+
+    mutable Mutex mutex_{LockRank::mailbox};
+    Cell& cell_;
+    std::uint32_t generation_ TROUPE_GUARDED_BY(mutex_) = 0;  // of the owner; 0: closed
+    MailboxSettings settings_ TROUPE_GUARDED_BY(mutex_);
+    std::deque<Entry> high_ TROUPE_GUARDED_BY(mutex_);
+    std::deque<Entry> normal_ TROUPE_GUARDED_BY(mutex_);
+    std::deque<MailNode*> waiting_ TROUPE_GUARDED_BY(mutex_);  // first come, first served
+    std::size_t bytes_ TROUPE_GUARDED_BY(mutex_) = 0;
+    unsigned high_streak_ TROUPE_GUARDED_BY(mutex_) = 0;
+    bool rung_ TROUPE_GUARDED_BY(mutex_) = false;        // the owner knows that there is something
+    bool in_mailbox_ TROUPE_GUARDED_BY(mutex_) = false;  // the doorbell lies in the word
+    Doorbell doorbell_;
+};
+
+}  // namespace troupe::actor_internal

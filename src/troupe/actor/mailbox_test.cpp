@@ -1,0 +1,235 @@
+#include <troupe/actor/internal/test_systems.hpp>
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace troupe {
+namespace {
+
+using actor_internal::Gate;
+using actor_internal::on_both_engines;
+using actor_internal::wait_for_end;
+
+/// Notes what it is told. Held at a gate, it lets its mailbox fill.
+class Clerk : public Actor {
+public:
+    Task<> hold(Gate* gate) { co_await gate->pass(); }
+    void note(int n) { notes_.push_back(n); }
+    void urgent(int n) { notes_.push_back(n); }
+    void price(std::string item, int cents) {
+        notes_.push_back(cents);
+        last_ = std::move(item);
+    }
+    int ask_note(int n) {
+        notes_.push_back(n);
+        return n;
+    }
+    std::vector<int> notes() const { return notes_; }
+
+private:
+    std::vector<int> notes_;
+    std::string last_;
+};
+
+}  // namespace
+
+template <>
+inline constexpr bool kSendable<actor_internal::Gate*> = true;
+
+namespace {
+
+/// A clerk whose handler stands at the gate, so that whatever is sent to it now waits.
+Ref<Clerk> held_clerk(OwnedSystem& system, Gate& gate, const SpawnOptions& how) {
+    auto clerk = system->spawn<Clerk>(how);
+    clerk.tell<&Clerk::hold>(&gate);
+    gate.wait_until_reached(system);
+    return clerk;
+}
+
+std::vector<int> open_and_read(OwnedSystem& system, Gate& gate, Ref<Clerk> clerk) {
+    gate.open();
+    return *system->block_on(clerk.ask<&Clerk::notes>());
+}
+
+TEST(Mailbox, ThatDropsTheOldestIsBoundedWhileItsHandlerIsSuspended) {
+    on_both_engines([](OwnedSystem& system) {
+        Gate gate;
+        auto clerk = held_clerk(system, gate, options().mailbox(bounded(3).drop_oldest()));
+        for (int n = 1; n <= 1000; ++n) {
+            ASSERT_EQ(clerk.tell<&Clerk::note>(n), SendStatus::sent);
+        }
+        EXPECT_EQ(system->info(clerk.pid())->mailbox_depth, 3U);
+        EXPECT_EQ(system->info(clerk.pid())->mailbox_capacity, 3U);
+        EXPECT_EQ(system->dead_letters()[DeadLetterReason::overflow], 997U);
+        gate.open();
+        // The question takes the place of one more.
+        const auto notes = *system->block_on(clerk.ask<&Clerk::notes>());
+        ASSERT_GE(notes.size(), 2U);
+        EXPECT_EQ(notes.back(), 1000);
+        EXPECT_EQ(notes[notes.size() - 2], 999);
+    });
+}
+
+TEST(Mailbox, ThatDropsTheNewestKeepsWhatItHas) {
+    on_both_engines([](OwnedSystem& system) {
+        Gate gate;
+        auto clerk = held_clerk(system, gate, options().mailbox(bounded(2).drop_newest()));
+        EXPECT_EQ(clerk.tell<&Clerk::note>(1), SendStatus::sent);
+        EXPECT_EQ(clerk.tell<&Clerk::note>(2), SendStatus::sent);
+        EXPECT_EQ(clerk.tell<&Clerk::note>(3), SendStatus::full);
+        EXPECT_TRUE(system->block_on(clerk.ask<&Clerk::ask_note>(4)).error() == Errc::mailbox_full);
+        auto send = [](Ref<Clerk> to) -> Task<Result<void>> {
+            co_return co_await to.send<&Clerk::note>(5);
+        };
+        EXPECT_TRUE(system->block_on(send(clerk)).has_value());  // lost, and the sender goes on
+        EXPECT_EQ(system->dead_letters()[DeadLetterReason::overflow], 3U);
+        gate.open();
+        std::vector<int> notes;
+        while (notes.size() < 2) {
+            if (auto read = system->block_on(clerk.ask<&Clerk::notes>())) notes = *read;
+        }
+        EXPECT_EQ(notes, (std::vector<int>{1, 2}));
+    });
+}
+
+TEST(Mailbox, ThatRejectsRefusesTellSendAndAskAtOnce) {
+    on_both_engines([](OwnedSystem& system) {
+        Gate gate;
+        auto clerk = held_clerk(system, gate, options().mailbox(bounded(1).reject()));
+        EXPECT_EQ(clerk.tell<&Clerk::note>(1), SendStatus::sent);
+        EXPECT_EQ(clerk.tell<&Clerk::note>(2), SendStatus::full);
+        EXPECT_TRUE(system->block_on(clerk.ask<&Clerk::ask_note>(3)).error() == Errc::mailbox_full);
+        auto send = [](Ref<Clerk> to) -> Task<Result<void>> {
+            co_return co_await to.send<&Clerk::note>(4);
+        };
+        EXPECT_TRUE(system->block_on(send(clerk)).error() == Errc::mailbox_full);
+        gate.open();
+    });
+}
+
+TEST(Mailbox, ThatFailsItsActorEndsIt) {
+    on_both_engines([](OwnedSystem& system) {
+        Gate gate;
+        auto clerk = held_clerk(system, gate, options().mailbox(bounded(1).fail_actor()));
+        clerk.tell<&Clerk::note>(1);
+        EXPECT_EQ(clerk.tell<&Clerk::note>(2), SendStatus::full);
+        const Down down = wait_for_end(system, clerk);
+        EXPECT_EQ(down.reason.kind(), ExitReason::Kind::failed);
+        EXPECT_EQ(down.reason.text(), "its mailbox has overflowed");
+        EXPECT_EQ(system->dead_letters()[DeadLetterReason::overflow], 1U);
+        // What waited, and the handler that was abandoned.
+        EXPECT_EQ(system->dead_letters()[DeadLetterReason::stopped], 2U);
+    });
+}
+
+TEST(Mailbox, ThatRedirectsSendsWhatDoesNotFitToTheOther) {
+    on_both_engines([](OwnedSystem& system) {
+        Gate gate;
+        auto spare = system->spawn<Clerk>();
+        auto clerk = held_clerk(system, gate, options().mailbox(bounded(1).redirect(spare)));
+        EXPECT_EQ(clerk.tell<&Clerk::note>(1), SendStatus::sent);
+        EXPECT_EQ(clerk.tell<&Clerk::note>(2), SendStatus::sent);
+        EXPECT_EQ(system->block_on(clerk.ask<&Clerk::ask_note>(3)), 3);
+        EXPECT_EQ(*system->block_on(spare.ask<&Clerk::notes>()), (std::vector<int>{2, 3}));
+        gate.open();
+    });
+}
+
+TEST(Mailbox, HandlesHighPriorityFirstButLetsNobodyStarve) {
+    on_both_engines([](OwnedSystem& system) {
+        Gate gate;
+        auto clerk = held_clerk(system, gate,
+                                options().mailbox(bounded(100).high_priority<&Clerk::urgent>()));
+        for (int n = 1; n <= 3; ++n)
+            clerk.tell<&Clerk::note>(n);
+        for (int n = 101; n <= 120; ++n)
+            clerk.tell<&Clerk::urgent>(n);
+        const auto notes = open_and_read(system, gate, clerk);
+        ASSERT_EQ(notes.size(), 23U);
+        EXPECT_EQ(notes.front(), 101);
+        EXPECT_EQ(notes[8], 1);  // after eight in a row
+        EXPECT_EQ(notes[17], 2);
+    });
+}
+
+TEST(Mailbox, ThatConflatesKeepsTheNewestCallInThePlaceOfTheOldest) {
+    on_both_engines([](OwnedSystem& system) {
+        Gate gate;
+        auto clerk =
+            held_clerk(system, gate, options().mailbox(bounded(10).conflate<&Clerk::price>()));
+        clerk.tell<&Clerk::price>("pear", 10);
+        clerk.tell<&Clerk::note>(1);
+        for (int cents = 11; cents <= 50; ++cents)
+            clerk.tell<&Clerk::price>("pear", cents);
+        EXPECT_EQ(open_and_read(system, gate, clerk), (std::vector<int>{50, 1}));
+        EXPECT_EQ(system->dead_letters()[DeadLetterReason::conflated], 40U);
+    });
+}
+
+TEST(Mailbox, WithAByteBudgetCountsWhatTheArgumentsHold) {
+    on_both_engines([](OwnedSystem& system) {
+        Gate gate;
+        auto clerk =
+            held_clerk(system, gate, options().mailbox(bounded(1000).bytes(5000).reject()));
+        const std::string item(2000, 'x');
+        EXPECT_EQ(clerk.tell<&Clerk::price>(item, 1), SendStatus::sent);
+        EXPECT_EQ(clerk.tell<&Clerk::price>(item, 2), SendStatus::sent);
+        EXPECT_EQ(clerk.tell<&Clerk::price>(item, 3), SendStatus::full);
+        EXPECT_EQ(clerk.tell<&Clerk::note>(4), SendStatus::sent);
+        EXPECT_EQ(open_and_read(system, gate, clerk), (std::vector<int>{1, 2, 4}));
+    });
+}
+
+/// Sends as many notes as it is told, waiting for room each time.
+class Sender : public Actor {
+public:
+    Task<> run(Ref<Clerk> to, int first, int count) {
+        for (int n = first; n < first + count; ++n) {
+            if (!co_await to.send<&Clerk::note>(n)) co_return;
+        }
+    }
+    int done() const { return 0; }
+};
+
+TEST(Mailbox, WithPrioritiesStillLetsSendersWaitInOrder) {
+    on_both_engines([](OwnedSystem& system) {
+        Gate gate;
+        auto clerk =
+            held_clerk(system, gate, options().mailbox(bounded(2).high_priority<&Clerk::urgent>()));
+        auto ann = system->spawn<Sender>();
+        auto bob = system->spawn<Sender>();
+        ann.tell<&Sender::run>(clerk, 0, 50);
+        bob.tell<&Sender::run>(clerk, 1000, 50);
+        gate.open();
+        ASSERT_TRUE(system->block_on(ann.ask<&Sender::done>()).has_value());
+        ASSERT_TRUE(system->block_on(bob.ask<&Sender::done>()).has_value());
+        const auto notes = *system->block_on(clerk.ask<&Clerk::notes>());
+        ASSERT_EQ(notes.size(), 100U);
+        int next_of_ann = 0;
+        int next_of_bob = 1000;
+        for (const int n : notes)
+            EXPECT_EQ(n, n < 1000 ? next_of_ann++ : next_of_bob++);
+        EXPECT_EQ(system->dead_letters().total(), 0U);
+    });
+}
+
+TEST(Mailbox, ThatEndsWithSendersAtItsDoorTellsThem) {
+    on_both_engines([](OwnedSystem& system) {
+        Gate gate;
+        auto clerk =
+            held_clerk(system, gate, options().mailbox(bounded(1).high_priority<&Clerk::urgent>()));
+        auto ann = system->spawn<Sender>();
+        ann.tell<&Sender::run>(clerk, 0, 5);
+        clerk.stop(Stop::kill);
+        wait_for_end(system, clerk);
+        EXPECT_TRUE(system->block_on(ann.ask<&Sender::done>()).has_value());
+        auto again = held_clerk(system, gate, options().mailbox(bounded(1).drop_oldest()));
+        EXPECT_EQ(clerk.tell<&Clerk::note>(1), SendStatus::gone);
+        again.stop(Stop::kill);
+    });
+}
+
+}  // namespace
+}  // namespace troupe
