@@ -327,7 +327,9 @@ TEST(Reactor, ClosesWatchesWhileOthersPoll) {
         ends = socket_pair();
         watch = reactor.open(ends[0]).value();
         // Some are closed while they wait, some just after, some before anything has happened.
-        if (left % 3 != 0) EXPECT_EQ(::write(ends[1], "x", 1), 1);
+        if (left % 3 != 0) {
+            EXPECT_EQ(::write(ends[1], "x", 1), 1);
+        }
         if (self.cell().awaiting_ != nullptr) self.cell().awaiting_ = nullptr;
         self.begin();
         if (left % 2 != 0) watch->wait_for(IoWatch::kReadable, self.cell());
