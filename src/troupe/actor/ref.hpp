@@ -86,8 +86,7 @@ public:
     /// the others run when this turn has sent a lot.
     ///
     /// Errors:  actor_gone, when the actor has ended or ends meanwhile; call_cycle, when the
-    /// mailbox
-    ///          is the sender's own and full; cancelled.
+    ///          mailbox is the sender's own and full; cancelled.
     /// Threads: in an actor or task; suspends it, never the worker.
     template <auto M, class... Arguments>
     auto send(Arguments&&... arguments) const {
