@@ -21,6 +21,7 @@ using actor_internal::replay_command;
 
 // ---- a test of the tests ------------------------------------------------------------------------
 
+/// Has a namesake in exit_test.cpp: each must keep its own handlers, under GCC 12 too.
 class Account : public Actor {
 public:
     int balance() const { return balance_; }

@@ -115,7 +115,11 @@ struct KeptTuple<TypeList<P...>> {
 };
 
 /// One call of method M: a tell's envelope, or with Asked an ask's.
-template <auto M, bool Asked>
+///
+/// The class is a parameter although M says it: GCC 12 gives what is instantiated with a method of
+/// an unnamed namespace's class external linkage, unless a type tells it better, and two classes of
+/// one name in two files would share their handlers.
+template <auto M, bool Asked, class C = typename Traits<M>::Class>
 struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode> {
     using T = Traits<M>;
     using Class = typename T::Class;
@@ -278,8 +282,8 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
 };
 
 /// Makes the envelope of a call; `tag` tells the turn where in the object the method's class lies.
-template <auto M, bool Asked, class... Arguments>
-Call<M, Asked>* make_call(std::ptrdiff_t offset, Arguments&&... arguments) {
+template <auto M, bool Asked, class C = typename Traits<M>::Class, class... Arguments>
+Call<M, Asked, C>* make_call(std::ptrdiff_t offset, Arguments&&... arguments) {
     void* const block = allocate_block(sizeof(Call<M, Asked>));
     struct Guard {  // an argument's constructor may throw
         void* block;

@@ -82,12 +82,12 @@ TROUPE_METHOD_TRAITS(&&, true);
 TROUPE_METHOD_TRAITS(const&&, true);
 #undef TROUPE_METHOD_TRAITS
 
-/// Its address is the method's identity.
-template <auto M>
-inline constexpr char kMethodId = 0;
-
 template <auto M>
 using Traits = MethodTraits<std::remove_cv_t<decltype(M)>>;
+
+/// Its address is the method's identity.
+template <auto M, class C = typename Traits<M>::Class>
+inline constexpr char kMethodId = 0;
 
 // ---- how a parameter is kept in the envelope
 // -----------------------------------------------------

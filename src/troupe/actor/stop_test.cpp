@@ -67,7 +67,7 @@ public:
     }
     Task<> tick_for_ever() {
         while (co_await sleep(1ms))
-            continue;
+            ++ticks_;
         log_->push_back("ticking ended");
     }
     void stop_myself(Stop strength) {
@@ -85,6 +85,7 @@ private:
         return {};
     }
     Log log_;
+    int ticks_ = 0;
 };
 
 TEST(Stop, ReachesAnIdleActor) {
