@@ -46,7 +46,7 @@ public:
     }
 
 private:
-    template <auto, bool>
+    template <auto, bool, class>
     friend struct actor_internal::Call;
     template <class U>
     friend Reply<U> later(ReplyTo<U>& token) noexcept;
@@ -101,7 +101,7 @@ public:
     bool pending() const noexcept { return envelope_ != nullptr; }
 
 private:
-    template <auto, bool>
+    template <auto, bool, class>
     friend struct actor_internal::Call;
 
     void drop() noexcept {

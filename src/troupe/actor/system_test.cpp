@@ -29,6 +29,7 @@ public:
         int asked = 0;
         while (co_await other.ask<&Pinger::pings>())
             ++asked;
+        EXPECT_GE(asked, 0);
     }
     int pings() const { return pings_; }
 
