@@ -1,6 +1,5 @@
 // What a stranger writes first, against the installed package: the actor of the README.
 #include <troupe/actor/actor.hpp>
-#include <troupe/actor/run.hpp>
 
 #include <cstdio>
 

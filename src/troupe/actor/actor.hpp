@@ -1,11 +1,13 @@
 #pragma once
 
-/// The base class of actors: the verbs an actor uses on itself.
+/// The base class of actors: the verbs an actor uses on itself. This one header is enough for a
+/// program: it brings System, Ref and run() along.
 ///
 /// A class without this base is an actor too; it only cannot name itself, have hooks or children.
 
 #include <troupe/actor/exit.hpp>
 #include <troupe/actor/ref.hpp>
+#include <troupe/actor/run.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/result.hpp>
 #include <troupe/task/task.hpp>

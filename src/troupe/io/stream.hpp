@@ -49,10 +49,11 @@ public:
 
     bool await_ready();
     template <task_internal::OurPromise P>
-    void await_suspend(std::coroutine_handle<P> self) {
+    void await_suspend(std::coroutine_handle<P> self,
+                       std::source_location place = std::source_location::current()) {
+        where = place;
         suspend(self);
     }
-    void set_where(std::source_location place) noexcept { where = place; }
 
     /// Tries once more, in the turn of the cell that waits: true when there is an outcome.
     bool try_again() { return done_ = attempt(); }
