@@ -215,9 +215,9 @@ TEST(Ask, OfAKilledAskerIsStillHandledAndItsReplyDropped) {
         auto asker = system->spawn<Asker>();
         asker.tell<&Asker::ask_holder>(holder, value, gate);
         gate->wait_until_reached(system);
+        actor_internal::EndWatch watch(system, asker);
         asker.stop(Stop::kill);
-        EXPECT_EQ(actor_internal::wait_for_end(system, asker).reason.kind(),
-                  ExitReason::Kind::killed);
+        EXPECT_EQ(watch.wait().reason.kind(), ExitReason::Kind::killed);
         gate->open();
         // What the request carried is freed before the next message is handled: ours and the
         // argument of this call are left, and the copy in its envelope.

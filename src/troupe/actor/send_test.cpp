@@ -191,8 +191,9 @@ TEST(Send, AKilledWaiterLeavesTheOthersTheirPlaces) {
     on_both_engines([](OwnedSystem& system) {
         Crowd crowd;
         crowd.gather(system, 3);
+        actor_internal::EndWatch watch(system, crowd.senders[1]);
         crowd.senders[1].stop(Stop::kill);
-        EXPECT_EQ(wait_for_end(system, crowd.senders[1]).reason.kind(), ExitReason::Kind::killed);
+        EXPECT_EQ(watch.wait().reason.kind(), ExitReason::Kind::killed);
         crowd.gate->open();
         EXPECT_EQ(system->block_on(crowd.senders[0].ask<&Sender::done>()), 1);
         EXPECT_EQ(system->block_on(crowd.senders[2].ask<&Sender::done>()), 1);

@@ -104,13 +104,11 @@ TEST(Stop, CarriesItsReason) {
         const Log log = make_log();
         auto worker = system->spawn<Worker>(log);
         EXPECT_EQ(system->block_on(worker.ask<&Worker::nap>(0s)), 1);
+        actor_internal::EndWatch watch(system, worker);
         worker.stop(Stop::stop, ExitReason(ExitReason::Kind::shutdown_with, "moving house"));
-        const Down down = wait_for_end(system, worker);
-        // The watcher may come after the end.
-        if (down.reason.kind() != ExitReason::Kind::noproc) {
-            EXPECT_EQ(down.reason, ExitReason(ExitReason::Kind::shutdown_with, "moving house"));
-            EXPECT_FALSE(down.reason.abnormal());
-        }
+        const Down down = watch.wait();
+        EXPECT_EQ(down.reason, ExitReason(ExitReason::Kind::shutdown_with, "moving house"));
+        EXPECT_FALSE(down.reason.abnormal());
         EXPECT_EQ(log->at(1), "on_stop moving house");
     });
 }

@@ -273,16 +273,32 @@ private:
     EndNews* news_;
 };
 
-/// Blocks until the actor has ended, and says why it did.
+/// Watches an actor from before it is asked to end, so that the reason is its own and not noproc.
+class EndWatch {
+public:
+    template <class A>
+    EndWatch(OwnedSystem& system, Ref<A> target)
+        : system_(system), watcher_(system->spawn<EndWatcher>(target, &news_)) {}
+
+    /// Blocks until the actor has ended, and says why it did. To be called once.
+    Down wait() {
+        EXPECT_TRUE(system_->engine().run_until(news_.heard)) << "the actor has not ended";
+        // The watcher is gone, handler and all, before the news it points to.
+        EXPECT_EQ(system_->block_on(watcher_.ask<&EndWatcher::times>()), 1);
+        watcher_.stop();
+        return news_.down;
+    }
+
+private:
+    OwnedSystem& system_;
+    EndNews news_;
+    Ref<EndWatcher> watcher_;
+};
+
+/// Blocks until the actor has ended. When it may have ended already, the reason may be noproc.
 template <class A>
 Down wait_for_end(OwnedSystem& system, Ref<A> target) {
-    EndNews news;
-    auto watcher = system->spawn<EndWatcher>(target, &news);
-    EXPECT_TRUE(system->engine().run_until(news.heard)) << "the actor has not ended";
-    // The watcher is gone, handler and all, before the news it points to.
-    EXPECT_EQ(system->block_on(watcher.template ask<&EndWatcher::times>()), 1);
-    watcher.stop();
-    return news.down;
+    return EndWatch(system, target).wait();
 }
 
 }  // namespace troupe::actor_internal

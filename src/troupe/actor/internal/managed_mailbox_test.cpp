@@ -113,9 +113,10 @@ TEST(Mailbox, ThatFailsItsActorEndsIt) {
     on_both_engines([](OwnedSystem& system) {
         Gate gate;
         auto clerk = held_clerk(system, gate, options().mailbox(bounded(1).fail_actor()));
+        actor_internal::EndWatch watch(system, clerk);
         clerk.tell<&Clerk::note>(1);
         EXPECT_EQ(clerk.tell<&Clerk::note>(2), SendStatus::full);
-        const Down down = wait_for_end(system, clerk);
+        const Down down = watch.wait();
         EXPECT_EQ(down.reason.kind(), ExitReason::Kind::failed);
         EXPECT_EQ(down.reason.text(), "its mailbox has overflowed");
         EXPECT_EQ(system->dead_letters()[DeadLetterReason::overflow], 1U);
