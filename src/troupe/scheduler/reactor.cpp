@@ -209,17 +209,25 @@ int wait_for_events(int epoll_fd, epoll_event* events, int events_max, Duration 
 
 }  // namespace
 
+struct Reactor::Ready {
+    const epoll_event* events;
+    int count;
+};
+
 bool Reactor::poll(Duration longest) noexcept {
     epoll_event events[kEventsMax];
-    return handle(events, wait_for_events(epoll_fd_, events, kEventsMax, longest), WakeUps::taken);
+    const int count = wait_for_events(epoll_fd_, events, kEventsMax, longest);
+    return handle({events, count}, WakeUps::taken);
 }
 
 bool Reactor::poll_for_owner() noexcept {
     epoll_event events[kEventsMax];
-    return handle(events, ::epoll_wait(epoll_fd_, events, kEventsMax, 0), WakeUps::left);
+    const int count = ::epoll_wait(epoll_fd_, events, kEventsMax, 0);
+    return handle({events, count}, WakeUps::left);
 }
 
-bool Reactor::handle(const epoll_event* events, int count, WakeUps wake_ups) noexcept {
+bool Reactor::handle(const Ready& ready, WakeUps wake_ups) noexcept {
+    const auto [events, count] = ready;
     if (count <= 0) return false;
     bool any = false;
     LockGuard lock(mutex_);

@@ -17,8 +17,6 @@
 #include <cstdint>
 #include <vector>
 
-struct epoll_event;
-
 namespace troupe {
 
 class Reactor;
@@ -120,7 +118,8 @@ private:
     static constexpr int kEventsMax = 256;  // of one poll: bounds the time under the mutex
 
     enum class WakeUps : std::uint8_t { taken, left };
-    bool handle(const epoll_event* events, int count, WakeUps wake_ups) noexcept;
+    struct Ready;  // what one look at epoll has brought
+    bool handle(const Ready& ready, WakeUps wake_ups) noexcept;
 
     struct Slot {
         IoWatch* watch = nullptr;
