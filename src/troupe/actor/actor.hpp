@@ -23,11 +23,33 @@ namespace actor_internal {
 
 struct ActorAccess;
 
-/// Watches `target` for `watcher`: `down` is delivered when it ends, or at once when it has.
-void post_monitor(Cell& watcher, Cell* target, std::uint32_t generation, MailNode* down,
-                  void (*set_down)(MailNode* message, Down down));
+/// Watches `target` for `watcher`: `down` is delivered when it ends, or at once when it has. Gives
+/// the monitor's number.
+std::uint64_t post_monitor(Cell& watcher, Cell* target, std::uint32_t generation, MailNode* down,
+                           void (*set_down)(MailNode* message, Down down));
+void cancel_monitor(Cell& watcher, std::uint32_t watcher_generation, std::uint64_t number) noexcept;
 
 }  // namespace actor_internal
+
+/// What `monitor` gives: the means to end the watching. Destroying it changes nothing.
+class Monitor {
+public:
+    Monitor() = default;
+    /// After this no Down of this monitor is delivered, not even one that had arrived already.
+    /// Threads: the watcher's own turn.
+    void cancel() noexcept {
+        if (watcher_ != nullptr) actor_internal::cancel_monitor(*watcher_, generation_, number_);
+    }
+
+private:
+    friend class Actor;
+    Monitor(Cell& watcher, std::uint64_t number) noexcept
+        : watcher_(&watcher), generation_(watcher.generation()), number_(number) {}
+
+    Cell* watcher_ = nullptr;
+    std::uint32_t generation_ = 0;
+    std::uint64_t number_ = 0;
+};
 
 class Actor {
 public:
@@ -69,9 +91,9 @@ protected:
     Ref<A> spawn(Arguments&&... arguments);
 
     /// Calls `M(Down, extra...)` of this actor when `target` has ended, or at once when it is no
-    /// more. M may be private.
+    /// more: once per monitor, before all other messages that wait. M may be private.
     template <auto M, class B, class... Extra>
-    void monitor(const Ref<B>& target, Extra&&... extra);
+    Monitor monitor(const Ref<B>& target, Extra&&... extra);
 
 private:
     friend struct actor_internal::ActorAccess;
@@ -90,7 +112,7 @@ Ref<A> Actor::spawn(Arguments&&... arguments) {
 }
 
 template <auto M, class B, class... Extra>
-void Actor::monitor(const Ref<B>& target, Extra&&... extra) {
+Monitor Actor::monitor(const Ref<B>& target, Extra&&... extra) {
     using Class = typename actor_internal::Traits<M>::Class;
     if constexpr (actor_internal::check_call<M, Class, Down, Extra...>()) {
         using Message = actor_internal::Call<M, false>;
@@ -98,11 +120,14 @@ void Actor::monitor(const Ref<B>& target, Extra&&... extra) {
         auto* const down =
             actor_internal::make_call<M, false>(reinterpret_cast<const std::byte*>(me) - object(),
                                                 Down(), std::forward<Extra>(extra)...);
-        actor_internal::post_monitor(
+        const std::uint64_t number = actor_internal::post_monitor(
             own_cell(), actor_internal::RefAccess::cell(target),
             actor_internal::RefAccess::generation(target), down, [](MailNode* message, Down what) {
                 std::get<0>(static_cast<Message*>(message)->kept) = std::move(what);
             });
+        return Monitor(own_cell(), number);
+    } else {
+        return Monitor();
     }
 }
 

@@ -125,6 +125,102 @@ TEST(Monitor, OfOneselfHarmsNobody) {
     });
 }
 
+/// Watches, thinks better of it, and notes the order of what it hears.
+class Fickle : public Actor {
+public:
+    explicit Fickle(Seen seen) : seen_(std::move(seen)) {}
+    void watch(Ref<Job> job) { monitor_ = monitor<&Fickle::down>(job); }
+    void cancel() { monitor_.cancel(); }
+    void watch_and_cancel(Ref<Job> job, int times) {
+        for (int i = 0; i < times; ++i)
+            monitor<&Fickle::down>(job).cancel();
+    }
+    void note(std::string text) { seen_->push_back(std::move(text)); }
+    Task<> hold(std::shared_ptr<actor_internal::Gate> gate) { co_await gate->pass(); }
+    std::size_t count() const { return seen_->size(); }
+
+private:
+    void down(Down) { seen_->push_back("down"); }
+    Seen seen_;
+    Monitor monitor_;
+};
+
+TEST(Monitor, NewsOvertakesTheMailThatWaitsAndIsNeverRefused) {
+    on_both_engines([](OwnedSystem& system) {
+        const Seen seen = make_seen();
+        auto gate = std::make_shared<actor_internal::Gate>();
+        auto job = system->spawn<Job>();
+        auto watcher = system->spawn<Fickle>(options().mailbox(bounded(2)), seen);
+        watcher.tell<&Fickle::watch>(job);
+        ASSERT_EQ(system->block_on(watcher.ask<&Fickle::count>()), 0U);
+        watcher.tell<&Fickle::hold>(gate);
+        gate->wait_until_reached(system);
+        while (watcher.tell<&Fickle::note>("mail") == SendStatus::sent) {
+        }
+        job.stop();
+        wait_for_end(system, job);
+        gate->open();
+        ASSERT_TRUE(system->block_on(watcher.ask<&Fickle::count>()).has_value());
+        EXPECT_EQ(seen->front(), "down");
+    });
+}
+
+TEST(Monitor, ThatIsCancelledIsNeverHeardNotEvenWhenTheNewsHadArrived) {
+    on_both_engines([](OwnedSystem& system) {
+        const Seen seen = make_seen();
+        auto gate = std::make_shared<actor_internal::Gate>();
+        auto job = system->spawn<Job>();
+        auto watcher = system->spawn<Fickle>(seen);
+        watcher.tell<&Fickle::watch>(job);
+        watcher.tell<&Fickle::hold>(gate);
+        gate->wait_until_reached(system);
+        watcher.tell<&Fickle::cancel>();
+        job.stop();
+        wait_for_end(system, job);
+        gate->open();
+        // It is heard before the cancelling is handled, or never: not after.
+        ASSERT_TRUE(system->block_on(watcher.ask<&Fickle::count>()).has_value());
+        EXPECT_LE(seen->size(), 1U);
+        const std::size_t heard = seen->size();
+        auto other = system->spawn<Job>();
+        watcher.tell<&Fickle::watch_and_cancel>(other, 3);
+        ASSERT_TRUE(system->block_on(watcher.ask<&Fickle::count>()).has_value());
+        other.stop();
+        wait_for_end(system, other);
+        EXPECT_EQ(system->block_on(watcher.ask<&Fickle::count>()), heard);
+    });
+}
+
+TEST(Monitor, LeavesNothingInItsTargetOnceCancelledOrItsWatcherHasEnded) {
+    on_both_engines(
+        [](OwnedSystem& system) {
+            auto job = system->spawn<Job>();
+            auto fickle = system->spawn<Fickle>(make_seen());
+            ASSERT_EQ(system->block_on(job.ask<&Job::alive>()), 1);
+            ASSERT_TRUE(system->block_on(fickle.ask<&Fickle::count>()).has_value());
+            const auto live = [&] {
+                // Everything sent before has been handled when both have answered.
+                EXPECT_TRUE(system->block_on(fickle.ask<&Fickle::count>()).has_value());
+                EXPECT_TRUE(system->block_on(job.ask<&Job::alive>()).has_value());
+                return block_pool_stats().live_blocks;
+            };
+            ASSERT_TRUE(
+                system->block_on(fickle.ask<&Fickle::watch_and_cancel>(job, 10)).has_value());
+            const auto before = live();
+            ASSERT_TRUE(
+                system->block_on(fickle.ask<&Fickle::watch_and_cancel>(job, 500)).has_value());
+            EXPECT_LE(live(), before + 20);
+            for (int i = 0; i < 100; ++i) {
+                auto passing = system->spawn<Fickle>(make_seen());
+                ASSERT_TRUE(system->block_on(passing.ask<&Fickle::watch>(job)).has_value());
+                passing.stop();
+                wait_for_end(system, passing);
+            }
+            EXPECT_LE(live(), before + 20);
+        },
+        10);
+}
+
 TEST(MonitorEverySchedule, HearsExactlyOnceWheneverTheTargetEnds) {
     class Stopper : public Actor {
     public:

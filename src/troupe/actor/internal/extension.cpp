@@ -91,28 +91,150 @@ const MailOps MonitorSignal::kOps{
         return false;
     }};
 
-void MonitorSignal::tell(ExitReason reason) noexcept {
-    set_down(down, Down{target, std::move(reason)});
-    // Past the bound: news of an end is never refused.
-    if (!force(*watcher, watcher_generation, down)) {
-        down->ops->drop(down, Error(Errc::actor_gone));
-    }
-    free_node(this);
+const MailOps MonitorSignal::kNewsOps{
+    MailKind::signal,
+    [](MailNode* node, const Error&) noexcept { discard(static_cast<MonitorSignal*>(node)); },
+    [](MailNode* node, Cell& cell) {
+        auto* const news = static_cast<MonitorSignal*>(node);
+        Extension& extension = extension_of(cell);
+        if (extension.watched.erase(news->number) == 0) {
+            discard(news);  // cancelled meanwhile
+            return false;
+        }
+        news->next_monitor = nullptr;
+        (extension.news_last == nullptr ? extension.news_first
+                                        : extension.news_last->next_monitor) = news;
+        extension.news_last = news;
+        cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | kHasNews);
+        return false;
+    }};
+
+const MailOps DemonitorSignal::kOps{
+    MailKind::signal,
+    [](MailNode* node, const Error&) noexcept { free_node(static_cast<DemonitorSignal*>(node)); },
+    [](MailNode* node, Cell& cell) {
+        auto* const signal = static_cast<DemonitorSignal*>(node);
+        for (MonitorSignal** at = &extension_of(cell).monitors; *at != nullptr;
+             at = &(*at)->next_monitor) {
+            MonitorSignal* const monitor = *at;
+            if (monitor->number != signal->number || monitor->watcher != signal->watcher ||
+                monitor->watcher_generation != signal->watcher_generation) {
+                continue;
+            }
+            *at = monitor->next_monitor;
+            MonitorSignal::discard(monitor);
+            break;
+        }
+        free_node(signal);
+        return false;
+    }};
+
+void MonitorSignal::tell(ExitReason why) noexcept {
+    reason = std::move(why);
+    ops = &kNewsOps;
+    post_signal(*watcher, watcher_generation, this);
 }
 
-void post_monitor(Cell& watcher, Cell* target, std::uint32_t generation, MailNode* down,
-                  void (*set_down)(MailNode* message, Down down)) {
+MailNode* MonitorSignal::take_down(MonitorSignal* news) noexcept {
+    MailNode* const message = std::exchange(news->down, nullptr);
+    news->set_down(message, Down{news->target, std::move(news->reason)});
+    message->generation = news->watcher_generation;
+    free_node(news);
+    return message;
+}
+
+void MonitorSignal::discard(MonitorSignal* monitor) noexcept {
+    monitor->down->ops->drop(monitor->down, Error(Errc::cancelled));
+    free_node(monitor);
+}
+
+MailNode* pop_news(Cell& cell) noexcept {
+    Extension& extension = extension_of(cell);
+    MonitorSignal* const news = extension.news_first;
+    if (news == nullptr) return nullptr;
+    extension.news_first = news->next_monitor;
+    if (extension.news_first == nullptr) {
+        extension.news_last = nullptr;
+        cell.flags_ = static_cast<std::uint8_t>(cell.flags_ & ~kHasNews);
+    }
+    return MonitorSignal::take_down(news);
+}
+
+namespace {
+
+void post_demonitor(const Cell& watcher, Cell* target, std::uint32_t generation,
+                    std::uint64_t number) noexcept {
+    auto* const signal = make_node<DemonitorSignal>();
+    signal->ops = &DemonitorSignal::kOps;
+    signal->watcher = const_cast<Cell*>(&watcher);
+    signal->watcher_generation = watcher.generation();
+    signal->number = number;
+    post_signal(*target, generation, signal);
+}
+
+}  // namespace
+
+void end_watching(Cell& cell) noexcept {
+    Extension* const extension = existing_extension(cell);
+    if (extension == nullptr) return;
+    for (const auto& [number, target] : extension->watched) {
+        post_demonitor(cell, target.first, target.second, number);
+    }
+    extension->watched.clear();
+    while (MonitorSignal* const news = extension->news_first) {
+        extension->news_first = news->next_monitor;
+        MonitorSignal::discard(news);
+    }
+}
+
+std::uint64_t post_monitor(Cell& watcher, Cell* target, std::uint32_t generation, MailNode* down,
+                           void (*set_down)(MailNode* message, Down down)) {
+    Extension& extension = extension_of(watcher);
     auto* const monitor = make_node<MonitorSignal>();
     monitor->ops = &MonitorSignal::kOps;
     monitor->watcher = &watcher;
     monitor->watcher_generation = watcher.generation();
+    monitor->number = ++extension.monitors_made;
     monitor->target = pid_of(target, generation);
     monitor->down = down;
     monitor->set_down = set_down;
+    const std::uint64_t number = monitor->number;
+    extension.watched[number] = {target, generation};
     if (target == nullptr) {
         monitor->tell(ExitReason(ExitReason::Kind::noproc));
     } else {
         post_signal(*target, generation, monitor);
+    }
+    return number;
+}
+
+void cancel_monitor(Cell& watcher, std::uint32_t watcher_generation,
+                    std::uint64_t number) noexcept {
+    if (watcher.generation() != watcher_generation) return;
+    TROUPE_ASSERT(current_cell() == &watcher,
+                  "a Monitor is cancelled by the actor that made it, in its own turn");
+    Extension& extension = extension_of(watcher);
+    const auto at = extension.watched.find(number);
+    if (at != extension.watched.end()) {
+        const auto [target, generation] = at->second;
+        extension.watched.erase(at);
+        if (target != nullptr) post_demonitor(watcher, target, generation, number);
+        return;
+    }
+    // The news may have arrived and not been handled.
+    MonitorSignal* before = nullptr;
+    for (MonitorSignal* news = extension.news_first; news != nullptr; news = news->next_monitor) {
+        if (news->number != number) {
+            before = news;
+            continue;
+        }
+        (before == nullptr ? extension.news_first : before->next_monitor) = news->next_monitor;
+        if (extension.news_last == news) extension.news_last = before;
+        if (extension.news_first == nullptr) {
+            watcher.flags_ = static_cast<std::uint8_t>(watcher.flags_ & ~kHasNews);
+        }
+        MonitorSignal::discard(news);
+        return;
     }
 }
 
@@ -416,6 +538,7 @@ void fail_spawn(Cell& cell) noexcept {
             extension_of(*extension->parent).children.erase(cell.slot());
             free_node(std::exchange(extension->ended_news, nullptr));
         }
+        end_watching(cell);
         free_extension(cell);
     }
     cell.engine().release_cell(cell);

@@ -49,9 +49,10 @@ ActorInfo info_of(const Cell& cell) {
     info.mailbox_depth = Cell::count_of(cell.word());
     info.mailbox_capacity = cell.capacity_.load(std::memory_order_relaxed);
     if (info.mailbox_capacity == Cell::kManaged) {
-        const ManagedMailbox& mailbox = *ManagedMailbox::find(cell);
-        info.mailbox_depth = mailbox.depth();
-        info.mailbox_capacity = mailbox.settings().capacity;
+        // Attached before the capacity says so; but we look without any order between the two.
+        const ManagedMailbox* const mailbox = ManagedMailbox::find(cell);
+        info.mailbox_depth = mailbox != nullptr ? mailbox->depth() : 0;
+        info.mailbox_capacity = mailbox != nullptr ? mailbox->settings().capacity : 0;
     }
     info.handled = cell.handled();
     return info;

@@ -57,6 +57,8 @@ private:
 
     Next attend();
     Next handle_one();
+    Next handle(MailNode* message);
+    void count_handled() noexcept;
     MailNode* next_message();
     Next handler_done(MailNode* message, Handled handled);
     Next handler_threw(MailNode* message);
@@ -84,7 +86,7 @@ private:
         return type_.as_actor != nullptr ? type_.as_actor(object()) : nullptr;
     }
     bool has(std::uint8_t flag) const noexcept { return (cell_.flags_ & flag) != 0; }
-    static constexpr std::uint8_t kAsksAnEnd = kStopAsked | kKillAsked;
+    static constexpr std::uint8_t kSpecial = kStopAsked | kKillAsked | kHasNews;
     void set(std::uint8_t flag) noexcept {
         cell_.flags_ = static_cast<std::uint8_t>(cell_.flags_ | flag);
     }
@@ -120,16 +122,22 @@ TurnEnd Turn::run() {
     }
     while (next == Next::go_on) {
         if (cell_.urgent()) take_mail();
-        const bool plain = cell_.awaiting_ == nullptr && (cell_.flags_ & kAsksAnEnd) == 0;
+        const bool plain = cell_.awaiting_ == nullptr && (cell_.flags_ & kSpecial) == 0;
         next = plain ? handle_one() : attend();
     }
     return next == Next::yielded ? TurnEnd::yielded : TurnEnd::released;
 }
 
-/// A turn with something special about it: a handler that waits, or an end that is asked for.
+/// A turn with something special about it: a handler that waits, an end that is asked for, or news
+/// of somebody else's end, which goes before all other messages.
 Turn::Next Turn::attend() {
     if (has(kKillAsked)) return end(stop_reason(cell_));
-    return cell_.awaiting_ != nullptr ? go_on_awaiting() : begin_stop();
+    if (cell_.awaiting_ != nullptr) return go_on_awaiting();
+    if (has(kStopAsked)) return begin_stop();
+    if (budget_ == 0) return yield();
+    in_place_ = false;
+    set(kUncounted);
+    return handle(pop_news(cell_));
 }
 
 // ---- one message --------------------------------------------------------------------------------
@@ -148,7 +156,10 @@ Turn::Next Turn::handle_one() {
         if (handled != nullptr) ops_of(handled).finish(handled);
         return Next::released;
     }
-    if (!unwrap(message)) return Next::go_on;
+    return unwrap(message) ? handle(message) : Next::go_on;
+}
+
+Turn::Next Turn::handle(MailNode* message) {
     --budget_;
     if (deterministic_) cell_.engine().note_event(fnv1a_32(ops_of(message).method));
     try {
@@ -216,9 +227,17 @@ bool Turn::unwrap(MailNode*& message) {
     return true;
 }
 
-Turn::Next Turn::handler_done(MailNode* message, Handled handled) {
+void Turn::count_handled() noexcept {
     cell_.handled_.store(cell_.handled() + 1, std::memory_order_relaxed);
-    ++released_;
+    if (has(kUncounted)) [[unlikely]] {
+        clear(kUncounted);  // it took no room in the mailbox
+    } else {
+        ++released_;
+    }
+}
+
+Turn::Next Turn::handler_done(MailNode* message, Handled handled) {
+    count_handled();
     if (handled == Handled::parked) {
         // It is a ReplyTo's now, which may be used as soon as the next message is handled.
         if (in_place_) take_out(message);
@@ -236,7 +255,7 @@ Turn::Next Turn::handler_threw(MailNode* message) {
     const std::string text = text_of_current_exception();
     const std::string_view method = ops_of(message).method;
     if (in_place_) take_out(message);
-    cell_.handled_.store(cell_.handled() + 1, std::memory_order_relaxed);
+    count_handled();
     log_error("an actor has failed", {{"pid", to_string(pid_of(&cell_, cell_.generation()))},
                                       {"method", method},
                                       {"reason", text}});
@@ -468,6 +487,7 @@ void Turn::drop_mail(MailNode* mail, const ExitReason& reason) noexcept {
 void Turn::tell_relatives(const ExitReason& reason) noexcept {
     Extension* const extension = existing_extension(cell_);
     if (extension == nullptr) return;
+    end_watching(cell_);
     while (MonitorSignal* const monitor = extension->monitors) {
         extension->monitors = monitor->next_monitor;
         monitor->tell(reason);
