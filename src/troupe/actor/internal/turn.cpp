@@ -24,7 +24,7 @@ namespace troupe::actor_internal {
 namespace {
 
 // A turn handles so many messages and then lets others run: enough to make the cost of a turn
-// vanish, few enough that a flooded actor delays nobody (founding/002 asks for both).
+// vanish, few enough that a flooded actor delays nobody.
 constexpr unsigned kMessagesPerTurn = 64;
 // On the deterministic engine a turn is one message, so that every order can be explored.
 constexpr unsigned kMessagesPerStep = 1;
