@@ -59,7 +59,7 @@ std::string describe(Cell* target, std::uint32_t generation) {
 
 void dead_letter(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept {
     SystemCore* const core = SystemCore::find(cell);
-    if (core != nullptr) core->count_dead_letter(reason);
+    if (core != nullptr) core->note_dead_letter(cell, reason, message);
     message->ops->drop(message, Error(reason == DeadLetterReason::overflow ? Errc::mailbox_full
                                                                            : Errc::actor_gone));
 }
@@ -95,8 +95,8 @@ Admission admit_managed(Cell& cell, std::uint32_t generation, MailNode* message,
 }  // namespace
 
 Admission admit(Cell* cell, std::uint32_t generation, MailNode* message, Sender sender) noexcept {
-    if (cell == nullptr || cell->generation() != generation) return Admission::gone;
     message->generation = generation;
+    if (cell == nullptr || cell->generation() != generation) return Admission::gone;
     const PushResult result =
         sender == Sender::tells ? push(*cell, message) : push_past_bound(*cell, message);
     switch (result) {

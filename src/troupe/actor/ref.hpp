@@ -228,6 +228,10 @@ struct RefAccess {
         return ref.cell_;
     }
     template <class A>
+    static std::uint16_t offset(const Ref<A>& ref) noexcept {
+        return ref.offset_;
+    }
+    template <class A>
     static std::uint32_t generation(const Ref<A>& ref) noexcept {
         return ref.generation_;
     }

@@ -26,6 +26,10 @@ namespace actor_internal {
 
 class SystemCore;
 
+void listen_to_dead_letters(SystemCore& core, Cell* cell, std::uint32_t generation,
+                            std::ptrdiff_t offset,
+                            MailNode* (*make_call)(std::ptrdiff_t offset, DeadLetter letter));
+
 class [[nodiscard]] StopRequested {
 public:
     explicit StopRequested(SystemCore& core) noexcept : core_(core) {}
@@ -153,6 +157,26 @@ public:
     /// Errors:  not_found, when the actor has ended. Any thread.
     Result<ActorInfo> info(Pid pid) const;
     DeadLetters dead_letters() const noexcept;
+
+    /// Tells `listener` of every message that is not handled from now on: `M(DeadLetter)`. It hears
+    /// until it ends; what does not fit its mailbox it does not hear. The log tells of dead letters
+    /// anyway, once a second at most.
+    ///
+    /// Threads: any.
+    template <auto M, class A>
+    void on_dead_letter(const Ref<A>& listener) const {
+        if constexpr (actor_internal::check_call<M, A, DeadLetter>()) {
+            using Class = typename actor_internal::Traits<M>::Class;
+            actor_internal::listen_to_dead_letters(
+                *core_, actor_internal::RefAccess::cell(listener),
+                actor_internal::RefAccess::generation(listener),
+                static_cast<std::ptrdiff_t>(actor_internal::RefAccess::offset(listener)) +
+                    actor_internal::offset_of_base<A, Class>(),
+                [](std::ptrdiff_t offset, DeadLetter letter) -> MailNode* {
+                    return actor_internal::make_call<M, false>(offset, std::move(letter));
+                });
+        }
+    }
 
     /// Runs a task, or asks, and waits for the result; for main and threads of one's own.
     template <class T>

@@ -519,7 +519,7 @@ void fail_spawn(Cell& cell) noexcept {
             static_cast<MonitorSignal*>(mail)->tell(reason);
         } else {
             if (mail->ops->kind == MailKind::message) {
-                SystemCore::of(cell).count_dead_letter(DeadLetterReason::stopped);
+                SystemCore::of(cell).note_dead_letter(&cell, DeadLetterReason::stopped, mail);
             }
             mail->ops->drop(mail, Error(Errc::actor_gone, text));
         }

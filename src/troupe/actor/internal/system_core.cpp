@@ -86,6 +86,78 @@ DeadLetters SystemCore::dead_letters() const noexcept {
     return letters;
 }
 
+void SystemCore::note_dead_letter(const Cell* target, DeadLetterReason reason,
+                                  const MailNode* message) noexcept {
+    dead_letters_[static_cast<std::size_t>(reason)].add(1);
+    if (message->ops == &WaitingSend::kOps) {
+        message = static_cast<const WaitingSend*>(message)->message;
+    }
+    DeadLetter letter;
+    letter.target = pid_of(target, message->generation);
+    letter.method = ops_of(message).method;
+    letter.reason = reason;
+    log_dead_letter(letter);
+    if (dead_letters_heard_.load(std::memory_order_relaxed)) tell_dead_letter(letter);
+}
+
+void SystemCore::log_dead_letter(const DeadLetter& letter) noexcept {
+    // A system that stops leaves mail behind: that is no news.
+    if (stop_requested()) return;
+    unlogged_dead_letters_.fetch_add(1, std::memory_order_relaxed);
+    const Duration::rep now = engine_->coarse_now().count();
+    Duration::rep next = next_dead_letter_log_.load(std::memory_order_relaxed);
+    // One of those who lose a message in this second writes for all.
+    if (now < next || !next_dead_letter_log_.compare_exchange_strong(
+                          next, now + Duration(1s).count(), std::memory_order_relaxed,
+                          std::memory_order_relaxed)) {
+        return;
+    }
+    const std::uint64_t count = unlogged_dead_letters_.exchange(0, std::memory_order_relaxed);
+    log_warn("messages were not handled", {{"count", static_cast<std::int64_t>(count)},
+                                           {"last", letter.method},
+                                           {"to", to_string(letter.target)},
+                                           {"because", name(letter.reason)}});
+}
+
+void SystemCore::tell_dead_letter(const DeadLetter& letter) noexcept {
+    std::vector<DeadLetterListener> listeners;
+    {
+        LockGuard lock(mutex_);
+        std::erase_if(dead_letter_listeners_, [](const DeadLetterListener& listener) {
+            return listener.cell->generation() != listener.generation;
+        });
+        listeners = dead_letter_listeners_;
+    }
+    for (const DeadLetterListener& listener : listeners) {
+        // What a listener itself loses is not told again: that would never end.
+        if (letter.target == pid_of(listener.cell, listener.generation)) continue;
+        MailNode* const message = listener.make_call(listener.offset, letter);
+        switch (admit(listener.cell, listener.generation, message, Sender::tells)) {
+            case Admission::admitted:
+            case Admission::redirected:
+            case Admission::dropped:
+                break;
+            case Admission::full:
+            case Admission::failing:
+            case Admission::gone:
+                message->ops->drop(message, Error(Errc::mailbox_full));
+        }
+    }
+}
+
+void SystemCore::add_dead_letter_listener(const DeadLetterListener& listener) {
+    if (listener.cell == nullptr) return;
+    LockGuard lock(mutex_);
+    dead_letter_listeners_.push_back(listener);
+    dead_letters_heard_.store(true, std::memory_order_relaxed);
+}
+
+void listen_to_dead_letters(SystemCore& core, Cell* cell, std::uint32_t generation,
+                            std::ptrdiff_t offset,
+                            MailNode* (*make_call)(std::ptrdiff_t offset, DeadLetter letter)) {
+    core.add_dead_letter_listener({cell, generation, offset, make_call});
+}
+
 void SystemCore::request_stop() noexcept {
     std::vector<Waiter> waiters;
     {

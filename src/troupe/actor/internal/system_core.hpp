@@ -28,10 +28,19 @@ public:
 
     Engine& engine() noexcept { return *engine_; }
 
-    void count_dead_letter(DeadLetterReason reason) noexcept {
-        dead_letters_[static_cast<std::size_t>(reason)].add(1);
-    }
+    /// Counts a message that will not be handled, and tells of it: those who listen hear of each,
+    /// the log of the first and then once a second how many there were. Any thread.
+    void note_dead_letter(const Cell* target, DeadLetterReason reason,
+                          const MailNode* message) noexcept;
     DeadLetters dead_letters() const noexcept;
+
+    struct DeadLetterListener {
+        Cell* cell = nullptr;
+        std::uint32_t generation = 0;
+        std::ptrdiff_t offset = 0;  // of the method's class in the listener's object
+        MailNode* (*make_call)(std::ptrdiff_t offset, DeadLetter letter) = nullptr;
+    };
+    void add_dead_letter_listener(const DeadLetterListener& listener);
 
     /// Leave to spawn, held until the new cell can be seen by stop(). Any thread.
     ///
@@ -80,15 +89,22 @@ private:
     void pause(Duration& length);
     bool wait_until_none(Duration longest, Stop strength);
 
+    void log_dead_letter(const DeadLetter& letter) noexcept;
+    void tell_dead_letter(const DeadLetter& letter) noexcept;
+
     std::unique_ptr<Engine> engine_;
     std::array<Counter, kDeadLetterReasons> dead_letters_;
-    std::atomic<bool> closed_{false};                 // stop writes, spawners read
-    std::atomic<std::uint32_t> spawning_outside_{0};  // threads from outside write, stop reads
-    std::atomic<bool> stop_requested_{false};         // any thread writes, once; any reads
-    bool stopped_ = false;                            // stop() only
+    std::atomic<Duration::rep> next_dead_letter_log_{0};  // whoever lost a message reads and writes
+    std::atomic<std::uint64_t> unlogged_dead_letters_{0};  // the same
+    std::atomic<bool> dead_letters_heard_{false};          // set once there is a listener
+    std::atomic<bool> closed_{false};                      // stop writes, spawners read
+    std::atomic<std::uint32_t> spawning_outside_{0};       // threads from outside write, stop reads
+    std::atomic<bool> stop_requested_{false};              // any thread writes, once; any reads
+    bool stopped_ = false;                                 // stop() only
     Mutex mutex_{LockRank::system};
     CondVar pause_;
     std::vector<Waiter> stop_waiters_ TROUPE_GUARDED_BY(mutex_);
+    std::vector<DeadLetterListener> dead_letter_listeners_ TROUPE_GUARDED_BY(mutex_);
 };
 
 }  // namespace troupe::actor_internal

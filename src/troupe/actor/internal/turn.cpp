@@ -207,7 +207,7 @@ bool Turn::unwrap(MailNode*& message) {
     if (stale) {
         // Sent to an earlier owner of the slot, by somebody who looked just before it ended.
         if (message->ops != &StopSignal::kDrainOps) {
-            SystemCore::of(cell_).count_dead_letter(DeadLetterReason::stale);
+            SystemCore::of(cell_).note_dead_letter(&cell_, DeadLetterReason::stale, message);
         }
         message->ops->drop(message, Error(Errc::actor_gone));
         return false;
@@ -460,7 +460,7 @@ void Turn::abandon_handler(const ExitReason& reason) noexcept {
     if (in_place_) take_mail();
     MailNode* const message = end_await(cell_).message;
     if (message == nullptr) return;  // a hook: the caller destroys it
-    SystemCore::of(cell_).count_dead_letter(DeadLetterReason::stopped);
+    SystemCore::of(cell_).note_dead_letter(&cell_, DeadLetterReason::stopped, message);
     message->ops->drop(message, gone(reason));
 }
 
@@ -474,9 +474,11 @@ void Turn::drop_mail(MailNode* mail, const ExitReason& reason) noexcept {
             static_cast<MonitorSignal*>(mail)->tell(reason);
         } else {
             if (mail->ops->kind == MailKind::message && mail->ops != &StopSignal::kDrainOps) {
-                core.count_dead_letter(mail->generation == cell_.generation()
-                                           ? DeadLetterReason::stopped
-                                           : DeadLetterReason::stale);
+                core.note_dead_letter(&cell_,
+                                      mail->generation == cell_.generation()
+                                          ? DeadLetterReason::stopped
+                                          : DeadLetterReason::stale,
+                                      mail);
             }
             mail->ops->drop(mail, why);
         }

@@ -1,0 +1,141 @@
+#include <troupe/actor/internal/test_systems.hpp>
+#include <troupe/base/log.hpp>
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace troupe {
+namespace {
+
+using actor_internal::Gate;
+using actor_internal::on_both_engines;
+using actor_internal::wait_for_end;
+
+using Heard = std::shared_ptr<std::vector<DeadLetter>>;
+
+class Clerk : public Actor {
+public:
+    Task<> hold(std::shared_ptr<Gate> gate) { co_await gate->pass(); }
+    void note(int) {}
+};
+
+/// The one who is told.
+class Auditor : public Actor {
+public:
+    explicit Auditor(Heard heard) : heard_(std::move(heard)) {}
+    void lost(DeadLetter letter) { heard_->push_back(letter); }
+    std::size_t count() const { return heard_->size(); }
+
+private:
+    Heard heard_;
+};
+
+TEST(DeadLetters, AreToldWithTargetMethodAndReason) {
+    on_both_engines([](OwnedSystem& system) {
+        const Heard heard = std::make_shared<std::vector<DeadLetter>>();
+        auto auditor = system->spawn<Auditor>(heard);
+        system->on_dead_letter<&Auditor::lost>(auditor);
+        auto gate = std::make_shared<Gate>();
+        auto clerk = system->spawn<Clerk>(options().mailbox(bounded(1)));
+        clerk.tell<&Clerk::hold>(gate);
+        gate->wait_until_reached(system);
+        while (clerk.tell<&Clerk::note>(1) == SendStatus::sent) {
+        }
+        ASSERT_EQ(system->block_on(auditor.ask<&Auditor::count>()), 1U);
+        EXPECT_EQ(heard->at(0).target, clerk.pid());
+        EXPECT_NE(heard->at(0).method.find("Clerk::note"), std::string_view::npos);
+        EXPECT_EQ(heard->at(0).reason, DeadLetterReason::overflow);
+        gate->open();
+        clerk.stop();
+        wait_for_end(system, clerk);
+        const std::size_t before = *system->block_on(auditor.ask<&Auditor::count>());
+        EXPECT_EQ(clerk.tell<&Clerk::note>(2), SendStatus::gone);
+        ASSERT_EQ(system->block_on(auditor.ask<&Auditor::count>()), before + 1);
+        EXPECT_EQ(heard->back().reason, DeadLetterReason::gone);
+        EXPECT_EQ(heard->back().target, clerk.pid());
+        EXPECT_EQ(heard->size(), system->dead_letters().total());
+    });
+}
+
+TEST(DeadLetters, OfTheirOwnListenerAreCountedAndNotToldInCircles) {
+    on_both_engines([](OwnedSystem& system) {
+        const Heard heard = std::make_shared<std::vector<DeadLetter>>();
+        auto auditor = system->spawn<Auditor>(options().mailbox(bounded(1)), heard);
+        system->on_dead_letter<&Auditor::lost>(auditor);
+        auto second = system->spawn<Auditor>(options().mailbox(bounded(1)), heard);
+        system->on_dead_letter<&Auditor::lost>(second);
+        auto nobody = Ref<Clerk>();
+        for (int i = 0; i < 50; ++i) {
+            // Told from inside, so that there is a system to tell.
+            auto clerk = system->spawn<Clerk>();
+            clerk.stop(Stop::kill);
+            wait_for_end(system, clerk);
+            EXPECT_EQ(clerk.tell<&Clerk::note>(i), SendStatus::gone);
+        }
+        EXPECT_EQ(nobody.tell<&Clerk::note>(1), SendStatus::gone);
+        EXPECT_EQ(system->dead_letters()[DeadLetterReason::gone], 50U);
+        EXPECT_LE(heard->size(), 100U);
+        auditor.stop();
+        wait_for_end(system, auditor);
+        auto clerk = system->spawn<Clerk>();
+        clerk.stop(Stop::kill);
+        wait_for_end(system, clerk);
+        clerk.tell<&Clerk::note>(1);  // whoever has ended is told no more
+    });
+}
+
+/// What the log was told while this lives.
+class LogLines {
+public:
+    LogLines() {
+        // A second of its own: the log limits how often one place may write in a second, and the
+        // tests before may have used this one up.
+        set_log_clock([]() noexcept -> Duration { return std::chrono::hours(1); });
+        set_log_sink([this](LogLevel, std::string_view line) {
+            LockGuard lock(mutex_);
+            lines_.emplace_back(line);
+        });
+    }
+    ~LogLines() {
+        set_log_sink(nullptr);
+        set_log_clock(nullptr);
+    }
+    LogLines(const LogLines&) = delete;
+    LogLines& operator=(const LogLines&) = delete;
+
+    std::vector<std::string> take() {
+        EXPECT_TRUE(log_flush(std::chrono::seconds(10)));
+        LockGuard lock(mutex_);
+        return std::move(lines_);
+    }
+
+private:
+    Mutex mutex_{LockRank::test_outer};
+    std::vector<std::string> lines_ TROUPE_GUARDED_BY(mutex_);
+};
+
+TEST(DeadLetters, AreLoggedAtOnceAndThenOnceASecondWithTheirNumber) {
+    LogLines log;
+    RandomChooser chooser(1);
+    OwnedSystem system(make_deterministic_engine(chooser));
+    auto clerk = system->spawn<Clerk>();
+    clerk.stop(Stop::kill);
+    system.settle();
+    for (int second = 0; second < 3; ++second) {
+        for (int i = 0; i < 1000; ++i)
+            clerk.tell<&Clerk::note>(i);
+        system.advance(std::chrono::seconds(1));
+    }
+    const std::vector<std::string> lines = log.take();
+    ASSERT_EQ(lines.size(), 3U);
+    EXPECT_NE(lines[0].find("count=1 "), std::string::npos) << lines[0];
+    EXPECT_NE(lines[1].find("count=1000 "), std::string::npos) << lines[1];
+    EXPECT_NE(lines[2].find("Clerk::note"), std::string::npos) << lines[2];
+    EXPECT_NE(lines[2].find("gone"), std::string::npos) << lines[2];
+}
+
+}  // namespace
+}  // namespace troupe
