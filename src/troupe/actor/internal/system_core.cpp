@@ -245,12 +245,17 @@ void SystemCore::pause(Duration& length) {
 
 bool SystemCore::wait_until_none(Duration longest, Stop strength) {
     Duration length = kPauseMin;
+    bool somebody_came = true;
     for (Duration waited{}; !all_have_ended();) {
         if (waited >= longest) return false;
         waited += length;
         pause(length);
-        // Whoever was just being spawned when all were asked has not heard of it.
-        if (length < kPauseMax) ask_all_to_stop(strength);
+        // Whoever was just being spawned when all were asked has not heard of it. The machine may
+        // keep the spawning thread from its core for long, so ask once more after the last of them.
+        // seq_cst: pairs with SpawnLeave.
+        const bool somebody_comes = spawning_outside_.load(std::memory_order_seq_cst) != 0;
+        if (somebody_comes || somebody_came || length < kPauseMax) ask_all_to_stop(strength);
+        somebody_came = somebody_comes;
     }
     return true;
 }
