@@ -104,7 +104,9 @@ public:
     // ---- any thread -------------------------------------------------------------------------
 
     std::uint32_t generation() const noexcept {
-        return generation_.load(std::memory_order_relaxed);
+        // acquire: whoever finds that the owner has ended sees all that it did; pairs with the
+        // table's release of the cell.
+        return generation_.load(std::memory_order_acquire);
     }
     const CellType* type() const noexcept { return type_.load(std::memory_order_relaxed); }
     CellState state() const noexcept { return state_.load(std::memory_order_relaxed); }

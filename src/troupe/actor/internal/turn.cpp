@@ -147,6 +147,8 @@ Turn::Next Turn::handle_one() {
     if (budget_ == 0) return yield();
     MailNode* message = next_message();
     if (message == nullptr) {
+        // What was just taken may be more mail, or a signal that asks for something.
+        if (cell_.batch_ != nullptr || (cell_.flags_ & kSpecial) != 0) return Next::go_on;
         MailNode* const handled = handled_in_place_;
         if (!cell_.try_idle(handled)) {
             take_mail();
@@ -193,7 +195,7 @@ MailNode* Turn::next_message() {
         return youngest;
     }
     take_mail();
-    return cell_.pop_batch();
+    return nullptr;  // a signal among it goes first: handle_one looks again
 }
 
 /// Deals with mail that is not simply a call. False when there is nothing left to handle.
@@ -426,8 +428,9 @@ Turn::Next Turn::stop_hook_done() {
 }
 
 /// Ends the actor. The order matters: the suspended coroutine goes first, while what it refers to
-/// is still there; then those who wait in the mailbox hear; then the object goes; and only when
-/// nothing of it is left do monitors, children, parent and whoever started it learn of it.
+/// is still there; then the object; and only when nothing of it is left does anybody hear: those
+/// who wait in the mailbox, and whoever finds it closed, then monitors, children, parent and
+/// whoever started it.
 Turn::Next Turn::end(ExitReason reason) {
     abandon_handler(reason);
     AskEnvelope<void>* starter = nullptr;
@@ -441,11 +444,11 @@ Turn::Next Turn::end(ExitReason reason) {
         }
     }
     cell_.state_.store(CellState::ended, std::memory_order_relaxed);
+    type_.destroy(object());
     MailNode* const handled = std::exchange(handled_in_place_, nullptr);
     MailNode* const mail = close_all_mail(cell_, handled);
     if (handled != nullptr) ops_of(handled).finish(handled);
     drop_mail(mail, reason);
-    type_.destroy(object());
     tell_relatives(reason);
     free_extension(cell_);
     cell_.flags_ = 0;

@@ -128,7 +128,8 @@ Cell& CellTable::acquire(FreeCells* cache) {
 void CellTable::release(Cell& cell, FreeCells* cache) noexcept {
     cell.state_.store(CellState::free, std::memory_order_relaxed);
     const std::uint32_t next_generation = cell.generation() + 1;
-    cell.generation_.store(next_generation, std::memory_order_relaxed);
+    // release: whoever finds the owner ended sees all that it did; pairs with Cell::generation.
+    cell.generation_.store(next_generation, std::memory_order_release);
     if (next_generation == 0) return;
     if (cache != nullptr) {
         cell.next_runnable_ = cache->top;
