@@ -30,10 +30,6 @@ Pid pid_of(const Cell* cell, std::uint32_t generation) noexcept;
 
 struct RefAccess;
 
-// Says what the call without a method name should have been.
-template <class A>
-concept NamedMethod = true;
-
 }  // namespace actor_internal
 
 /// The address of an actor, seen as an A: the actor's class or any base of it.
