@@ -174,6 +174,7 @@ bool measure(std::size_t hogs, Duration length) {
         return false;
     }
     std::vector<Ref<Polite>> polite;
+    polite.reserve(kPoliteActors);
     for (std::size_t i = 0; i < kPoliteActors; ++i)
         polite.push_back(system->spawn<Polite>(latencies));
     auto ticker = system->spawn<Ticker>(latencies);
