@@ -27,7 +27,7 @@ THREAD_OWNERS = {
 # The walls at which exceptions stop (STYLE.md, "When things go wrong"), and what stands there.
 # A throw or catch anywhere else in the library is an error.
 EXCEPTION_WALLS = {
-    "src/troupe/actor/internal/extension.cpp": "puts a constructor's exception into words",
+    "src/troupe/actor/internal/ending.cpp": "puts a constructor's exception into words",
     "src/troupe/actor/internal/turn.cpp": "around a turn",
     "src/troupe/actor/run.cpp": "around the app, the root task of a program",
     "src/troupe/actor/spawn.hpp": "around an actor's constructor, which is part of its life",

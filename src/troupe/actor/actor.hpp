@@ -29,6 +29,36 @@ std::uint64_t post_monitor(Cell& watcher, Cell* target, std::uint32_t generation
                            void (*set_down)(MailNode* message, Down down));
 void cancel_monitor(Cell& watcher, std::uint32_t watcher_generation, std::uint64_t number) noexcept;
 
+/// Links `cell` to another actor; to one that has ended, its exit is noproc.
+void post_link(Cell& cell, Cell* other, std::uint32_t generation);
+void post_unlink(Cell& cell, Cell* other, std::uint32_t generation);
+/// From now on exits are messages to `cell`.
+void trap_exits(Cell& cell, std::ptrdiff_t offset,
+                MailNode* (*make_exit)(std::ptrdiff_t offset, Exit exit));
+
+/// Links a new actor to its spawner.
+inline constexpr SpawnTie kLinkTie{[](const SpawnTie&, Cell& spawner, Cell& spawned) {
+    post_link(spawner, &spawned, spawned.generation());
+}};
+
+/// Has a new actor watched by its spawner.
+struct MonitorTie : SpawnTie {
+    MonitorTie(MailNode* message, void (*set)(MailNode* message, Down down)) noexcept
+        : SpawnTie{[](const SpawnTie& self, Cell& spawner, Cell& spawned) {
+              static_cast<const MonitorTie&>(self).watch(spawner, &spawned, spawned.generation());
+          }},
+          down(message),
+          set_down(set) {}
+
+    void watch(Cell& spawner, Cell* spawned, std::uint32_t generation) const {
+        number = post_monitor(spawner, spawned, generation, down, set_down);
+    }
+
+    MailNode* down;
+    void (*set_down)(MailNode* message, Down down);
+    mutable std::uint64_t number = 0;  // of the monitor; 0 until there is one
+};
+
 }  // namespace actor_internal
 
 /// What `monitor` gives: the means to end the watching. Destroying it changes nothing.
@@ -49,6 +79,13 @@ private:
     Cell* watcher_ = nullptr;
     std::uint32_t generation_ = 0;
     std::uint64_t number_ = 0;
+};
+
+/// What `spawn_monitored` gives.
+template <class A>
+struct Monitored {
+    Ref<A> ref;
+    Monitor monitor;
 };
 
 class Actor {
@@ -90,10 +127,42 @@ protected:
     template <class A, class... Arguments>
     Ref<A> spawn(Arguments&&... arguments);
 
+    /// Spawns a child that is linked to its parent before it runs: `spawn_linked<Worker>(args...)`.
+    /// When its constructor throws, that is its exit.
+    template <class A, class... Arguments>
+    Ref<A> spawn_linked(Arguments&&... arguments);
+
+    /// Spawns a child that its parent watches before it runs: `auto [worker, watch] =
+    /// spawn_monitored<Worker, &Boss::worker_down>(args...);`. When its constructor throws, the
+    /// Down says why.
+    template <class A, auto M, class... Arguments>
+    Monitored<A> spawn_monitored(Arguments&&... arguments);
+
     /// Calls `M(Down, extra...)` of this actor when `target` has ended, or at once when it is no
     /// more: once per monitor, before all other messages that wait. M may be private.
     template <auto M, class B, class... Extra>
     Monitor monitor(const Ref<B>& target, Extra&&... extra);
+
+    /// Links this actor and the other: when either ends, the other one ends too, at once and for
+    /// the same reason, unless that is `normal` or it traps exits. There is one link between two
+    /// actors, however often they ask. Who is linked to an actor that has ended hears `noproc`.
+    template <class B>
+    void link(const Ref<B>& other) {
+        actor_internal::post_link(own_cell(), actor_internal::RefAccess::cell(other),
+                                  actor_internal::RefAccess::generation(other));
+    }
+    /// Ends the link. After this no exit of the other is heard, not even one that had arrived and
+    /// was not handled.
+    template <class B>
+    void unlink(const Ref<B>& other) {
+        actor_internal::post_unlink(own_cell(), actor_internal::RefAccess::cell(other),
+                                    actor_internal::RefAccess::generation(other));
+    }
+    /// From now on, when one ends to whom this actor is linked, it is not ended but hears of it,
+    /// for whatever reason: `M(Exit)`, before all other messages that wait. M may be private. A
+    /// kill of this actor itself cannot be trapped; a peer that was killed exits as `killed`.
+    template <auto M>
+    void trap_exits();
 
 private:
     friend struct actor_internal::ActorAccess;
@@ -101,6 +170,12 @@ private:
     Cell& own_cell() const noexcept;
     std::uint32_t own_generation() const noexcept;
     const std::byte* object() const noexcept;  // the beginning of the complete object
+    /// Where in it the subobject of a class of this actor's lies.
+    template <class Class>
+    std::ptrdiff_t offset_in_object() const noexcept {
+        const auto* const me = static_cast<const Class*>(this);
+        return reinterpret_cast<const std::byte*>(me) - object();
+    }
 
     Cell* cell_ = nullptr;
 };
@@ -111,23 +186,64 @@ Ref<A> Actor::spawn(Arguments&&... arguments) {
                                     std::forward<Arguments>(arguments)...);
 }
 
+template <class A, class... Arguments>
+Ref<A> Actor::spawn_linked(Arguments&&... arguments) {
+    const Ref<A> child = actor_internal::spawn_tied<A>(own_cell(), actor_internal::kLinkTie,
+                                                       std::forward<Arguments>(arguments)...);
+    if (child == Ref<A>()) link(child);  // nobody is spawned any more: noproc
+    return child;
+}
+
+namespace actor_internal {
+
+/// Puts the Down into a message that was made without it.
+template <auto M>
+void set_down(MailNode* message, Down down) {
+    std::get<0>(static_cast<Call<M, false>*>(message)->kept) = std::move(down);
+}
+
+}  // namespace actor_internal
+
+template <class A, auto M, class... Arguments>
+Monitored<A> Actor::spawn_monitored(Arguments&&... arguments) {
+    using Class = typename actor_internal::Traits<M>::Class;
+    if constexpr (actor_internal::check_call<M, Class, Down>()) {
+        const actor_internal::MonitorTie tie(
+            actor_internal::make_call<M, false>(offset_in_object<Class>(), Down()),
+            &actor_internal::set_down<M>);
+        const Ref<A> child =
+            actor_internal::spawn_tied<A>(own_cell(), tie, std::forward<Arguments>(arguments)...);
+        if (tie.number == 0) tie.watch(own_cell(), nullptr, 0);  // nobody is spawned: noproc
+        return {child, Monitor(own_cell(), tie.number)};
+    } else {
+        return {};
+    }
+}
+
 template <auto M, class B, class... Extra>
 Monitor Actor::monitor(const Ref<B>& target, Extra&&... extra) {
     using Class = typename actor_internal::Traits<M>::Class;
     if constexpr (actor_internal::check_call<M, Class, Down, Extra...>()) {
-        using Message = actor_internal::Call<M, false>;
-        const auto* const me = static_cast<const Class*>(this);
-        auto* const down =
-            actor_internal::make_call<M, false>(reinterpret_cast<const std::byte*>(me) - object(),
-                                                Down(), std::forward<Extra>(extra)...);
+        auto* const down = actor_internal::make_call<M, false>(offset_in_object<Class>(), Down(),
+                                                               std::forward<Extra>(extra)...);
         const std::uint64_t number = actor_internal::post_monitor(
             own_cell(), actor_internal::RefAccess::cell(target),
-            actor_internal::RefAccess::generation(target), down, [](MailNode* message, Down what) {
-                std::get<0>(static_cast<Message*>(message)->kept) = std::move(what);
-            });
+            actor_internal::RefAccess::generation(target), down, &actor_internal::set_down<M>);
         return Monitor(own_cell(), number);
     } else {
         return Monitor();
+    }
+}
+
+template <auto M>
+void Actor::trap_exits() {
+    using Class = typename actor_internal::Traits<M>::Class;
+    if constexpr (actor_internal::check_call<M, Class, Exit>()) {
+        actor_internal::trap_exits(own_cell(), offset_in_object<Class>(),
+                                   [](std::ptrdiff_t offset, Exit exit) -> MailNode* {
+                                       return actor_internal::make_call<M, false>(offset,
+                                                                                  std::move(exit));
+                                   });
     }
 }
 

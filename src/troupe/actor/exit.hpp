@@ -2,14 +2,15 @@
 
 #include <troupe/actor/pid.hpp>
 #include <troupe/base/error.hpp>
+#include <troupe/base/shared_text.hpp>
 
 #include <cstdint>
 #include <string>
-#include <utility>
+#include <string_view>
 
 namespace troupe {
 
-/// Why an actor ended.
+/// Why an actor ended. Copying it allocates nothing, so that it can be told to many at the end.
 class ExitReason {
 public:
     enum class Kind : std::uint8_t {
@@ -24,8 +25,8 @@ public:
     };
 
     ExitReason() = default;
-    explicit ExitReason(Kind kind, std::string text = std::string())
-        : kind_(kind), text_(std::move(text)) {}
+    explicit ExitReason(Kind kind, std::string_view text = std::string_view())
+        : kind_(kind), text_(text) {}
 
     Kind kind() const noexcept { return kind_; }
     bool has_text() const noexcept { return !text_.empty(); }
@@ -39,7 +40,7 @@ public:
 
 private:
     Kind kind_ = Kind::normal;
-    std::string text_;
+    SharedText text_;
 };
 
 /// The kind's name: "shutdown".
@@ -54,6 +55,12 @@ enum class Stop : std::uint8_t {
 
 /// What a monitor hears when the actor it watches has ended.
 struct Down {
+    Pid pid;
+    ExitReason reason;
+};
+
+/// What an actor that traps exits hears when one it is linked to has ended.
+struct Exit {
     Pid pid;
     ExitReason reason;
 };

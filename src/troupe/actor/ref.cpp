@@ -36,7 +36,7 @@ const char* name(ExitReason::Kind kind) noexcept {
 }
 
 std::string ExitReason::text() const {
-    return text_.empty() ? name(kind_) : text_;
+    return text_.empty() ? name(kind_) : std::string(text_.view());
 }
 
 namespace actor_internal {

@@ -18,6 +18,15 @@ namespace troupe {
 
 class Actor;
 
+namespace actor_internal {
+
+/// Binds a new actor to the one that spawns it, before either can do anything else.
+struct SpawnTie {
+    void (*bind)(const SpawnTie& self, Cell& spawner, Cell& spawned) = nullptr;
+};
+
+}  // namespace actor_internal
+
 /// What may be said about a new actor, as the first argument of spawn and start:
 /// `system.spawn<Shop>(options().mailbox(bounded(100).drop_oldest()), "corner")`.
 class SpawnOptions {
@@ -39,9 +48,17 @@ public:
     }
     actor_internal::AskEnvelope<void>* start_outcome() const noexcept { return start_outcome_; }
 
+    // For `spawn_linked` and `spawn_monitored`. Outlives the spawning.
+    SpawnOptions tied_by(const actor_internal::SpawnTie* tie) && noexcept {
+        tie_ = tie;
+        return std::move(*this);
+    }
+    const actor_internal::SpawnTie* tie() const noexcept { return tie_; }
+
 private:
     MailboxOptions mailbox_ = bounded(kMailboxDefault);
     actor_internal::AskEnvelope<void>* start_outcome_ = nullptr;
+    const actor_internal::SpawnTie* tie_ = nullptr;
 };
 
 inline SpawnOptions options() {
@@ -193,6 +210,19 @@ inline constexpr bool kOptionsFirst = false;
 template <class First, class... Rest>
 inline constexpr bool kOptionsFirst<First, Rest...> =
     std::is_same_v<std::remove_cvref_t<First>, SpawnOptions>;
+
+/// A child that is bound to its parent by `tie` before it runs.
+template <class A, class... Arguments>
+Ref<A> spawn_tied(Cell& parent, const SpawnTie& tie, SpawnOptions options,
+                  Arguments&&... arguments) {
+    const SpawnOptions tied = std::move(options).tied_by(&tie);
+    return spawn_with<A>(parent.engine(), &parent, &tied, std::forward<Arguments>(arguments)...);
+}
+template <class A, class... Arguments>
+    requires(!kOptionsFirst<Arguments...>)
+Ref<A> spawn_tied(Cell& parent, const SpawnTie& tie, Arguments&&... arguments) {
+    return spawn_tied<A>(parent, tie, SpawnOptions(), std::forward<Arguments>(arguments)...);
+}
 
 template <class A, class... Arguments>
 Ref<A> spawn(Engine& engine, Cell* parent, Arguments&&... arguments) {

@@ -1,30 +1,16 @@
+#include <troupe/actor/internal/ending.hpp>
 #include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/links.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
+#include <troupe/actor/internal/node.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/ref.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/assert.hpp>
-#include <troupe/base/block_pool.hpp>
 
-#include <new>
 #include <utility>
 
 namespace troupe::actor_internal {
-
-namespace {
-
-template <class Node>
-Node* make_node() {
-    return ::new (allocate_block(sizeof(Node))) Node;
-}
-
-template <class Node>
-void free_node(Node* node) noexcept {
-    node->~Node();
-    free_block(node, sizeof(Node));
-}
-
-}  // namespace
 
 Extension& extension_of(Cell& cell) {
     if (cell.extension_ == nullptr) cell.extension_ = make_node<Extension>();
@@ -49,7 +35,9 @@ MailNode* close_all_mail(Cell& cell, const MailNode* handled_in_place) noexcept 
 
 void free_extension(Cell& cell) noexcept {
     if (cell.extension_ == nullptr) return;
-    free_node(static_cast<Extension*>(std::exchange(cell.extension_, nullptr)));
+    auto* const extension = static_cast<Extension*>(std::exchange(cell.extension_, nullptr));
+    if (extension->links != nullptr) free_node(extension->links);
+    free_node(extension);
 }
 
 const ExitReason& stop_reason(const Cell& cell) noexcept {
@@ -74,168 +62,6 @@ void set_stop_reason(Cell& cell, ExitReason reason) {
 
 DeadlineSlot& actor_deadline(Cell& cell) {
     return extension_of(cell).deadline;
-}
-
-// ---- monitors -----------------------------------------------------------------------------------
-
-const MailOps MonitorSignal::kOps{
-    MailKind::signal,
-    [](MailNode* node, const Error&) noexcept {
-        static_cast<MonitorSignal*>(node)->tell(ExitReason(ExitReason::Kind::noproc));
-    },
-    [](MailNode* node, Cell& cell) {
-        auto* const monitor = static_cast<MonitorSignal*>(node);
-        Extension& extension = extension_of(cell);
-        monitor->next_monitor = extension.monitors;
-        extension.monitors = monitor;
-        return false;
-    }};
-
-const MailOps MonitorSignal::kNewsOps{
-    MailKind::signal,
-    [](MailNode* node, const Error&) noexcept { discard(static_cast<MonitorSignal*>(node)); },
-    [](MailNode* node, Cell& cell) {
-        auto* const news = static_cast<MonitorSignal*>(node);
-        Extension& extension = extension_of(cell);
-        if (extension.watched.erase(news->number) == 0) {
-            discard(news);  // cancelled meanwhile
-            return false;
-        }
-        news->next_monitor = nullptr;
-        (extension.news_last == nullptr ? extension.news_first
-                                        : extension.news_last->next_monitor) = news;
-        extension.news_last = news;
-        cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | kHasNews);
-        return false;
-    }};
-
-const MailOps DemonitorSignal::kOps{
-    MailKind::signal,
-    [](MailNode* node, const Error&) noexcept { free_node(static_cast<DemonitorSignal*>(node)); },
-    [](MailNode* node, Cell& cell) {
-        auto* const signal = static_cast<DemonitorSignal*>(node);
-        for (MonitorSignal** at = &extension_of(cell).monitors; *at != nullptr;
-             at = &(*at)->next_monitor) {
-            MonitorSignal* const monitor = *at;
-            if (monitor->number != signal->number || monitor->watcher != signal->watcher ||
-                monitor->watcher_generation != signal->watcher_generation) {
-                continue;
-            }
-            *at = monitor->next_monitor;
-            MonitorSignal::discard(monitor);
-            break;
-        }
-        free_node(signal);
-        return false;
-    }};
-
-void MonitorSignal::tell(ExitReason why) noexcept {
-    reason = std::move(why);
-    ops = &kNewsOps;
-    post_signal(*watcher, watcher_generation, this);
-}
-
-MailNode* MonitorSignal::take_down(MonitorSignal* news) noexcept {
-    MailNode* const message = std::exchange(news->down, nullptr);
-    news->set_down(message, Down{news->target, std::move(news->reason)});
-    message->generation = news->watcher_generation;
-    free_node(news);
-    return message;
-}
-
-void MonitorSignal::discard(MonitorSignal* monitor) noexcept {
-    monitor->down->ops->drop(monitor->down, Error(Errc::cancelled));
-    free_node(monitor);
-}
-
-MailNode* pop_news(Cell& cell) noexcept {
-    Extension& extension = extension_of(cell);
-    MonitorSignal* const news = extension.news_first;
-    if (news == nullptr) return nullptr;
-    extension.news_first = news->next_monitor;
-    if (extension.news_first == nullptr) {
-        extension.news_last = nullptr;
-        cell.flags_ = static_cast<std::uint8_t>(cell.flags_ & ~kHasNews);
-    }
-    return MonitorSignal::take_down(news);
-}
-
-namespace {
-
-void post_demonitor(const Cell& watcher, Cell* target, std::uint32_t generation,
-                    std::uint64_t number) noexcept {
-    auto* const signal = make_node<DemonitorSignal>();
-    signal->ops = &DemonitorSignal::kOps;
-    signal->watcher = const_cast<Cell*>(&watcher);
-    signal->watcher_generation = watcher.generation();
-    signal->number = number;
-    post_signal(*target, generation, signal);
-}
-
-}  // namespace
-
-void end_watching(Cell& cell) noexcept {
-    Extension* const extension = existing_extension(cell);
-    if (extension == nullptr) return;
-    for (const auto& [number, target] : extension->watched) {
-        post_demonitor(cell, target.first, target.second, number);
-    }
-    extension->watched.clear();
-    while (MonitorSignal* const news = extension->news_first) {
-        extension->news_first = news->next_monitor;
-        MonitorSignal::discard(news);
-    }
-}
-
-std::uint64_t post_monitor(Cell& watcher, Cell* target, std::uint32_t generation, MailNode* down,
-                           void (*set_down)(MailNode* message, Down down)) {
-    Extension& extension = extension_of(watcher);
-    auto* const monitor = make_node<MonitorSignal>();
-    monitor->ops = &MonitorSignal::kOps;
-    monitor->watcher = &watcher;
-    monitor->watcher_generation = watcher.generation();
-    monitor->number = ++extension.monitors_made;
-    monitor->target = pid_of(target, generation);
-    monitor->down = down;
-    monitor->set_down = set_down;
-    const std::uint64_t number = monitor->number;
-    extension.watched[number] = {target, generation};
-    if (target == nullptr) {
-        monitor->tell(ExitReason(ExitReason::Kind::noproc));
-    } else {
-        post_signal(*target, generation, monitor);
-    }
-    return number;
-}
-
-void cancel_monitor(Cell& watcher, std::uint32_t watcher_generation,
-                    std::uint64_t number) noexcept {
-    if (watcher.generation() != watcher_generation) return;
-    TROUPE_ASSERT(current_cell() == &watcher,
-                  "a Monitor is cancelled by the actor that made it, in its own turn");
-    Extension& extension = extension_of(watcher);
-    const auto at = extension.watched.find(number);
-    if (at != extension.watched.end()) {
-        const auto [target, generation] = at->second;
-        extension.watched.erase(at);
-        if (target != nullptr) post_demonitor(watcher, target, generation, number);
-        return;
-    }
-    // The news may have arrived and not been handled.
-    MonitorSignal* before = nullptr;
-    for (MonitorSignal* news = extension.news_first; news != nullptr; news = news->next_monitor) {
-        if (news->number != number) {
-            before = news;
-            continue;
-        }
-        (before == nullptr ? extension.news_first : before->next_monitor) = news->next_monitor;
-        if (extension.news_last == news) extension.news_last = before;
-        if (extension.news_first == nullptr) {
-            watcher.flags_ = static_cast<std::uint8_t>(watcher.flags_ & ~kHasNews);
-        }
-        MonitorSignal::discard(news);
-        return;
-    }
 }
 
 // ---- stopping -----------------------------------------------------------------------------------
@@ -495,6 +321,9 @@ Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
     // Open, and neither idle nor queued: the constructor may give the address away, and what is
     // sent to it waits for finish_spawn.
     cell.open_mailbox(0);
+    if (options != nullptr && options->tie() != nullptr) {
+        options->tie()->bind(*options->tie(), *parent, cell);
+    }
     return &cell;
 }
 
@@ -503,45 +332,8 @@ void finish_spawn(Cell& cell, bool scheduled) noexcept {
 }
 
 void fail_spawn(Cell& cell) noexcept {
-    std::string text;
-    try {
-        throw;
-    } catch (const std::exception& exception) {
-        text = exception.what();
-    } catch (...) {
-        text = "an exception that is no std::exception";
-    }
-    const ExitReason reason(ExitReason::Kind::failed, text);
     cell.state_.store(CellState::ended, std::memory_order_relaxed);
-    for (MailNode* mail = close_all_mail(cell, nullptr); mail != nullptr;) {
-        MailNode* const next = mail->next;
-        if (mail->ops == &MonitorSignal::kOps) {
-            static_cast<MonitorSignal*>(mail)->tell(reason);
-        } else {
-            if (mail->ops->kind == MailKind::message) {
-                SystemCore::of(cell).note_dead_letter(&cell, DeadLetterReason::stopped, mail);
-            }
-            mail->ops->drop(mail, Error(Errc::actor_gone, text));
-        }
-        mail = next;
-    }
-    if (Extension* const extension = existing_extension(cell)) {
-        if (AskEnvelope<void>* const outcome = std::exchange(extension->start_outcome, nullptr)) {
-            outcome->reply.emplace(std::unexpect, Errc::start_failed, text);
-            outcome->post_reply();
-        }
-        for (const auto& [slot, child] : extension->children) {
-            post_stop(child.first, child.second, Stop::stop,
-                      ExitReason(ExitReason::Kind::shutdown));
-        }
-        if (extension->ended_news != nullptr) {
-            extension_of(*extension->parent).children.erase(cell.slot());
-            free_node(std::exchange(extension->ended_news, nullptr));
-        }
-        end_watching(cell);
-        free_extension(cell);
-    }
-    cell.engine().release_cell(cell);
+    finish_end(cell, nullptr, ExitReason(ExitReason::Kind::failed, text_of_current_exception()));
 }
 
 }  // namespace troupe::actor_internal

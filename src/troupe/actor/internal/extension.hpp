@@ -1,18 +1,19 @@
 #pragma once
 
 #include <troupe/actor/exit.hpp>
+#include <troupe/actor/internal/news.hpp>
 #include <troupe/actor/message.hpp>
 #include <troupe/scheduler/timer.hpp>
 #include <troupe/task/task.hpp>
 
 #include <cstdint>
 #include <unordered_map>
-#include <vector>
+#include <utility>
 
 namespace troupe::actor_internal {
 
 struct ChildEnded;
-struct MonitorSignal;
+struct Links;
 
 /// What most actors never need, made on demand: a cell has no room for it. The actor's turn only.
 struct Extension {
@@ -33,17 +34,9 @@ struct Extension {
     ChildEnded* ended_news = nullptr;  // made with the child, so that ending allocates nothing
     std::unordered_map<std::uint32_t, std::pair<Cell*, std::uint32_t>> children;
 
-    // Who wants to hear of its end. The nodes were made by the watchers: nothing is allocated when
-    // an actor dies.
-    MonitorSignal* monitors = nullptr;
-
-    // Whose end it wants to hear of, by the monitor's number.
-    std::unordered_map<std::uint64_t, std::pair<Cell*, std::uint32_t>> watched;
-    std::uint64_t monitors_made = 0;
-
-    // News of ends that have arrived: handled before all other messages, never bounded.
-    MonitorSignal* news_first = nullptr;
-    MonitorSignal* news_last = nullptr;
+    Monitors monitors;
+    Links* links = nullptr;  // internal/links.hpp
+    NewsQueue news;          // of ends that it wanted to hear of
 };
 
 Extension& extension_of(Cell& cell);
@@ -59,40 +52,15 @@ MailNode* close_all_mail(Cell& cell, const MailNode* handled_in_place) noexcept;
 const ExitReason& stop_reason(const Cell& cell) noexcept;
 void set_stop_reason(Cell& cell, ExitReason reason);
 
-/// Watch: travels to the target, stays there, and comes back with the news when it ends. All of it
-/// is made by the watcher, so an end allocates nothing and cannot fail to be told.
-struct MonitorSignal : MailNode {
-    Cell* watcher = nullptr;
-    std::uint32_t watcher_generation = 0;
-    std::uint64_t number = 0;
-    Pid target;
-    ExitReason reason;
-    MailNode* down = nullptr;
-    void (*set_down)(MailNode* message, Down down) = nullptr;
-    MonitorSignal* next_monitor = nullptr;  // in the target's list, then in the watcher's news
+// ---- news of ends: the actor's turn -------------------------------------------------------------
 
-    static const MailOps kOps;      // on the way there
-    static const MailOps kNewsOps;  // on the way back
-    /// Goes back to the watcher with the news.
-    void tell(ExitReason why) noexcept;
-    /// The message, ready to be handled; the signal is gone.
-    static MailNode* take_down(MonitorSignal* news) noexcept;
-    static void discard(MonitorSignal* monitor) noexcept;
-};
-
-/// The watcher wants no news any more, or has ended.
-struct DemonitorSignal : MailNode {
-    Cell* watcher = nullptr;
-    std::uint32_t watcher_generation = 0;
-    std::uint64_t number = 0;
-
-    static const MailOps kOps;
-};
-
-/// The oldest news that has arrived, or null; clears kHasNews with the last. The actor's turn.
-MailNode* pop_news(Cell& cell) noexcept;
-/// Ends all watching by and news for an actor that ends.
-void end_watching(Cell& cell) noexcept;
+/// Queues news that has arrived: it is handled next.
+void hear(Cell& cell, News* news);
+/// The message of the oldest news: there is some when kHasNews is set.
+MailNode* pop_news(Cell& cell);
+/// Takes news that waits out of the queue: `unwanted(const News&)`.
+template <class Unwanted>
+void discard_news(Cell& cell, Unwanted unwanted) noexcept;
 
 /// Asks an actor to end.
 struct StopSignal : MailNode {
@@ -134,7 +102,15 @@ inline constexpr std::uint8_t kKillAsked = 2;    // kill, at the next suspension
 inline constexpr std::uint8_t kInStartHook = 4;  // on_start waits somewhere
 inline constexpr std::uint8_t kInStopHook = 8;   // on_stop waits somewhere
 inline constexpr std::uint8_t kStopHeard = 16;   // a wait was cut short by the stop
-inline constexpr std::uint8_t kHasNews = 32;     // somebody it watches has ended
+inline constexpr std::uint8_t kHasNews = 32;     // NewsQueue: somebody it cares for has ended
 inline constexpr std::uint8_t kUncounted = 64;   // the message being handled took no room
+
+template <class Unwanted>
+void discard_news(Cell& cell, Unwanted unwanted) noexcept {
+    Extension* const extension = existing_extension(cell);
+    if (extension == nullptr) return;
+    extension->news.discard_if(unwanted);
+    if (extension->news.empty()) cell.flags_ = static_cast<std::uint8_t>(cell.flags_ & ~kHasNews);
+}
 
 }  // namespace troupe::actor_internal

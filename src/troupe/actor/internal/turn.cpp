@@ -7,6 +7,7 @@
 /// who meets the same address there again must not take it for the old one.
 
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/internal/ending.hpp>
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/system_core.hpp>
@@ -28,16 +29,6 @@ namespace {
 constexpr unsigned kMessagesPerTurn = 64;
 // On the deterministic engine a turn is one message, so that every order can be explored.
 constexpr unsigned kMessagesPerStep = 1;
-
-std::string text_of_current_exception() {
-    try {
-        throw;
-    } catch (const std::exception& exception) {
-        return exception.what();
-    } catch (...) {
-        return "an exception that is no std::exception";
-    }
-}
 
 class Turn {
 public:
@@ -75,8 +66,7 @@ private:
 
     void report_started() noexcept;
     void abandon_handler(const ExitReason& reason) noexcept;
-    void drop_mail(MailNode* mail, const ExitReason& reason) noexcept;
-    void tell_relatives(const ExitReason& reason) noexcept;
+    void abandon_hooks() noexcept;
     void take_mail();
     void take_out(const MailNode* message);
     Next yield();
@@ -92,11 +82,6 @@ private:
     }
     void clear(std::uint8_t flag) noexcept {
         cell_.flags_ = static_cast<std::uint8_t>(cell_.flags_ & ~flag);
-    }
-    Error gone(const ExitReason& reason) const {
-        return Error(Errc::actor_gone,
-                     "the actor " + to_string(pid_of(&cell_, cell_.generation())) + " (" +
-                         std::string(type_.name) + ") has ended: " + reason.text());
     }
 
     Cell& cell_;
@@ -428,32 +413,14 @@ Turn::Next Turn::stop_hook_done() {
 }
 
 /// Ends the actor. The order matters: the suspended coroutine goes first, while what it refers to
-/// is still there; then the object; and only when nothing of it is left does anybody hear: those
-/// who wait in the mailbox, and whoever finds it closed, then monitors, children, parent and
-/// whoever started it.
+/// is still there; then the hooks and the object; and only when nothing of it is left does anybody
+/// hear.
 Turn::Next Turn::end(ExitReason reason) {
     abandon_handler(reason);
-    AskEnvelope<void>* starter = nullptr;
-    if (Extension* const extension = existing_extension(cell_)) {
-        extension->on_start.reset();
-        extension->on_stop.reset();
-        disarm_deadline(extension->deadline);
-        starter = std::exchange(extension->start_outcome, nullptr);
-        if (starter != nullptr && !starter->reply) {
-            starter->reply.emplace(std::unexpect, Errc::start_failed, reason.text());
-        }
-    }
+    abandon_hooks();
     cell_.state_.store(CellState::ended, std::memory_order_relaxed);
     type_.destroy(object());
-    MailNode* const handled = std::exchange(handled_in_place_, nullptr);
-    MailNode* const mail = close_all_mail(cell_, handled);
-    if (handled != nullptr) ops_of(handled).finish(handled);
-    drop_mail(mail, reason);
-    tell_relatives(reason);
-    free_extension(cell_);
-    cell_.flags_ = 0;
-    cell_.engine().release_cell(cell_);
-    if (starter != nullptr) starter->post_reply();
+    finish_end(cell_, std::exchange(handled_in_place_, nullptr), reason);
     return Next::released;
 }
 
@@ -464,47 +431,15 @@ void Turn::abandon_handler(const ExitReason& reason) noexcept {
     MailNode* const message = end_await(cell_).message;
     if (message == nullptr) return;  // a hook: the caller destroys it
     SystemCore::of(cell_).note_dead_letter(&cell_, DeadLetterReason::stopped, message);
-    message->ops->drop(message, gone(reason));
+    message->ops->drop(message, gone(cell_, reason));
 }
 
-void Turn::drop_mail(MailNode* mail, const ExitReason& reason) noexcept {
-    if (mail == nullptr) return;
-    const Error why = gone(reason);
-    SystemCore& core = SystemCore::of(cell_);
-    while (mail != nullptr) {
-        MailNode* const next = mail->next;
-        if (mail->ops == &MonitorSignal::kOps && mail->generation == cell_.generation()) {
-            static_cast<MonitorSignal*>(mail)->tell(reason);
-        } else {
-            if (mail->ops->kind == MailKind::message && mail->ops != &StopSignal::kDrainOps) {
-                core.note_dead_letter(&cell_,
-                                      mail->generation == cell_.generation()
-                                          ? DeadLetterReason::stopped
-                                          : DeadLetterReason::stale,
-                                      mail);
-            }
-            mail->ops->drop(mail, why);
-        }
-        mail = next;
-    }
-}
-
-void Turn::tell_relatives(const ExitReason& reason) noexcept {
+void Turn::abandon_hooks() noexcept {
     Extension* const extension = existing_extension(cell_);
     if (extension == nullptr) return;
-    end_watching(cell_);
-    while (MonitorSignal* const monitor = extension->monitors) {
-        extension->monitors = monitor->next_monitor;
-        monitor->tell(reason);
-    }
-    for (const auto& [slot, child] : extension->children) {
-        post_stop(child.first, child.second, Stop::stop, ExitReason(ExitReason::Kind::shutdown));
-    }
-    if (ChildEnded* const news = std::exchange(extension->ended_news, nullptr)) {
-        news->slot = cell_.slot();
-        news->child_generation = cell_.generation();
-        post_signal(*extension->parent, extension->parent_generation, news);
-    }
+    extension->on_start.reset();
+    extension->on_stop.reset();
+    disarm_deadline(extension->deadline);
 }
 
 }  // namespace

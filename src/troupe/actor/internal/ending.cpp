@@ -1,0 +1,106 @@
+#include <troupe/actor/internal/ending.hpp>
+#include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/links.hpp>
+#include <troupe/actor/internal/system_core.hpp>
+#include <troupe/actor/spawn.hpp>
+
+#include <exception>
+#include <utility>
+
+namespace troupe::actor_internal {
+
+std::string text_of_current_exception() {
+    try {
+        throw;
+    } catch (const std::exception& exception) {
+        return exception.what();
+    } catch (...) {
+        return "an exception that is no std::exception";
+    }
+}
+
+Error gone(const Cell& cell, const ExitReason& reason) {
+    return Error(Errc::actor_gone, "the actor " + to_string(pid_of(&cell, cell.generation())) +
+                                       " (" + std::string(cell.type()->name) +
+                                       ") has ended: " + reason.text());
+}
+
+namespace {
+
+/// Whoever waits for the start hears when nothing of the actor is left.
+AskEnvelope<void>* take_starter(Cell& cell, const ExitReason& reason) noexcept {
+    Extension* const extension = existing_extension(cell);
+    if (extension == nullptr) return nullptr;
+    AskEnvelope<void>* const starter = std::exchange(extension->start_outcome, nullptr);
+    if (starter != nullptr && !starter->reply) {
+        starter->reply.emplace(std::unexpect, Errc::start_failed, reason.text());
+    }
+    return starter;
+}
+
+/// A monitor or a link that had arrived and not been looked at is told what the others are told.
+bool tell_newcomer(MailNode* mail, const ExitReason& reason) noexcept {
+    if (mail->ops == &MonitorNews::kOps) {
+        static_cast<MonitorNews*>(mail)->tell(MonitorNews::kDownOps, reason);
+    } else if (mail->ops == &LinkHalf::kLinkOps) {
+        static_cast<LinkHalf*>(mail)->tell(LinkHalf::kExitOps, reason);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+void drop_mail(Cell& cell, MailNode* mail, const ExitReason& reason) noexcept {
+    if (mail == nullptr) return;
+    const Error why = gone(cell, reason);
+    SystemCore& core = SystemCore::of(cell);
+    while (mail != nullptr) {
+        MailNode* const next = mail->next;
+        const bool stale = mail->generation != cell.generation();
+        if (stale || !tell_newcomer(mail, reason)) {
+            if (mail->ops->kind == MailKind::message && mail->ops != &StopSignal::kDrainOps) {
+                core.note_dead_letter(
+                    &cell, stale ? DeadLetterReason::stale : DeadLetterReason::stopped, mail);
+            }
+            mail->ops->drop(mail, why);
+        }
+        mail = next;
+    }
+}
+
+void stop_children(Cell& cell) noexcept {
+    Extension* const extension = existing_extension(cell);
+    if (extension == nullptr) return;
+    for (const auto& [slot, child] : extension->children) {
+        post_stop(child.first, child.second, Stop::stop, ExitReason(ExitReason::Kind::shutdown));
+    }
+}
+
+void tell_parent(Cell& cell) noexcept {
+    Extension* const extension = existing_extension(cell);
+    if (extension == nullptr || extension->ended_news == nullptr) return;
+    ChildEnded* const news = std::exchange(extension->ended_news, nullptr);
+    news->slot = cell.slot();
+    news->child_generation = cell.generation();
+    post_signal(*extension->parent, extension->parent_generation, news);
+}
+
+}  // namespace
+
+void finish_end(Cell& cell, MailNode* handled_in_place, const ExitReason& reason) noexcept {
+    AskEnvelope<void>* const starter = take_starter(cell, reason);
+    MailNode* const mail = close_all_mail(cell, handled_in_place);
+    if (handled_in_place != nullptr) ops_of(handled_in_place).finish(handled_in_place);
+    drop_mail(cell, mail, reason);
+    end_watching(cell);
+    tell_links(cell, reason);
+    tell_monitors(cell, reason);
+    stop_children(cell);
+    tell_parent(cell);
+    free_extension(cell);
+    cell.flags_ = 0;
+    cell.engine().release_cell(cell);
+    if (starter != nullptr) starter->post_reply();
+}
+
+}  // namespace troupe::actor_internal
