@@ -3,58 +3,19 @@
 
 namespace troupe::http {
 
-Request::Place Request::append(std::string& text, std::string_view name, std::string_view value) {
-    Place place;
-    place.name_at = static_cast<std::uint32_t>(text.size());
-    place.name_size = static_cast<std::uint32_t>(name.size());
-    text += name;
-    place.value_at = static_cast<std::uint32_t>(text.size());
-    place.value_size = static_cast<std::uint32_t>(value.size());
-    text += value;
-    return place;
-}
-
-std::optional<std::string_view> Request::header(std::string_view name) const {
-    std::string_view text = header_text_;
-    for (const Place& place : headers_) {
-        if (place.name_size != name.size()) continue;
-        if (http_internal::equals_ignoring_case(text.substr(place.name_at, place.name_size),
-                                                name)) {
-            return text.substr(place.value_at, place.value_size);
-        }
-    }
-    return std::nullopt;
-}
-
-HeaderField Request::header_at(std::size_t index) const {
-    std::string_view text = header_text_;
-    const Place& place = headers_[index];
-    HeaderField field;
-    field.name = text.substr(place.name_at, place.name_size);
-    field.value = text.substr(place.value_at, place.value_size);
-    return field;
-}
-
-void Request::add_header(std::string_view name, std::string_view value) {
-    headers_.push_back(append(header_text_, name, value));
-}
-
 std::string_view Request::parameter(std::string_view name) const {
-    std::string_view text = parameter_text_;
-    for (const Place& place : parameters_) {
-        if (text.substr(place.name_at, place.name_size) == name) {
-            return text.substr(place.value_at, place.value_size);
-        }
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+        HeaderField parameter = parameters_.at(i);
+        if (parameter.name == name) return parameter.value;
     }
     return std::string_view();
 }
 
 void Request::set_parameter(std::string_view name, std::string_view value) {
-    parameters_.push_back(append(parameter_text_, name, value));
+    parameters_.add(name, value);
 }
 
 void Request::clear_parameters() {
-    parameter_text_.clear();
     parameters_.clear();
 }
 
@@ -92,9 +53,9 @@ void Request::clear() {
     target.clear();
     minor_version = 1;
     keep_alive = true;
-    header_text_.clear();
     headers_.clear();
-    clear_parameters();
+    trailers_.clear();
+    parameters_.clear();
 }
 
 }  // namespace troupe::http

@@ -1,19 +1,14 @@
 #pragma once
 
+#include <troupe/http/headers.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace troupe::http {
-
-/// One header line of a request: a view, valid as long as the Request is neither changed nor moved.
-struct HeaderField {
-    std::string_view name;
-    std::string_view value;
-};
 
 /// A request as a handler sees it. It owns everything it shows, so it may be moved into a coroutine
 /// or into a message. It can be made by hand and given to Router::handle, which is how handlers are
@@ -50,15 +45,21 @@ public:
 
     /// The value of the first header line of that name, in any letter case; nothing when there is
     /// none.
-    std::optional<std::string_view> header(std::string_view name) const;
+    std::optional<std::string_view> header(std::string_view name) const {
+        return headers_.find(name);
+    }
 
-    std::size_t header_count() const { return headers_.size(); }
+    /// All header lines, in the order they were received.
+    const Headers& headers() const { return headers_; }
+    Headers& headers() { return headers_; }
 
-    /// The header lines in the order they were received. `index` is below header_count().
-    HeaderField header_at(std::size_t index) const;
+    /// The lines behind a chunked body. They are kept apart from the header lines, which were
+    /// judged before the body and are not to be replaced behind it.
+    const Headers& trailers() const { return trailers_; }
+    Headers& trailers() { return trailers_; }
 
     /// Appends a header line. Nothing is checked: the parser does that for what peers send.
-    void add_header(std::string_view name, std::string_view value);
+    void add_header(std::string_view name, std::string_view value) { headers_.add(name, value); }
 
     /// What the route's `:name` matched, decoded, or what its trailing `*` matched for "*". Empty
     /// when the route has no such parameter. Valid as long as the Request is neither changed nor
@@ -78,20 +79,9 @@ public:
     void clear();
 
 private:
-    // Offsets rather than views, so that moving or copying the text leaves them right.
-    struct Place {
-        std::uint32_t name_at;
-        std::uint32_t name_size;
-        std::uint32_t value_at;
-        std::uint32_t value_size;
-    };
-
-    static Place append(std::string& text, std::string_view name, std::string_view value);
-
-    std::string header_text_;
-    std::string parameter_text_;
-    std::vector<Place> headers_;
-    std::vector<Place> parameters_;
+    Headers headers_;
+    Headers trailers_;
+    Headers parameters_;  // names and values, as the others
 };
 
 }  // namespace troupe::http

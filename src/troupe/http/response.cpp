@@ -1,3 +1,4 @@
+#include <troupe/http/internal/head_lexer.hpp>
 #include <troupe/http/internal/text.hpp>
 #include <troupe/http/json.hpp>
 #include <troupe/http/response.hpp>
@@ -8,11 +9,6 @@
 namespace troupe::http {
 
 namespace {
-
-bool is_token_character(char c) {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) return true;
-    return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
 
 bool is_control(char c) {
     auto byte = static_cast<unsigned char>(c);
@@ -32,6 +28,18 @@ std::string code_of(const Error& error) {
     if (error == code && !name(code).empty()) return std::string(name(code));
     return std::to_string(error.value());
 }
+
+/// Keeps what is written.
+class StringSink final : public http_internal::BodySink {
+public:
+    Task<Result<void>> write(std::string_view piece) override {
+        text += piece;
+        co_return Result<void>();
+    }
+    void trailer(std::string_view, std::string_view) override {}
+
+    std::string text;
+};
 
 Response typed(int status, std::string_view type, std::string body) {
     Response response(status);
@@ -154,7 +162,7 @@ std::string_view reason_phrase(int status) {
     }
 }
 
-Response& Response::header(std::string_view name, std::string_view value) {
+Response& Response::header(std::string_view name, std::string_view value) & {
     using http_internal::equals_ignoring_case;
     if (equals_ignoring_case(name, "Content-Length") ||
         equals_ignoring_case(name, "Transfer-Encoding") || equals_ignoring_case(name, "Date")) {
@@ -166,7 +174,7 @@ Response& Response::header(std::string_view name, std::string_view value) {
     }
     if (equals_ignoring_case(name, "Content-Type")) type_ = std::string_view();
     for (char c : name) {
-        header_lines_ += is_token_character(c) ? c : '-';
+        header_lines_ += http_internal::is_token_character(c) ? c : '-';
     }
     header_lines_ += ": ";
     for (char c : value) {
@@ -176,7 +184,7 @@ Response& Response::header(std::string_view name, std::string_view value) {
     return *this;
 }
 
-std::string_view Response::header(std::string_view name) const {
+std::string_view Response::header(std::string_view name) const& {
     std::string_view rest = header_lines_;
     while (!rest.empty()) {
         std::size_t colon = rest.find(':');
@@ -203,6 +211,13 @@ Response html(std::string page) {
 
 Response text(int status, std::string text) {
     return typed(status, "text/plain; charset=utf-8", std::move(text));
+}
+
+Task<Result<std::string>> whole_body(Response response) {
+    if (!response.producer()) co_return response.take_body();
+    StringSink sink;
+    co_await or_return(co_await response.producer()->run(BodyWriter(sink)));
+    co_return std::move(sink.text);
 }
 
 Response from(const Error& error) {

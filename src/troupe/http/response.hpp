@@ -1,60 +1,106 @@
 #pragma once
 
 #include <troupe/base/error.hpp>
+#include <troupe/http/body.hpp>
 
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace troupe::http {
 
 /// The reason phrase of a status: "Not Found". Empty for one that has none here.
 std::string_view reason_phrase(int status);
 
-/// What a handler answers: a status, header lines and a body.
+/// What a handler answers: a status, header lines and a body. Moved, not copied, since its body may
+/// be something that can only be made once.
 ///
-/// Framing is the server's: Content-Length, Date and Connection are written by it and ignored
-/// here, except that `Connection: close` closes.
+/// Framing is the server's: Content-Length, Transfer-Encoding, Date and Connection are written by
+/// it and ignored here, except that `Connection: close` closes.
 class Response {
 public:
     explicit Response(int status = 200) : status_(status) {}
 
-    int status() const { return status_; }
-    Response& status(int status) {
+    int status() const& { return status_; }
+    Response& status(int status) & {
         status_ = status;
         return *this;
     }
 
-    const std::string& body() const { return body_; }
-    Response& body(std::string body) {
+    const std::string& body() const& { return body_; }
+    Response& body(std::string body) & {
         body_ = std::move(body);
         return *this;
     }
 
+    /// A body that is made while it is sent, by a coroutine function or closure
+    /// `Task<Result<void>>(BodyWriter)`. It is called once, in the turn of the connection, after
+    /// the head was written, and kept with its captures until it has ended. It goes in chunks,
+    /// unless length() says how long it will be. When it gives an error, throws, or writes less
+    /// than was said, the connection is closed, by which the peer knows that something is missing.
+    template <class F>
+    Response& stream(F producer) & {
+        if constexpr (http_internal::check_producer<F>()) {
+            producer_ = std::make_unique<http_internal::BodyProducerOf<F>>(std::move(producer));
+        }
+        return *this;
+    }
+
+    /// How many bytes the producer will write.
+    Response& length(std::uint64_t bytes) & {
+        length_ = bytes;
+        return *this;
+    }
+    std::optional<std::uint64_t> length() const& { return length_; }
+
+    /// What was given to stream(), or null. For servers.
+    http_internal::BodyProducer* producer() const { return producer_.get(); }
+
     /// The Content-Type line; none when empty. `type` points to a literal or something that lives
     /// as long; for one that is made at run time use header("Content-Type", …).
-    Response& type(std::string_view type) {
+    Response& type(std::string_view type) & {
         type_ = type;
         return *this;
     }
-    std::string_view type() const { return type_; }
+    std::string_view type() const& { return type_; }
 
     /// Appends a header line. A control character in the value becomes a space, and a character
     /// that no name may hold a "-": a value that came from outside cannot end the line and begin
     /// one of its own.
-    Response& header(std::string_view name, std::string_view value);
+    Response& header(std::string_view name, std::string_view value) &;
 
     /// The value of the first header line of that name given to header(), or empty.
-    std::string_view header(std::string_view name) const;
+    std::string_view header(std::string_view name) const&;
 
     /// The connection is closed behind this response.
-    Response& close() {
+    Response& close() & {
         closes_ = true;
         return *this;
     }
     bool closes() const { return closes_; }
 
+    // The same for a response just made: `return http::ok("bye").close();`
+    Response&& status(int status) && { return std::move(this->status(status)); }
+    Response&& body(std::string body) && { return std::move(this->body(std::move(body))); }
+    template <class F>
+    Response&& stream(F producer) && {
+        return std::move(this->stream(std::move(producer)));
+    }
+    Response&& length(std::uint64_t bytes) && { return std::move(this->length(bytes)); }
+    Response&& type(std::string_view type) && { return std::move(this->type(type)); }
+    Response&& header(std::string_view name, std::string_view value) && {
+        return std::move(this->header(name, value));
+    }
+    Response&& close() && { return std::move(this->close()); }
+
     /// The lines appended by header(), ready for the wire.
     const std::string& header_lines() const { return header_lines_; }
+
+    /// Gives the body away, and its memory with it.
+    std::string take_body() { return std::exchange(body_, std::string()); }
 
 private:
     int status_;
@@ -62,6 +108,8 @@ private:
     std::string_view type_;
     std::string body_;
     std::string header_lines_;
+    std::unique_ptr<http_internal::BodyProducer> producer_;
+    std::optional<std::uint64_t> length_;
 };
 
 /// 200 with plain text.
@@ -75,6 +123,19 @@ Response html(std::string page);
 
 /// The given status with plain text.
 Response text(int status, std::string text);
+
+/// 200 with a body that `producer` writes: see Response::stream.
+template <class F>
+Response stream(std::string_view type, F producer) {
+    Response response;
+    response.type(type).stream(std::move(producer));
+    return response;
+}
+
+/// All of a response's body, also of one that is streamed: for tests of handlers.
+///
+/// Errors: the producer's. Throws what it throws.
+Task<Result<std::string>> whole_body(Response response);
 
 /// An error as a client is told of it: `{"error":"<sentence>","code":"<name>"}`, with 404 for
 /// not_found, 504 for timed_out, 503 for actor_gone and mailbox_full, and 500 for everything else.

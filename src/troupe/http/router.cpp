@@ -1,9 +1,12 @@
+#include <troupe/base/assert.hpp>
 #include <troupe/http/internal/route_tree.hpp>
 #include <troupe/http/internal/text.hpp>
 #include <troupe/http/router.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace troupe::http {
@@ -30,6 +33,7 @@ Response allowing(int status, std::string allowed, std::string sentence) {
 struct Router::Routes {
     RouteTree tree;
     std::vector<std::unique_ptr<http_internal::Handler>> handlers;  // by the tree's numbers
+    std::vector<std::unique_ptr<http_internal::Middleware>> middleware;
 };
 
 Router::Router() : routes_(std::make_unique<Routes>()) {}
@@ -41,6 +45,14 @@ void Router::add(std::string_view method, std::string_view pattern,
                  std::unique_ptr<http_internal::Handler> handler) {
     routes_->tree.add(method, pattern);
     routes_->handlers.push_back(std::move(handler));
+}
+
+void Router::add(std::unique_ptr<http_internal::Middleware> middleware) {
+    routes_->middleware.push_back(std::move(middleware));
+}
+
+bool Router::has_middleware() const {
+    return !routes_->middleware.empty();
 }
 
 const http_internal::Handler* Router::find(Request& request, Response& refusal) const {
@@ -82,12 +94,84 @@ const http_internal::Handler* Router::find(Request& request, Response& refusal) 
     return routes_->handlers[match.route].get();
 }
 
+}  // namespace troupe::http
+
+namespace troupe::http_internal {
+
+http::Response Handler::answer(http::Request&&) const {
+    TROUPE_ASSERT(false, "only a plain handler answers without a task");
+    return http::Response(500);
+}
+
+/// The way of one request through the middleware.
+class Chain {
+public:
+    Chain(const http::Router& router, const Handler* handler, BodySource& body)
+        : router_(router), handler_(handler), body_(body) {}
+
+    Task<http::Response> go_on(http::Request request, std::size_t index) const {
+        const auto& middleware = router_.routes_->middleware;
+        if (index < middleware.size()) {
+            return middleware[index]->run(std::move(request), http::Next(*this, index + 1));
+        }
+        if (handler_) return handler_->run(std::move(request), body_);
+        return refuse(router_, std::move(request));
+    }
+
+private:
+    static Task<http::Response> refuse(const http::Router& router, http::Request request) {
+        http::Response refusal;
+        router.find(request, refusal);
+        co_return refusal;
+    }
+
+    const http::Router& router_;
+    const Handler* handler_;
+    BodySource& body_;
+};
+
+namespace {
+
+/// A body that is here already.
+class StringSource final : public BodySource {
+public:
+    explicit StringSource(const http::Request& request)
+        : text_(request.body), trailers_(request.trailers()) {}
+
+    Task<Result<std::string_view>> next() override {
+        std::string_view piece = given_ ? std::string_view() : text_;
+        given_ = true;
+        co_return piece;
+    }
+    std::optional<std::uint64_t> length() const override { return text_.size(); }
+    const http::Headers& trailers() const override { return trailers_; }
+
+private:
+    std::string text_;
+    http::Headers trailers_;
+    bool given_ = false;
+};
+
+}  // namespace
+}  // namespace troupe::http_internal
+
+namespace troupe::http {
+
+Task<Response> Next::operator()(Request request) const {
+    return chain_->go_on(std::move(request), index_);
+}
+
+Task<Response> Router::run(const http_internal::Handler* handler, Request request,
+                           http_internal::BodySource& body) const {
+    http_internal::Chain chain(*this, handler, body);
+    co_return co_await chain.go_on(std::move(request), 0);
+}
+
 Task<Response> Router::handle(Request request) const {
     Response refusal;
     const http_internal::Handler* handler = find(request, refusal);
-    if (!handler) co_return refusal;
-    if (handler->plain()) co_return handler->answer(std::move(request));
-    co_return co_await handler->run(std::move(request));
+    http_internal::StringSource body(request);
+    co_return co_await run(handler, std::move(request), body);
 }
 
 }  // namespace troupe::http

@@ -15,29 +15,41 @@ Task<Result<std::size_t>> count_connections(Ref<Gatekeeper> gatekeeper) {
     co_return co_await gatekeeper.ask<&Gatekeeper::connections>();
 }
 
-Task<Result<void>> stop_server(System system, Ref<Gatekeeper> gatekeeper, Duration drain) {
+/// Waits until a server that drains is empty, and hurries those who take too long.
+Task<Result<void>> see_out(System system, Ref<Gatekeeper> gatekeeper, Duration drain) {
     using namespace std::chrono_literals;
     constexpr Duration kLongestPause = 20ms;
+    // Long enough for a request that was sent before its sender could know. Those who stop a
+    // server have their own idea of how long that may take.
+    constexpr Duration kGraceMax = 250ms;
 
-    Result<void> draining = co_await gatekeeper.ask<&Gatekeeper::drain>();
-    if (!draining && draining.error() == Errc::actor_gone) co_return Result<void>();
-    if (!draining) co_return draining;
-
-    Duration end = system.now() + drain;
+    Duration began = system.now();
+    Duration grace = std::min<Duration>(drain / 8, kGraceMax);
+    bool waits_ended = false;
     bool killed = false;
     for (Duration pause = 100us;; pause = std::min<Duration>(pause * 2, kLongestPause)) {
-        Result<bool> empty = co_await gatekeeper.ask<&Gatekeeper::empty>();
-        if (!empty && empty.error() == Errc::actor_gone) co_return Result<void>();
-        if (!empty) co_return std::unexpected(empty.error());
-        if (*empty) break;
-        if (!killed && system.now() >= end) {
+        bool empty = co_await or_return(co_await gatekeeper.ask<&Gatekeeper::empty>());
+        if (empty) co_return Result<void>();
+        Duration passed = system.now() - began;
+        if (!waits_ended && passed >= grace) {
+            waits_ended = true;
+            co_await or_return(co_await gatekeeper.ask<&Gatekeeper::end_waits>());
+        }
+        if (!killed && passed >= drain) {
             killed = true;
             co_await or_return(co_await gatekeeper.ask<&Gatekeeper::kill>());
         }
         co_await or_return(co_await sleep(pause));
     }
+}
+
+Task<Result<void>> stop_server(System system, Ref<Gatekeeper> gatekeeper, Duration drain) {
+    Result<void> done = co_await gatekeeper.ask<&Gatekeeper::drain>();
+    if (done) done = co_await see_out(system, gatekeeper, drain);
+    if (!done && done.error() == Errc::actor_gone) co_return Result<void>();
+    // Also when we were cancelled: its end ends the connections that are left.
     gatekeeper.stop();
-    co_return Result<void>();
+    co_return done;
 }
 
 }  // namespace

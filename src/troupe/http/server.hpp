@@ -46,7 +46,8 @@ public:
         connections_max_ = connections;
         return *this;
     }
-    /// A body beyond this is refused with 413 as soon as its length is known.
+    /// A body beyond this is refused with 413 as soon as its length is known. It is the most a
+    /// request holds; handlers that read the body themselves hold none and decide for themselves.
     ServerOptions& body_bytes_max(std::size_t bytes) {
         body_bytes_max_ = bytes;
         return *this;
@@ -61,9 +62,15 @@ public:
         target_bytes_max_ = bytes;
         return *this;
     }
-    /// A request that has begun must be whole within this time, or it is answered with 408.
+    /// How long in all a request that has begun may let us wait for its bytes, or it is answered
+    /// with 408. What arrives of a body earns more time, see below, up to this much.
     ServerOptions& request_timeout(Duration timeout) {
         request_timeout_ = timeout;
+        return *this;
+    }
+    /// A body that arrives at this rate or faster may take as long as it likes. At least 1.
+    ServerOptions& body_bytes_per_second_min(std::size_t bytes) {
+        body_bytes_per_second_min_ = bytes;
         return *this;
     }
     /// A connection is closed when no request has begun for this long.
@@ -71,7 +78,8 @@ public:
         idle_timeout_ = timeout;
         return *this;
     }
-    /// A peer that takes nothing of a response for this long is given up.
+    /// A peer that takes less than 64 KiB of a response in this time, though there is more, is
+    /// given up.
     ServerOptions& write_timeout(Duration timeout) {
         write_timeout_ = timeout;
         return *this;
@@ -86,6 +94,12 @@ public:
     Duration request_timeout() const { return request_timeout_; }
     Duration idle_timeout() const { return idle_timeout_; }
     Duration write_timeout() const { return write_timeout_; }
+    std::size_t body_bytes_per_second_min() const { return body_bytes_per_second_min_; }
+
+    /// How long so many bytes of a body may take.
+    Duration time_for_body_bytes(std::size_t bytes) const {
+        return Duration(std::chrono::seconds(1)) * bytes / body_bytes_per_second_min_;
+    }
 
 private:
     std::string host_ = "127.0.0.1";
@@ -94,6 +108,7 @@ private:
     std::size_t body_bytes_max_ = 1024 * 1024;
     std::size_t head_bytes_max_ = 16 * 1024;
     std::size_t target_bytes_max_ = 8 * 1024;
+    std::size_t body_bytes_per_second_min_ = 1024;
     Duration request_timeout_ = std::chrono::seconds(30);
     Duration idle_timeout_ = std::chrono::seconds(75);
     Duration write_timeout_ = std::chrono::seconds(30);

@@ -1,10 +1,11 @@
 #include <troupe/actor/system.hpp>
+#include <troupe/http/internal/chunk_decoder.hpp>
 #include <troupe/http/internal/connection.hpp>
 #include <troupe/scheduler/engine.hpp>
-#include <troupe/task/sleep.hpp>
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 namespace troupe::http_internal {
@@ -14,8 +15,18 @@ namespace {
 // Responses to pipelined requests gather up to here before they are written.
 constexpr std::size_t kOutputBytesMax = 64 * 1024;
 
-// What an idle connection may keep of a buffer that has grown.
-constexpr std::size_t kOutputBytesKept = 4 * 1024;
+// What a streamed body gathers before it is written without being asked to.
+constexpr std::size_t kStreamedBytesMax = 16 * 1024;
+
+// A body from here on is sent from where it is, which saves the copy and costs a system call.
+constexpr std::size_t kLargeBody = 32 * 1024;
+
+// The peer has the time of one write for each of these.
+constexpr std::size_t kSliceBytes = 64 * 1024;
+
+// What a handler has not read of a body is read for it up to here. More than that is not worth
+// keeping the connection for.
+constexpr std::uint64_t kSkippedBytesMax = 256 * 1024;
 
 // How long, and for how many bytes, we listen to a peer that is told why we hang up. Closing at
 // once would answer what it still sends with a reset, and a reset destroys the response on its way.
@@ -23,32 +34,57 @@ constexpr Duration kLingerTime = std::chrono::seconds(1);
 constexpr Duration kLingerTimeOfAStop = std::chrono::milliseconds(200);  // somebody waits for us
 constexpr std::size_t kLingerBytes = 1024 * 1024;
 
+constexpr ParseRefusal kTooSlow{408, "The request took too long to arrive."};
+
+http::Response refusal_of(const ParseRefusal& refusal) {
+    http::Response response = http::text(refusal.status, std::string(refusal.sentence));
+    response.close();
+    return response;
+}
+
+http::Response failed_handler() {
+    http::Response response = http::text(500, "The handler of this request failed.");
+    response.close();
+    return response;
+}
+
+/// Whether the response leaves with others in one write. Of a head alone the body does not count.
+bool is_small(const http::Response& response) {
+    return !response.producer() && response.body().size() < kLargeBody;
+}
+
 }  // namespace
 
-/// Awaits a coroutine handler. Should it have to wait for something, the responses that have
-/// gathered leave first: nobody waits for somebody else's slow request, and it is still one write
-/// per turn, since a turn that waits is over.
-class Connection::HandlerAwaiter {
+/// Awaits a coroutine of the user's. Should it have to wait for something, what has gathered leaves
+/// first: nobody waits for somebody else's slow request, and it is still one write per turn, since
+/// a turn that waits is over.
+template <class T>
+class Connection::FlushingAwaiter {
 public:
-    HandlerAwaiter(Task<http::Response> handler, Connection& connection)
-        : awaiter_(std::move(handler).operator co_await()), connection_(connection) {}
-    HandlerAwaiter(const HandlerAwaiter&) = delete;
-    HandlerAwaiter& operator=(const HandlerAwaiter&) = delete;
+    FlushingAwaiter(Task<T> task, Connection& connection)
+        : awaiter_(std::move(task).operator co_await()), connection_(connection) {}
+    FlushingAwaiter(const FlushingAwaiter&) = delete;
+    FlushingAwaiter& operator=(const FlushingAwaiter&) = delete;
 
     bool await_ready() const noexcept { return false; }
     template <task_internal::OurPromise P>
     bool await_suspend(std::coroutine_handle<P> self) {
         bool waits = awaiter_.await_suspend(self);
-        // Only a later turn of this actor resumes the handler, so all of this is still here.
+        // Only a later turn of this actor resumes the coroutine, so all of this is still here.
         if (waits) connection_.write_what_goes();
         return waits;
     }
-    http::Response await_resume() { return awaiter_.await_resume(); }
+    T await_resume() { return awaiter_.await_resume(); }
 
 private:
-    Task<http::Response>::Awaiter awaiter_;
+    typename Task<T>::Awaiter awaiter_;
     Connection& connection_;
 };
+
+template <class T>
+Connection::FlushingAwaiter<T> Connection::flushing(Task<T> task) {
+    return FlushingAwaiter<T>(std::move(task), *this);
+}
 
 Connection::Connection(std::shared_ptr<const ServerState> server,
                        std::shared_ptr<ConnectionPhase> phase, Stream stream)
@@ -58,143 +94,353 @@ Connection::Connection(std::shared_ptr<const ServerState> server,
       parser_(server_->limits) {}
 
 Task<void> Connection::serve() {
-    bool connected = true;
-    while (connected && open_) {
-        RequestParser::Step step = parser_.advance(input_.pending(), request_);
+    while (connected_ && open_) {
+        if (parser_.between_messages()) patience_ = server_->options.request_timeout();
+        RequestParser::Step step = parser_.read_head(input_.pending(), request_);
         input_.consume(step.consumed);
-        switch (step.status) {
-            case RequestParser::Status::complete: {
-                Asked asked{request_.method == "HEAD", request_.keep_alive, request_.minor_version};
-                http::Response response;
-                const Handler* handler = server_->router.find(request_, response);
-                if (handler) response = co_await answer(*handler);
-                write(std::move(response), asked);
-                // Those behind it may be here already: their responses leave together.
-                if (open_ && output_.size() < kOutputBytesMax) continue;
-                break;
+        if (step.status == RequestParser::Status::head) {
+            Asked asked{request_.method == "HEAD", request_.keep_alive, request_.minor_version};
+            http::Response response;
+            const Handler* handler = server_->router.find(request_, response);
+            if (!can_answer_here(handler)) {
+                response = co_await wait_for_answer(handler, std::move(response));
+            } else if (handler) {
+                response = answer(*handler);
             }
-            case RequestParser::Status::refused:
-                write_refusal();
-                break;
-            case RequestParser::Status::need_more:
-                if (parser_.continue_expected() && !continue_sent_) {
-                    continue_sent_ = true;
-                    output_ += "HTTP/1.1 100 Continue\r\n\r\n";
-                }
-                break;
+            Framing framing = frame(response, asked);
+            if (is_small(response)) {
+                write_small(response, framing);
+            } else {
+                co_await write_large(std::move(response), framing);
+            }
+            // Those behind it may be here already: their responses leave together.
+            if (open_ && output_.size() < kOutputBytesMax) continue;
+        } else if (step.status == RequestParser::Status::refused) {
+            refuse(parser_.refusal());
         }
-        connected = co_await flush();
-        if (connected && step.status == RequestParser::Status::need_more) {
-            connected = co_await receive();
-        }
+        write_what_goes();
+        if (!output_.empty()) co_await flush();
+        if (step.status == RequestParser::Status::need_more) co_await receive();
     }
-    if (connected && peer_may_send_) co_await linger();
+    if (!output_.empty()) co_await flush();
+    if (peer_may_send_) co_await linger();
     stream_.close();
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
     self(this).stop(Stop::stop, ExitReason(ExitReason::Kind::normal));
 }
 
-/// Runs the handler. It is a root task: what it throws stops here and becomes a 500.
-Task<http::Response> Connection::answer(const Handler& handler) {
+// ---- from a request to its response -------------------------------------------------------------
+
+/// Whether there is nothing to wait for: a function answers, and the request is here.
+bool Connection::can_answer_here(const Handler* handler) {
+    bool plain = !handler || handler->kind() == HandlerKind::plain;
+    if (!plain || server_->router.has_middleware()) return false;
+    return collect_what_is_here() == RequestParser::Status::complete;
+}
+
+http::Response Connection::answer(const Handler& handler) {
     try {
-        if (handler.plain()) co_return handler.answer(std::move(request_));
-        co_return co_await HandlerAwaiter(handler.run(std::move(request_)), *this);
+        return handler.answer(std::move(request_));
     } catch (...) {
         thrown_ = std::current_exception();
     }
-    co_return http::text(500, "The handler of this request failed.").close();
+    return failed_handler();
 }
 
-void Connection::write(http::Response response, const Asked& asked) {
+Task<http::Response> Connection::wait_for_answer(const Handler* handler, http::Response refusal) {
+    bool streams = handler && handler->kind() == HandlerKind::streaming;
+    if (streams) {
+        parser_.limit_body(std::numeric_limits<std::uint64_t>::max());
+    } else if (handler || !parser_.continue_expected()) {
+        co_await collect_body();
+    }
+    if (connected_ && body_refusal_.status == 0) {
+        if (handler || server_->router.has_middleware()) refusal = co_await run(handler);
+        if (streams) co_await skip_body();
+    }
+    if (body_refusal_.status == 0) co_return refusal;
+    co_return refusal_of(std::exchange(body_refusal_, ParseRefusal()));
+}
+
+/// Runs a handler of any kind, through the middleware. It is a root task: what it throws stops here
+/// and becomes a 500.
+Task<http::Response> Connection::run(const Handler* handler) {
+    const http::Router& router = server_->router;
+    try {
+        if (router.has_middleware()) {
+            co_return co_await flushing(router.run(handler, std::move(request_), *this));
+        }
+        co_return co_await flushing(handler->run(std::move(request_), *this));
+    } catch (...) {
+        thrown_ = std::current_exception();
+    }
+    co_return failed_handler();
+}
+
+// ---- the body of a request ----------------------------------------------------------------------
+
+/// Reads into the request as much of its body as is here.
+RequestParser::Status Connection::collect_what_is_here() {
+    while (parser_.body_follows()) {
+        RequestParser::Step step = parser_.read_body(input_.pending(), request_);
+        request_.body.append(step.data);
+        input_.consume(step.consumed);
+        if (step.status == RequestParser::Status::refused) body_refusal_ = parser_.refusal();
+        if (step.status == RequestParser::Status::refused) return step.status;
+        if (step.status == RequestParser::Status::need_more) return step.status;
+    }
+    return RequestParser::Status::complete;
+}
+
+Task<void> Connection::collect_body() {
+    while (collect_what_is_here() == RequestParser::Status::need_more) {
+        if (!co_await receive_body()) co_return;
+    }
+}
+
+/// Reads what a handler has left of the body, if that is little.
+Task<void> Connection::skip_body() {
+    input_.consume(std::exchange(shown_, 0));
+    for (std::uint64_t skipped = 0; connected_ && parser_.body_follows();) {
+        if (body_refusal_.status != 0 || parser_.continue_expected()) co_return;
+        if (skipped + parser_.body_length().value_or(0) > kSkippedBytesMax) co_return;
+        Result<std::string_view> piece = co_await next();
+        if (piece) skipped += piece->size();
+    }
+    input_.consume(std::exchange(shown_, 0));
+}
+
+/// Waits for more of the body. False when none will come.
+Task<bool> Connection::receive_body() {
+    if (parser_.continue_expected() && !std::exchange(continue_sent_, true)) {
+        output_.append("HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    if (!output_.empty()) co_await flush();
+    if (!connected_) co_return false;
+    bool received = co_await receive_more();
+    if (!received && connected_) body_refusal_ = kTooSlow;
+    co_return received;
+}
+
+/// Why there is no more of the body.
+Error Connection::body_error() const {
+    if (!connected_) return Error(broken_, "the peer has left before the body was whole");
+    if (body_refusal_.status == kTooSlow.status) {
+        return Error(Errc::timed_out, "the body took too long to arrive");
+    }
+    return Error(Errc::failed, std::string(body_refusal_.sentence));
+}
+
+Task<Result<std::string_view>> Connection::next() {
+    input_.consume(std::exchange(shown_, 0));
+    while (connected_ && body_refusal_.status == 0) {
+        if (!parser_.body_follows()) co_return std::string_view();
+        RequestParser::Step step = parser_.read_body(input_.pending(), request_);
+        if (step.status == RequestParser::Status::data) {
+            shown_ = step.consumed;
+            co_return step.data;
+        }
+        input_.consume(step.consumed);
+        if (step.status == RequestParser::Status::refused) body_refusal_ = parser_.refusal();
+        if (step.status != RequestParser::Status::need_more) continue;
+        if (!co_await receive_body()) break;
+    }
+    co_return std::unexpected(body_error());
+}
+
+// ---- the response -------------------------------------------------------------------------------
+
+/// Decides how the connection goes on behind this response.
+Framing Connection::frame(const http::Response& response, const Asked& asked) {
     Framing framing;
-    framing.keep_alive = asked.keep_alive && !response.closes() && !phase_->closing();
     framing.head_only = asked.head_only;
     framing.minor_version = asked.minor_version;
-    append_response(output_, response, framing, date_.at(system().engine().wall_now()));
-    open_ = framing.keep_alive;
+    bool ends_the_body = body_end(response, framing) == BodyEnd::close;
+    framing.keep_alive = asked.keep_alive && !response.closes() && !ends_the_body &&
+                         !phase_->closing() && !parser_.body_follows();
+    open_ = framing.keep_alive && connected_;
     // Whoever asked for the end has sent all it will.
-    peer_may_send_ = !open_ && asked.keep_alive;
+    peer_may_send_ = connected_ && !open_ && (asked.keep_alive || parser_.body_follows());
+    return framing;
+}
+
+void Connection::write_small(http::Response& response, const Framing& framing) {
+    append_response(output_, response, framing, date());
     continue_sent_ = false;
+    // The next body finds the memory of this one.
+    if (request_.body.capacity() < response.body().capacity()) {
+        request_.body = response.take_body();
+    }
 }
 
-void Connection::write_refusal() {
-    const ParseRefusal& refusal = parser_.refusal();
-    write(http::text(refusal.status, std::string(refusal.sentence)).close(), Asked{false, true, 1});
+Task<void> Connection::write_large(http::Response response, Framing framing) {
+    append_head(output_, response, framing, date());
+    continue_sent_ = false;
+    body_end_ = body_end(response, framing);
+    if (body_end_ == BodyEnd::nothing_follows) co_return;
+    if (response.producer()) {
+        co_await write_streamed(std::move(response));
+    } else {
+        co_await flush();
+        co_await send(response.body());
+    }
 }
 
-/// Waits for bytes. False when there is nobody to wait for any more.
-Task<bool> Connection::receive() {
-    if (input_.pending().empty() && parser_.between_messages()) co_return co_await receive_first();
+Task<void> Connection::write_streamed(http::Response response) {
+    bool whole = false;
+    body_left_ = response.length().value_or(0);
+    trailer_lines_.clear();
+    try {
+        Result<void> written = co_await flushing(response.producer()->run(http::BodyWriter(*this)));
+        whole = written.has_value() && (body_end_ != BodyEnd::length || body_left_ == 0);
+    } catch (...) {
+        thrown_ = std::current_exception();
+    }
+    if (!whole) {
+        // That something is missing shows by the end of the connection.
+        open_ = false;
+        peer_may_send_ = false;
+    } else if (body_end_ == BodyEnd::chunks) {
+        output_.append("0\r\n");
+        output_.append(trailer_lines_);
+        output_.append("\r\n");
+    }
+}
 
-    Duration left = request_deadline_ - system().now();
-    auto received = co_await stream_.read_some(input_.room(parser_.bytes_wanted())).within(left);
-    if (received) {
-        input_.received(*received);
-        co_return *received > 0;
+Task<Result<void>> Connection::write(std::string_view piece) {
+    if (!connected_) co_return error(broken_, "the peer has left");
+    if (piece.empty()) co_return Result<void>();
+    if (body_end_ == BodyEnd::length) {
+        if (piece.size() > body_left_) {
+            co_return error(Errc::failed, "the body is longer than its length() says");
+        }
+        body_left_ -= piece.size();
     }
-    if (received.error() == Errc::timed_out) {
-        write(http::text(408, "The request took too long to arrive.").close(),
-              Asked{false, true, 1});
-        co_return co_await flush();
+    bool in_chunks = body_end_ == BodyEnd::chunks;
+    if (in_chunks) append_chunk_head(output_, piece.size());
+    if (piece.size() < kLargeBody) {
+        output_.append(piece);
+    } else {
+        co_await flush();
+        co_await send(piece);
     }
-    co_return false;
+    if (in_chunks) output_.append("\r\n");
+    if (output_.size() >= kStreamedBytesMax) co_await flush();
+    if (!connected_) co_return error(broken_, "the peer does not take the body");
+    co_return Result<void>();
+}
+
+void Connection::trailer(std::string_view name, std::string_view value) {
+    http::Response line;
+    line.header(name, value);
+    trailer_lines_ += line.header_lines();
+}
+
+void Connection::refuse(const ParseRefusal& refusal) {
+    http::Response response = refusal_of(refusal);
+    write_small(response, frame(response, Asked()));
+}
+
+/// The clock is read once a turn.
+std::string_view Connection::date() {
+    if (date_.empty()) date_ = dates_.at(system().engine().wall_now());
+    return date_;
+}
+
+// ---- the wire -----------------------------------------------------------------------------------
+
+/// Waits for more of a request, or for the next one.
+Task<void> Connection::receive() {
+    if (parser_.between_messages() && input_.empty()) {
+        co_await receive_first();
+    } else if (!co_await receive_more() && connected_) {
+        refuse(kTooSlow);
+    }
 }
 
 /// Waits for a request to begin. A stop ends this wait and no other one.
-Task<bool> Connection::receive_first() {
-    // While requests come one after the other, there is a buffer to receive them into. A
-    // connection that has been silent for this long gives it back and waits with a few bytes.
-    constexpr Duration kBufferKept = std::chrono::seconds(2);
+Task<void> Connection::receive_first() {
+    // While requests come one after the other, there are buffers for them. A connection that has
+    // been silent for this long gives them back and waits with a few bytes.
+    constexpr Duration kBuffersKept = std::chrono::seconds(2);
 
-    request_.clear();
-    if (output_.capacity() > kOutputBytesKept) std::string().swap(output_);
-    if (!phase_->begin_waiting()) co_return false;
-    Duration longest = server_->options.idle_timeout();
-    Duration first = std::min(longest, kBufferKept);
+    date_ = std::string_view();
     input_.release_if_large();
-    std::span<char> room = input_.room(0);
+    output_.release_if_large();
+    connected_ = phase_->begin_waiting();
+    if (!connected_) co_return;
+    Duration longest = server_->options.idle_timeout();
+    Duration first = std::min(longest, kBuffersKept);
+    std::span<char> room = input_.room();
     auto received = co_await stream_.read_some(room, Interruptible::yes).within(first);
     if (!received && received.error() == Errc::timed_out && longest > first) {
         input_.release();
+        output_.release();
+        request_ = http::Request();
         char few[16];
         received = co_await stream_.read_some(few, Interruptible::yes).within(longest - first);
-        if (received) std::memcpy(input_.room(0).data(), few, *received);
+        if (received) std::memcpy(input_.room(sizeof few).data(), few, *received);
     }
-    if (!phase_->end_waiting() || !received || *received == 0) co_return false;
-    input_.received(*received);
-    request_deadline_ = system().now() + server_->options.request_timeout();
+    connected_ = phase_->end_waiting() && received && *received > 0;
+    if (connected_) input_.put(*received);
+}
+
+/// Waits for more of what has begun, as long as patience lasts. False when none came.
+Task<bool> Connection::receive_more() {
+    date_ = std::string_view();
+    Duration before = system().now();
+    std::size_t wanted = std::max<std::size_t>(parser_.bytes_wanted(), 1);
+    auto received = co_await stream_.read_some(input_.room(wanted)).within(patience_);
+    patience_ -= std::min(patience_, system().now() - before);
+    if (!received && received.error() == Errc::timed_out) co_return false;
+    connected_ = received && *received > 0;
+    if (!connected_) co_return false;
+    input_.put(*received);
+    if (parser_.body_follows()) {
+        Duration earned = server_->options.time_for_body_bytes(*received);
+        patience_ = std::min(patience_ + earned, server_->options.request_timeout());
+    }
     co_return true;
 }
 
 /// Writes as much of what has gathered as goes without waiting. What is wrong with the peer comes
 /// up again in the next flush.
 void Connection::write_what_goes() {
-    std::size_t gone = 0;
-    while (gone < output_.size()) {
-        Result<std::size_t> written = stream_.try_write(std::string_view(output_).substr(gone));
+    while (connected_ && !output_.empty()) {
+        Result<std::size_t> written = stream_.try_write(output_.pending());
         if (!written || *written == 0) break;
-        gone += *written;
+        output_.consume(*written);
     }
-    output_.erase(0, gone);
 }
 
-/// Writes what has gathered. False when the peer does not take it.
-Task<bool> Connection::flush() {
-    if (output_.empty()) co_return true;
-    auto written = co_await stream_.write_all(output_).within(server_->options.write_timeout());
-    output_.clear();
-    co_return written.has_value();
+/// Writes what has gathered.
+Task<void> Connection::flush() {
+    co_await send(output_.pending());
+    output_.consume(output_.size());
+}
+
+/// Writes, slice by slice: the peer has the time of one write for each.
+Task<void> Connection::send(std::string_view bytes) {
+    while (connected_ && !bytes.empty()) {
+        std::string_view slice = bytes.substr(0, kSliceBytes);
+        bytes.remove_prefix(slice.size());
+        auto written = co_await stream_.write_all(slice).within(server_->options.write_timeout());
+        if (written) continue;
+        broken_ = written.error() == Errc::timed_out ? Errc::timed_out : Errc::closed;
+        connected_ = false;
+    }
+    date_ = std::string_view();
 }
 
 /// Says that nothing more will come, and listens to the peer until it knows.
 Task<void> Connection::linger() {
-    if (!stream_.shutdown_write()) co_return;
+    if (!connected_ || !stream_.shutdown_write()) co_return;
     Duration end = system().now() + (phase_->closing() ? kLingerTimeOfAStop : kLingerTime);
     for (std::size_t seen = 0; seen < kLingerBytes;) {
-        input_.consume(input_.pending().size());
+        input_.consume(input_.size());
         Duration left = end - system().now();
         if (left <= Duration::zero()) break;
-        Result<std::size_t> received = co_await stream_.read_some(input_.room(0)).within(left);
+        Result<std::size_t> received = co_await stream_.read_some(input_.room()).within(left);
         if (!received || *received == 0) break;
         seen += *received;
     }

@@ -1,15 +1,19 @@
 #pragma once
 
 #include <troupe/actor/actor.hpp>
-#include <troupe/http/internal/input_buffer.hpp>
+#include <troupe/http/body.hpp>
+#include <troupe/http/internal/byte_buffer.hpp>
 #include <troupe/http/internal/request_parser.hpp>
 #include <troupe/http/internal/response_writer.hpp>
 #include <troupe/http/internal/server_state.hpp>
 #include <troupe/io/stream.hpp>
 
+#include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace troupe::http_internal {
 
@@ -17,7 +21,7 @@ namespace troupe::http_internal {
 ///
 /// A handler that throws costs its connection and nothing else: the client is told 500, and the
 /// actor ends as failed with what was thrown.
-class Connection final : public Actor {
+class Connection final : public Actor, private BodySource, private BodySink {
 public:
     Connection(std::shared_ptr<const ServerState> server, std::shared_ptr<ConnectionPhase> phase,
                Stream stream);
@@ -28,19 +32,48 @@ public:
 private:
     /// What a response must know of its request, which the handler may have taken away.
     struct Asked {
-        bool head_only;
-        bool keep_alive;
-        int minor_version;
+        bool head_only = false;
+        bool keep_alive = true;
+        int minor_version = 1;
     };
 
-    class HandlerAwaiter;
+    template <class T>
+    class FlushingAwaiter;
+    template <class T>
+    FlushingAwaiter<T> flushing(Task<T> task);
 
-    Task<http::Response> answer(const Handler& handler);
-    void write(http::Response response, const Asked& asked);
-    void write_refusal();
-    Task<bool> receive();
-    Task<bool> receive_first();
-    Task<bool> flush();
+    // From a request to its response.
+    bool can_answer_here(const Handler* handler);
+    http::Response answer(const Handler& handler);
+    Task<http::Response> wait_for_answer(const Handler* handler, http::Response refusal);
+    Task<http::Response> run(const Handler* handler);
+
+    // The body of a request.
+    RequestParser::Status collect_what_is_here();
+    Task<void> collect_body();
+    Task<void> skip_body();
+    Task<bool> receive_body();
+    Error body_error() const;
+    Task<Result<std::string_view>> next() override;
+    std::optional<std::uint64_t> length() const override { return parser_.body_length(); }
+    const http::Headers& trailers() const override { return request_.trailers(); }
+
+    // The response.
+    Framing frame(const http::Response& response, const Asked& asked);
+    void write_small(http::Response& response, const Framing& framing);
+    Task<void> write_large(http::Response response, Framing framing);
+    Task<void> write_streamed(http::Response response);
+    Task<Result<void>> write(std::string_view piece) override;
+    void trailer(std::string_view name, std::string_view value) override;
+    void refuse(const ParseRefusal& refusal);
+    std::string_view date();
+
+    // The wire.
+    Task<void> receive();
+    Task<void> receive_first();
+    Task<bool> receive_more();
+    Task<void> flush();
+    Task<void> send(std::string_view bytes);
     void write_what_goes();
     Task<void> linger();
 
@@ -49,11 +82,19 @@ private:
     Stream stream_;
     RequestParser parser_;
     http::Request request_;
-    InputBuffer input_;
-    std::string output_;
-    DateCache date_;
-    Duration request_deadline_{};
-    std::exception_ptr thrown_;   // by a handler, until the actor ends with it
+    ByteBuffer input_;
+    ByteBuffer output_;
+    DateCache dates_;
+    std::string_view date_;        // of the present turn; empty: to be asked for
+    Duration patience_{};          // how much longer the rest of the request may let us wait
+    std::exception_ptr thrown_;    // by a handler, until the actor ends with it
+    ParseRefusal body_refusal_;    // what was wrong with the body, if anything
+    std::size_t shown_ = 0;        // of the input: the piece a handler is looking at
+    std::string trailer_lines_;    // to be sent behind the body
+    std::uint64_t body_left_ = 0;  // to be written, if its length was said
+    BodyEnd body_end_ = BodyEnd::nothing_follows;
+    Errc broken_ = Errc::closed;  // why it is not connected any more
+    bool connected_ = true;       // the peer can be talked to
     bool open_ = true;            // further requests are welcome
     bool peer_may_send_ = false;  // the peer did not expect the end
     bool continue_sent_ = false;

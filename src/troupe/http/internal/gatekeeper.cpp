@@ -37,8 +37,13 @@ void Gatekeeper::acceptor_ended(Down) {
 void Gatekeeper::drain() {
     if (std::exchange(draining_, true)) return;
     acceptor_.stop();
+    for (auto& [pid, entry] : connections_)
+        entry.phase->close();
+}
+
+void Gatekeeper::end_waits() {
     for (auto& [pid, entry] : connections_) {
-        if (entry.phase->close()) entry.connection.stop();
+        if (entry.phase->end_waits()) entry.connection.stop();
     }
 }
 
@@ -50,7 +55,8 @@ void Gatekeeper::kill() {
 /// The system stops. Our children are stopped after us; those that wait for a request are told so
 /// by that, the others look at their phase when their response is written.
 Task<void> Gatekeeper::on_stop(const ExitReason&) {
-    drain();
+    draining_ = true;
+    end_waits();
     return {};
 }
 

@@ -29,8 +29,11 @@ public:
 
     std::size_t connections() const { return connections_.size(); }
 
-    /// Lets nobody in any more, ends who waits and lets the busy ones finish.
+    /// Lets nobody in any more. Who is busy finishes; who waits for a request may get one more.
     void drain();
+
+    /// Ends who still waits for a request.
+    void end_waits();
 
     /// Ends the rest.
     void kill();

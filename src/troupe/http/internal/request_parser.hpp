@@ -2,23 +2,25 @@
 
 // From bytes to a Request.
 //
-// Who does what: a scan of our own finds where the head of a message ends, Boost.Beast's
-// basic_parser is the lexer for the head and for chunked bodies, and the judgement is ours, because
-// the lexer accepts what two servers in a row may read differently (several lengths, a folded
-// header line, an unknown transfer coding): the stuff of request smuggling.
+// head_lexer.hpp cuts the head into lines and lines into parts; what is decided here is what they
+// mean: where the request goes and where its body ends, so that no second reader of the same bytes
+// can see another request in them. How the network has cut the bytes never shows: a head is read
+// line by line, and the first byte that is wrong decides. A line that is cut is looked at again
+// from its start with each piece that arrives: for a peer that drips, that costs less than
+// receiving the piece, and keeping the place within a line would cost the others.
 //
-// The lexer is only shown complete heads. Feeding it piece by piece works too, but then the verdict
-// on a bad request could depend on where the network had cut it, and offsets into the bytes would
-// be of no use. The scan remembers how far it has looked, so slow heads are not scanned twice.
+// The body is not collected here. It is given piece by piece, as views into the input, and whoever
+// reads decides what to do with them and how much is too much.
 //
-// Nothing is allocated per request once the Request's own buffers have grown; a chunked body needs
-// a second lexer, which is made for the first such request of a connection and kept.
+// Nothing is allocated per request once the Request's own buffers have grown.
 
+#include <troupe/http/internal/chunk_decoder.hpp>
+#include <troupe/http/internal/head_lexer.hpp>
 #include <troupe/http/request.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string_view>
 
 namespace troupe::http_internal {
@@ -28,76 +30,104 @@ struct RequestLimits {
     std::size_t target_bytes_max = 8 * 1024;  // what common browsers and proxies carry
     std::size_t head_bytes_max = 16 * 1024;   // request line and header lines together
     std::size_t header_count_max = 100;
-    std::size_t body_bytes_max = 1024 * 1024;  // decoded
-};
-
-/// Why a request is refused: the status to answer, and a sentence for whoever sent it.
-struct ParseRefusal {
-    int status = 0;
-    std::string_view sentence;  // points to a literal
+    std::uint64_t body_bytes_max = 1024 * 1024;  // decoded
 };
 
 class RequestParser {
 public:
     enum class Status {
         need_more,  // all that can be used was used: read more and call again
-        complete,   // the Request is whole
+        head,       // the Request is there but for its body: call read_body until `complete`
+        data,       // a piece of the body
+        complete,   // the body was read, and the parser is ready for the next request
         refused,    // see refusal(); the connection cannot be used for a further request
     };
 
     struct Step {
         Status status;
-        std::size_t consumed;  // bytes of the input that are not to be shown again
+        std::size_t consumed;   // bytes of the input that are not to be shown again
+        std::string_view data;  // after `data`: a view into the input
     };
 
-    explicit RequestParser(const RequestLimits& limits);
-    ~RequestParser();
-    RequestParser(const RequestParser&) = delete;
-    RequestParser& operator=(const RequestParser&) = delete;
+    explicit RequestParser(const RequestLimits& limits) : limits_(limits) {}
 
-    /// Reads on in the current message.
-    ///
-    /// `input` is everything that was received and not consumed yet, so what was not consumed is
-    /// shown again, with more behind it. `request` is the same one until the message is complete;
-    /// it is cleared when a message begins. After `complete` the parser is ready for the next one.
-    Step advance(std::string_view input, http::Request& request);
+    /// Reads on in a head. `input` is everything that was received and not consumed yet, so what
+    /// was not consumed is shown again, with more behind it. `request` is the same one until the
+    /// head is whole; it is cleared when one begins.
+    Step read_head(std::string_view input, http::Request& request);
+
+    /// Says how large the present body may be; after read_head, before read_body. Without it the
+    /// limit is that of RequestLimits. A body whose length is known to be larger is refused.
+    void limit_body(std::uint64_t body_bytes_max) {
+        body_bytes_max_ = body_bytes_max;
+        chunks_.limit(body_bytes_max);
+    }
+
+    /// Reads on in the body, and its trailers into `request`.
+    Step read_body(std::string_view input, http::Request& request);
 
     /// What was wrong. Only after `refused`.
     const ParseRefusal& refusal() const { return refusal_; }
 
-    /// True while the head is complete, the body is not, and the peer waits for "100 Continue"
-    /// before it sends the body.
-    bool continue_expected() const { return continue_expected_; }
+    /// False when the request whose head was read has no body: it is complete.
+    bool body_follows() const { return state_ != State::head; }
+
+    /// The length of the present body as its head gives it; nothing when it comes in chunks.
+    std::optional<std::uint64_t> body_length() const {
+        return state_ == State::chunked_body ? std::nullopt : std::optional(body_left_);
+    }
+
+    /// True while a body follows for which the peer waits to hear "100 Continue".
+    bool continue_expected() const { return continue_expected_ && body_follows(); }
 
     /// True when no byte of a message has been seen: the peer may leave without harm.
-    bool between_messages() const { return state_ == State::head && scanned_ == 0; }
+    bool between_messages() const { return state_ == State::head && !seen_; }
 
     /// How many bytes are worth receiving at once for the rest of the present body; 0 otherwise.
     std::size_t bytes_wanted() const;
 
 private:
-    enum class State { head, sized_body, chunked_body, refused };
+    enum class State : std::uint8_t { head, sized_body, chunked_body, refused };
 
-    class HeadLexer;
-    class ChunkLexer;
+    // What the lines of a head say about the message. Places in it, since it may move meanwhile.
+    struct Place {
+        std::uint32_t at = 0;
+        std::uint32_t size = 0;
+    };
+    struct Facts {
+        Place target;
+        Place host;
+        Place length;
+        Place coding;
+        std::uint8_t hosts = 0;
+        std::uint8_t lengths = 0;
+        std::uint8_t codings = 0;
+        bool expects_continue = false;
+        bool expects_other = false;
+        bool says_close = false;
+        bool says_keep_alive = false;
+    };
 
-    Step read_head(std::string_view input, http::Request& request);
-    Step read_sized_body(std::string_view input, http::Request& request, std::size_t consumed);
-    Step read_chunked_body(std::string_view input, http::Request& request, std::size_t consumed);
     Step refuse(int status, std::string_view sentence);
-
-    bool judge_target(http::Request& request);
-    bool judge_framing(const HeadLexer& lexer, const http::Request& request);
+    Step refuse_as_lexed();
+    Step head_is_cut(std::size_t head_size, std::size_t skipped);
+    void take_request_line(std::string_view head, const RequestLine& line, http::Request& request);
+    bool take_field(std::string_view head, const FieldLine& line, http::Request& request);
+    Step judge(std::string_view head, http::Request& request, std::size_t consumed);
+    bool judge_target(std::string_view target, http::Request& request);
+    bool judge_framing(std::string_view head, const http::Request& request);
 
     RequestLimits limits_;
     State state_ = State::head;
+    bool seen_ = false;  // some of the present head
     bool continue_expected_ = false;
     std::uint8_t empty_lines_ = 0;
-    std::size_t scanned_ = 0;     // of the head, up to here there is no problem and no end
-    std::size_t line_start_ = 0;  // where the line begins that is being scanned
+    std::size_t line_start_ = 0;  // where the line begins that is looked at next
     std::uint64_t body_left_ = 0;
+    std::uint64_t body_bytes_max_ = 0;
+    Facts facts_;
     ParseRefusal refusal_;
-    std::unique_ptr<ChunkLexer> chunks_;
+    ChunkDecoder chunks_;
 };
 
 }  // namespace troupe::http_internal

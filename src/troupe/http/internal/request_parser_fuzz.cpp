@@ -31,7 +31,10 @@ public:
     void feed(std::string_view piece) {
         pending_ += piece;
         for (;;) {
-            RequestParser::Step step = parser_.advance(pending_, request_);
+            RequestParser::Step step = parser_.body_follows()
+                                           ? parser_.read_body(pending_, request_)
+                                           : parser_.read_head(pending_, request_);
+            request_.body += step.data;
             TROUPE_ASSERT(step.consumed <= pending_.size(), "no more is used than there was");
             pending_.erase(0, step.consumed);
             if (step.status == RequestParser::Status::need_more) return;
@@ -41,13 +44,10 @@ public:
             }
             TROUPE_ASSERT(request_.body.size() <= small_limits().body_bytes_max,
                           "a body is capped");
+            if (parser_.body_follows()) continue;
             seen_ += request_.method + " " + request_.path + "?" + request_.query + "\n";
-            for (std::size_t i = 0; i < request_.header_count(); ++i) {
-                seen_ += request_.header_at(i).name;
-                seen_ += "=";
-                seen_ += request_.header_at(i).value;
-                seen_ += "\n";
-            }
+            note(request_.headers());
+            note(request_.trailers());
             seen_ += request_.body + (request_.keep_alive ? "\nkeep\n" : "\nclose\n");
         }
     }
@@ -55,6 +55,15 @@ public:
     std::string seen() const { return seen_ + refused_; }
 
 private:
+    void note(const troupe::http::Headers& lines) {
+        for (std::size_t i = 0; i < lines.size(); ++i) {
+            seen_ += lines.at(i).name;
+            seen_ += "=";
+            seen_ += lines.at(i).value;
+            seen_ += "\n";
+        }
+    }
+
     RequestParser parser_;
     troupe::http::Request request_;
     std::string pending_;

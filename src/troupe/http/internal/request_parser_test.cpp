@@ -27,15 +27,18 @@ public:
     void feed(std::string_view piece) {
         pending_ += piece;
         while (outcome_.refused == 0) {
-            RequestParser::Step step = parser_.advance(pending_, request_);
+            RequestParser::Step step = parser_.body_follows()
+                                           ? parser_.read_body(pending_, request_)
+                                           : parser_.read_head(pending_, request_);
+            request_.body += step.data;
             pending_.erase(0, step.consumed);
             if (step.status == Status::refused) {
                 outcome_.refused = parser_.refusal().status;
                 outcome_.sentence = parser_.refusal().sentence;
-            } else if (step.status == Status::complete) {
-                outcome_.requests.push_back(request_);
-            } else {
+            } else if (step.status == Status::need_more) {
                 break;
+            } else if (!parser_.body_follows()) {
+                outcome_.requests.push_back(request_);
             }
         }
     }
@@ -65,11 +68,16 @@ std::string describe(const http::Request& request) {
                       " query=" + request.query +
                       " minor=" + std::to_string(request.minor_version) +
                       " keep=" + std::to_string(request.keep_alive) + "\n";
-    for (std::size_t i = 0; i < request.header_count(); ++i) {
-        http::HeaderField field = request.header_at(i);
+    for (std::size_t i = 0; i < request.headers().size(); ++i) {
+        http::HeaderField field = request.headers().at(i);
         out += std::string(field.name) + "=" + std::string(field.value) + "\n";
     }
-    return out + "body=" + request.body;
+    out += "body=" + request.body;
+    for (std::size_t i = 0; i < request.trailers().size(); ++i) {
+        http::HeaderField field = request.trailers().at(i);
+        out += "\ntrailer " + std::string(field.name) + "=" + std::string(field.value);
+    }
+    return out;
 }
 
 std::string describe(const Outcome& outcome) {
@@ -271,9 +279,9 @@ std::vector<Accepted> accepted_streams() {
         {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n",
          "POST / path=/ query= minor=1 keep=1\nHost=a\nTransfer-Encoding=Chunked\nbody="},
         {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-         "3\r\nabc\r\n0B;n=v;m=\"q \\\" s\"\r\n\r\n 0\r\n\r\n\r\nx\r\n0\r\nTrailer: t\r\n\r\n",
+         "3\r\nabc\r\n0B;n=v;m=\"q \\\" s\"\r\n\r\n 0\r\n\r\n\r\nx\r\n0\r\nSum: t\r\n\r\n",
          "POST / path=/ query= minor=1 keep=1\nHost=a\nTransfer-Encoding=chunked\n"
-         "body=abc\r\n 0\r\n\r\n\r\nx"},
+         "body=abc\r\n 0\r\n\r\n\r\nx\ntrailer Sum=t"},
     };
 }
 
@@ -348,23 +356,13 @@ TEST(RequestParser, AcceptsWhatReachesALimitExactly) {
 }
 
 TEST(RequestParser, DoesNotReadForEverBehindChunkFraming) {
-    RequestParser parser((RequestLimits()));
-    http::Request request;
-    std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-    EXPECT_EQ(parser.advance(head, request).status, Status::need_more);
-
+    Feeder feeder((RequestLimits()));
+    feeder.feed("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     std::string chunk = "1;" + std::string(200, 'e') + "\r\nx\r\n";
     int sent = 0;
-    Status status = Status::need_more;
-    std::string pending;
-    for (; status == Status::need_more && sent < 1000; ++sent) {
-        pending += chunk;
-        RequestParser::Step step = parser.advance(pending, request);
-        pending.erase(0, step.consumed);
-        status = step.status;
-    }
-    EXPECT_EQ(status, Status::refused);
-    EXPECT_EQ(parser.refusal().status, 400);
+    for (; feeder.end().refused == 0 && sent < 1000; ++sent)
+        feeder.feed(chunk);
+    EXPECT_EQ(feeder.end().refused, 400);
     EXPECT_LT(sent, 120);
 }
 
@@ -419,20 +417,64 @@ TEST(RequestParser, KnowsWhetherItStandsBetweenMessages) {
 TEST(RequestParser, StaysRefused) {
     RequestParser parser((RequestLimits()));
     http::Request request;
-    EXPECT_EQ(parser.advance("\n", request).status, Status::refused);
-    EXPECT_EQ(parser.advance("GET / HTTP/1.1\r\nHost: a\r\n\r\n", request).status, Status::refused);
+    EXPECT_EQ(parser.read_head("\n", request).status, Status::refused);
+    EXPECT_EQ(parser.read_head("GET / HTTP/1.1\r\nHost: a\r\n\r\n", request).status,
+              Status::refused);
+    EXPECT_EQ(parser.read_body("", request).status, Status::refused);
 }
 
 TEST(RequestParser, ClearsWhatThePreviousRequestLeft) {
     RequestParser parser((RequestLimits()));
     http::Request request;
-    std::string first = "POST /a?b HTTP/1.0\r\nX: y\r\nContent-Length: 1\r\n\r\nz";
-    EXPECT_EQ(parser.advance(first, request).status, Status::complete);
+    EXPECT_EQ(parser.read_head("PUT /a?b HTTP/1.0\r\nX: y\r\n\r\n", request).status, Status::head);
     request.set_parameter("name", "value");
-    EXPECT_EQ(parser.advance("GET / HTTP/1.1\r\nHost: a\r\n\r\n", request).status,
-              Status::complete);
+    request.body = "left";
+    request.trailers().add("left", "over");
+    EXPECT_EQ(parser.read_head("GET / HTTP/1.1\r\nHost: a\r\n\r\n", request).status, Status::head);
     EXPECT_EQ(describe(request), "GET / path=/ query= minor=1 keep=1\nHost=a\nbody=");
     EXPECT_EQ(request.parameter("name"), "");
+}
+
+TEST(RequestParser, GivesTheBodyPieceByPieceAndHoldsNone) {
+    RequestParser parser((RequestLimits()));
+    http::Request request;
+    std::string head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+    RequestParser::Step step = parser.read_head(head + "ab", request);
+    EXPECT_EQ(step.status, Status::head);
+    EXPECT_EQ(step.consumed, head.size());
+    EXPECT_EQ(parser.body_length(), 5U);
+    step = parser.read_body("ab", request);
+    EXPECT_EQ(step.status, Status::data);
+    EXPECT_EQ(step.data, "ab");
+    EXPECT_EQ(parser.read_body("", request).status, Status::need_more);
+    EXPECT_EQ(parser.bytes_wanted(), 3U);
+    EXPECT_EQ(parser.read_body("cdeGET", request).data, "cde");
+    EXPECT_FALSE(parser.body_follows());
+    EXPECT_EQ(parser.read_body("GET", request).status, Status::complete);
+    EXPECT_TRUE(request.body.empty());
+}
+
+TEST(RequestParser, HoldsEachBodyToTheLimitItIsGiven) {
+    RequestParser parser((RequestLimits()));
+    http::Request request;
+    std::string sized = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+    EXPECT_EQ(parser.read_head(sized, request).status, Status::head);
+    parser.limit_body(5);
+    EXPECT_EQ(parser.read_body("abcde", request).status, Status::data);
+
+    EXPECT_EQ(parser.read_head(sized, request).status, Status::head);
+    parser.limit_body(4);
+    EXPECT_EQ(parser.read_body("", request).status, Status::refused);
+    EXPECT_EQ(parser.refusal().status, 413);
+
+    RequestParser chunked((RequestLimits()));
+    std::string coded = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    EXPECT_EQ(chunked.read_head(coded, request).status, Status::head);
+    EXPECT_FALSE(chunked.body_length().has_value());
+    chunked.limit_body(4);
+    EXPECT_EQ(chunked.read_body("4\r\nabcd\r\n", request).status, Status::data);
+    EXPECT_EQ(chunked.read_body("\r\n1\r\n", request).status, Status::refused);
+    EXPECT_EQ(chunked.refusal().status, 413);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstddef>
+#include <cstring>
 
 namespace troupe::http_internal {
 
@@ -42,7 +43,8 @@ Day day_of(std::int64_t days_since_1970) {
 }
 
 char* put(char* at, std::string_view text) {
-    return at + text.copy(at, text.size());
+    if (!text.empty()) std::memcpy(at, text.data(), text.size());
+    return at + text.size();
 }
 
 char* put_number(char* at, int value, int digits) {
@@ -52,13 +54,7 @@ char* put_number(char* at, int value, int digits) {
     return at + digits;
 }
 
-void append_number(std::string& out, std::size_t value) {
-    char digits[20];
-    auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-    out.append(digits, end);
-}
-
-// RFC 9110: no body and no length at all. A 205 has an empty one.
+// RFC 9110: no body and no length at all.
 bool has_no_body(int status) {
     return status < 200 || status == 204 || status == 304;
 }
@@ -85,39 +81,62 @@ std::string_view DateCache::at(Duration wall) {
     return std::string_view(text_, kSize);
 }
 
-void append_response(std::string& out, const http::Response& response, const Framing& framing,
-                     std::string_view date) {
+BodyEnd body_end(const http::Response& response, const Framing& framing) {
+    // A 205 has a body, which is empty.
+    int status = response.status() >= 100 && response.status() <= 999 ? response.status() : 500;
+    if (has_no_body(status) || status == 205 || framing.head_only) return BodyEnd::nothing_follows;
+    if (!response.producer() || response.length()) return BodyEnd::length;
+    return framing.minor_version == 0 ? BodyEnd::close : BodyEnd::chunks;
+}
+
+void append_head(ByteBuffer& out, const http::Response& response, const Framing& framing,
+                 std::string_view date) {
+    // More than all that is written below apart from what is counted beside it.
+    constexpr std::size_t kFixedLines = 256;
+
     // Nobody has a use for a status outside of these; a peer could not read it either.
     int status = response.status() >= 100 && response.status() <= 999 ? response.status() : 500;
+    std::string_view type = response.type();
+    std::string_view lines = response.header_lines();
+    char* begin = out.room(kFixedLines + date.size() + type.size() + lines.size()).data();
+    char* at = begin;
     if (status == 200) {
-        out += "HTTP/1.1 200 OK\r\nDate: ";
+        at = put(at, "HTTP/1.1 200 OK\r\nDate: ");
     } else {
-        out += "HTTP/1.1 ";
-        append_number(out, static_cast<std::size_t>(status));
-        out += ' ';
-        out += http::reason_phrase(status);
-        out += "\r\nDate: ";
+        at = put_number(put(at, "HTTP/1.1 "), status, 3);
+        at = put(put(at, " "), http::reason_phrase(status));
+        at = put(at, "\r\nDate: ");
     }
-    out += date;
-    out += "\r\n";
+    at = put(put(at, date), "\r\n");
     if (!has_no_body(status)) {
-        out += "Content-Length: ";
-        append_number(out, status == 205 ? 0 : response.body().size());
-        out += "\r\n";
+        bool streams = response.producer() != nullptr;
+        if (!streams || response.length() || status == 205) {
+            std::uint64_t length = streams ? response.length().value_or(0) : response.body().size();
+            at = put(at, "Content-Length: ");
+            at = std::to_chars(at, at + 20, status == 205 ? 0 : length).ptr;
+            at = put(at, "\r\n");
+        } else if (framing.minor_version == 1) {
+            at = put(at, "Transfer-Encoding: chunked\r\n");
+        }
     }
-    if (!response.type().empty()) {
-        out += "Content-Type: ";
-        out += response.type();
-        out += "\r\n";
+    if (!type.empty()) {
+        at = put(at, "Content-Type: ");
+        at = put(put(at, type), "\r\n");
     }
-    out += response.header_lines();
+    at = put(at, lines);
     if (!framing.keep_alive) {
-        out += "Connection: close\r\n";
+        at = put(at, "Connection: close\r\n");
     } else if (framing.minor_version == 0) {
-        out += "Connection: keep-alive\r\n";
+        at = put(at, "Connection: keep-alive\r\n");
     }
-    out += "\r\n";
-    if (!framing.head_only && !has_no_body(status) && status != 205) out += response.body();
+    at = put(at, "\r\n");
+    out.put(static_cast<std::size_t>(at - begin));
+}
+
+void append_response(ByteBuffer& out, const http::Response& response, const Framing& framing,
+                     std::string_view date) {
+    append_head(out, response, framing, date);
+    if (body_end(response, framing) != BodyEnd::nothing_follows) out.append(response.body());
 }
 
 }  // namespace troupe::http_internal

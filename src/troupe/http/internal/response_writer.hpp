@@ -1,10 +1,10 @@
 #pragma once
 
 #include <troupe/base/duration.hpp>
+#include <troupe/http/internal/byte_buffer.hpp>
 #include <troupe/http/response.hpp>
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 namespace troupe::http_internal {
@@ -34,9 +34,25 @@ struct Framing {
     int minor_version = 1;   // of the request
 };
 
-/// Appends the response as it goes to the peer. Responses to pipelined requests are appended to
-/// one string and leave in one write.
-void append_response(std::string& out, const http::Response& response, const Framing& framing,
+/// Where the peer finds the end of a body.
+enum class BodyEnd : std::uint8_t {
+    nothing_follows,  // for this status, or because only the head was asked for
+    length,
+    chunks,
+    close,
+};
+
+/// How the body of this response is told to end. A streamed one of unknown length goes in chunks,
+/// or up to the end of the connection for a peer that does not know chunks.
+BodyEnd body_end(const http::Response& response, const Framing& framing);
+
+/// Appends the response's head. Responses to pipelined requests are appended to one buffer and
+/// leave in one write.
+void append_head(ByteBuffer& out, const http::Response& response, const Framing& framing,
+                 std::string_view date);
+
+/// The same, and the body of a response that is not streamed.
+void append_response(ByteBuffer& out, const http::Response& response, const Framing& framing,
                      std::string_view date);
 
 }  // namespace troupe::http_internal

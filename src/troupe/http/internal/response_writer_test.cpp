@@ -10,9 +10,9 @@ namespace {
 using http::Response;
 
 std::string written(const Response& response, const Framing& framing = Framing()) {
-    std::string out;
+    ByteBuffer out;
     append_response(out, response, framing, "D");
-    return out;
+    return std::string(out.pending());
 }
 
 TEST(ResponseWriter, FramesTheBody) {

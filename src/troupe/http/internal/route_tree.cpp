@@ -8,6 +8,8 @@ namespace troupe::http_internal {
 
 namespace {
 
+constexpr std::string_view kAnyMethod = "*";
+
 struct MethodRoute {
     std::string method;
     std::size_t route;
@@ -22,6 +24,14 @@ struct Endpoint {
             if (candidate.method == method) return &candidate;
         }
         return nullptr;
+    }
+
+    // GET answers HEAD where that has no route of its own, and "*" whatever has none.
+    const MethodRoute* best(std::string_view method) const {
+        const MethodRoute* route = find(method);
+        if (!route && method == "HEAD") route = find("GET");
+        if (!route) route = find(kAnyMethod);
+        return route;
     }
 };
 
@@ -38,8 +48,13 @@ void insert_sorted(std::vector<std::string>& methods, std::string_view method) {
     if (at == methods.end() || *at != method) methods.insert(at, std::string(method));
 }
 
-// GET brings HEAD along, and OPTIONS is always answered.
+// GET brings HEAD along, OPTIONS is always answered, and "*" stands for what people use.
 std::string listed(std::vector<std::string> methods) {
+    if (!methods.empty() && methods.front() == kAnyMethod) {
+        methods.erase(methods.begin());
+        for (std::string_view method : {"DELETE", "GET", "PATCH", "POST", "PUT"})
+            insert_sorted(methods, method);
+    }
     if (std::binary_search(methods.begin(), methods.end(), "GET")) insert_sorted(methods, "HEAD");
     insert_sorted(methods, "OPTIONS");
     std::string out;
@@ -97,7 +112,7 @@ struct RouteTree::Search {
             }
             return false;
         }
-        const MethodRoute* route = endpoint.find(method);
+        const MethodRoute* route = endpoint.best(method);
         if (!route) return false;
         match->route = route->route;
         match->parameter_count = parameter_count;
@@ -165,12 +180,7 @@ RouteTree::Found RouteTree::find(std::string_view method, std::string_view path,
     search.method = method;
     search.match = &match;
     if (search.walk(*root_, path, 0)) return Found::route;
-    if (!search.saw_endpoint) return Found::nothing;
-    if (method == "HEAD") {
-        search.method = "GET";
-        if (search.walk(*root_, path, 0)) return Found::route;
-    }
-    return Found::other_methods;
+    return search.saw_endpoint ? Found::other_methods : Found::nothing;
 }
 
 std::string RouteTree::allowed_methods(std::string_view path) const {

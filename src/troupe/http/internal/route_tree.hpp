@@ -40,8 +40,8 @@ public:
     /// already for this method, is a mistake in the program and ends it.
     void add(std::string_view method, std::string_view pattern);
 
-    /// Looks for the route of this method and path. HEAD is answered by GET where it has no route
-    /// of its own.
+    /// Looks for the route of this method and path. At each place in the tree HEAD is answered by
+    /// GET where it has no route of its own, and any method by "*".
     Found find(std::string_view method, std::string_view path, Match& match) const;
 
     /// The methods that have a route for this path, as an Allow line lists them.

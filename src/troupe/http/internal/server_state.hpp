@@ -30,33 +30,44 @@ struct ServerState {
 /// To stop an actor cuts its present wait short. That is wanted while a connection waits for a
 /// request to begin, and not while a handler waits for an answer. So the connection and the
 /// gatekeeper agree by one word, of which they hold a share each.
+///
+/// A server that stops first says so in every response, and only some time later ends those who
+/// still wait: a request that was on its way to an idle connection is answered like any other.
 class ConnectionPhase {
 public:
     /// The connection: nothing is being handled. False when it is to end instead of waiting.
-    bool begin_waiting() { return move(Phase::busy, Phase::waiting); }
+    bool begin_waiting() {
+        // acq_rel: of this and end_waits, one sees the other; pairs with end_waits.
+        return (bits_.fetch_or(kWaiting, std::memory_order_acq_rel) & kOver) == 0;
+    }
 
     /// The connection: a request has begun. False when the connection is to end.
-    bool end_waiting() { return move(Phase::waiting, Phase::busy); }
+    bool end_waiting() {
+        // acq_rel: of this and end_waits, one sees the other; pairs with end_waits.
+        return (bits_.fetch_and(static_cast<std::uint8_t>(~kWaiting), std::memory_order_acq_rel) &
+                kOver) == 0;
+    }
 
     /// The connection: this response is the last one.
-    bool closing() const { return phase_.load(std::memory_order_relaxed) == Phase::closing; }
+    bool closing() const { return (bits_.load(std::memory_order_relaxed) & kClosing) != 0; }
 
-    /// The gatekeeper: the connection ends after what it is doing. True when that is nothing but
-    /// waiting, which only a stop will end.
-    bool close() {
-        // acq_rel: of this and begin_waiting, one sees the other; pairs with move.
-        return phase_.exchange(Phase::closing, std::memory_order_acq_rel) == Phase::waiting;
+    /// The gatekeeper: the connection ends after the response it is about to write.
+    void close() { bits_.fetch_or(kClosing, std::memory_order_relaxed); }
+
+    /// The gatekeeper: the connection waits for no further request. True when it does at this
+    /// moment, which only a stop will end.
+    bool end_waits() {
+        // acq_rel: of this and the connection's, one sees the other; pairs with begin_waiting and
+        // end_waiting.
+        return (bits_.fetch_or(kClosing | kOver, std::memory_order_acq_rel) & kWaiting) != 0;
     }
 
 private:
-    enum class Phase : std::uint8_t { busy, waiting, closing };
+    static constexpr std::uint8_t kWaiting = 1;
+    static constexpr std::uint8_t kClosing = 2;
+    static constexpr std::uint8_t kOver = 4;
 
-    bool move(Phase from, Phase to) {
-        // acq_rel: of this and close, one sees the other; pairs with close.
-        return phase_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
-    }
-
-    std::atomic<Phase> phase_{Phase::busy};  // the connection moves it, the gatekeeper closes it
+    std::atomic<std::uint8_t> bits_{0};  // the connection waits, the gatekeeper closes
 };
 
 }  // namespace troupe::http_internal

@@ -10,6 +10,9 @@ inline char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
+/// What a hexadecimal digit stands for, or -1.
+int hex_digit(char c);
+
 /// Compares as header names and tokens are compared: ASCII letters in any case, and no locale.
 bool equals_ignoring_case(std::string_view a, std::string_view b);
 

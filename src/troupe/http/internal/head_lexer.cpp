@@ -1,0 +1,191 @@
+#include <troupe/http/internal/head_lexer.hpp>
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+namespace troupe::http_internal {
+
+namespace {
+
+// The longest method anybody has registered has 17 characters.
+constexpr std::size_t kMethodBytesMax = 32;
+
+constexpr std::array<bool, 256> token_table() {
+    std::array<bool, 256> table{};
+    for (unsigned char c = '0'; c <= '9'; ++c)
+        table[c] = true;
+    for (unsigned char c = 'a'; c <= 'z'; ++c)
+        table[c] = true;
+    for (unsigned char c = 'A'; c <= 'Z'; ++c)
+        table[c] = true;
+    for (char c : std::string_view("!#$%&'*+-.^_`|~"))
+        table[static_cast<unsigned char>(c)] = true;
+    return table;
+}
+
+constexpr std::array<bool, 256> kToken = token_table();
+
+bool is_token(char c) {
+    return kToken[static_cast<unsigned char>(c)];
+}
+
+constexpr std::uint64_t in_every_byte(unsigned char byte) {
+    return 0x0101010101010101U * byte;
+}
+
+// The first byte below `Below` or equal to DEL: eight bytes at a time, since header values are most
+// of what a server reads. The trick marks such bytes in their highest bit; it can mark a byte
+// wrongly only above one it has marked rightly, so the lowest mark is always right.
+template <unsigned char Below>
+const char* find_low(const char* at, const char* end) {
+    if constexpr (std::endian::native == std::endian::little) {
+        for (; end - at >= 8; at += 8) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, at, sizeof word);
+            std::uint64_t low = (word - in_every_byte(Below)) & ~word;
+            std::uint64_t other = word ^ in_every_byte(0x7f);
+            std::uint64_t del = (other - in_every_byte(1)) & ~other;
+            std::uint64_t marks = (low | del) & in_every_byte(0x80);
+            if (marks != 0) return at + std::countr_zero(marks) / 8;
+        }
+    }
+    for (; at != end; ++at) {
+        auto byte = static_cast<unsigned char>(*at);
+        if (byte < Below || byte == 0x7f) break;
+    }
+    return at;
+}
+
+Lexed refuse(ParseRefusal& refusal, int status, std::string_view sentence) {
+    refusal.status = status;
+    refusal.sentence = sentence;
+    return Lexed::bad;
+}
+
+// What stands behind the target: "HTTP/1.1" and the line end.
+Lexed lex_version(std::string_view text, RequestLine& line, ParseRefusal& refusal) {
+    constexpr std::string_view kOurs = "HTTP/1.1\r\n";
+    if (text.starts_with(kOurs)) {
+        line.minor_version = 1;
+        return Lexed::whole;
+    }
+    if (text.size() < kOurs.size() && text.find('\n') == std::string_view::npos) return Lexed::cut;
+
+    auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    std::string_view end = text.size() > 8 ? text.substr(8, 2) : std::string_view();
+    bool version = text.starts_with("HTTP/") && text.size() > 8 && digit(text[5]) &&
+                   text[6] == '.' && digit(text[7]);
+    if (version && end[0] == '\n') return refuse(refusal, 400, "A line does not end with CR LF.");
+    if (!version || end != "\r\n") {
+        return refuse(refusal, 400, "The request line does not end with an HTTP version.");
+    }
+    if (!text.starts_with("HTTP/1.0")) {
+        return refuse(refusal, 505, "This server speaks HTTP/1.1 and HTTP/1.0.");
+    }
+    line.minor_version = 0;
+    return Lexed::whole;
+}
+
+}  // namespace
+
+bool is_token_character(char c) {
+    return is_token(c);
+}
+
+std::size_t find_control(std::string_view text) {
+    const char* begin = text.data();
+    return static_cast<std::size_t>(find_low<0x20>(begin, begin + text.size()) - begin);
+}
+
+Lexed lex_request_line(std::string_view text, std::size_t target_bytes_max, RequestLine& line,
+                       ParseRefusal& refusal) {
+    const char* begin = text.data();
+    const char* end = begin + text.size();
+    const char* at = begin;
+    while (at != end && is_token(*at))
+        ++at;
+    auto method_size = static_cast<std::size_t>(at - begin);
+    if (method_size > kMethodBytesMax) {
+        return refuse(refusal, 501, "This server knows no method of that length.");
+    }
+    if (at == end) return Lexed::cut;
+    if (*at != ' ' || at == begin) {
+        return refuse(refusal, 400, "A request begins with a method and a space.");
+    }
+    line.method = std::string_view(begin, method_size);
+
+    const char* target = ++at;
+    at = find_low<0x21>(at, end);
+    auto target_size = static_cast<std::size_t>(at - target);
+    if (target_size > target_bytes_max) {
+        return refuse(refusal, 414, "The request target is longer than this server accepts.");
+    }
+    if (at == end) return Lexed::cut;
+    if (target_size == 0) return refuse(refusal, 400, "The request target is missing.");
+    if (*at == '\r' || *at == '\n') {
+        return refuse(refusal, 400, "The request line does not end with an HTTP version.");
+    }
+    if (*at != ' ') return refuse(refusal, 400, "The request target holds a control character.");
+    line.target = std::string_view(target, target_size);
+
+    constexpr std::size_t kVersionSize = 10;
+    ++at;
+    std::string_view rest(at, static_cast<std::size_t>(end - at));
+    Lexed lexed = lex_version(rest, line, refusal);
+    if (lexed == Lexed::whole) line.size = static_cast<std::size_t>(at - begin) + kVersionSize;
+    return lexed;
+}
+
+Lexed lex_field_line(std::string_view text, FieldLine& line, ParseRefusal& refusal) {
+    const char* begin = text.data();
+    const char* end = begin + text.size();
+    const char* at = begin;
+    while (at != end && is_token(*at))
+        ++at;
+    if (at == end) return Lexed::cut;
+    if (*at != ':' || at == begin) {
+        if (at != begin) {
+            return refuse(refusal, 400, "A header line is not a name, a colon and a value.");
+        }
+        switch (*at) {
+            case '\r':
+                if (end - at < 2) return Lexed::cut;
+                if (at[1] != '\n') break;
+                line.size = 2;
+                return Lexed::empty_line;
+            case ' ':
+            case '\t':
+                return refuse(refusal, 400, "A header line is folded, which is obsolete.");
+            case '\n':
+                break;
+            default:
+                return refuse(refusal, 400, "A header line does not begin with a name.");
+        }
+        return refuse(refusal, 400, "A line does not end with CR LF.");
+    }
+    line.name = std::string_view(begin, static_cast<std::size_t>(at - begin));
+
+    ++at;
+    while (at != end && (*at == ' ' || *at == '\t'))
+        ++at;
+    const char* value = at;
+    for (;; ++at) {
+        at = find_low<0x20>(at, end);
+        if (at == end) return Lexed::cut;
+        if (*at != '\t') break;
+    }
+    if (*at == '\r' && end - at < 2) return Lexed::cut;
+    if (*at == '\n' || (*at == '\r' && at[1] != '\n')) {
+        return refuse(refusal, 400, "A line does not end with CR LF.");
+    }
+    if (*at != '\r') return refuse(refusal, 400, "A header line holds a control character.");
+    line.size = static_cast<std::size_t>(at + 2 - begin);
+    while (at != value && (at[-1] == ' ' || at[-1] == '\t'))
+        --at;
+    line.value = std::string_view(value, static_cast<std::size_t>(at - value));
+    return Lexed::whole;
+}
+
+}  // namespace troupe::http_internal
