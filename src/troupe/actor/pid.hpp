@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace troupe {
 
@@ -19,6 +21,9 @@ struct Pid {
 
 /// `<0.17.3>`
 std::string to_string(const Pid& pid);
+
+/// The first pid written in a text, such as that of an already_registered.
+std::optional<Pid> pid_in(std::string_view text) noexcept;
 
 }  // namespace troupe
 

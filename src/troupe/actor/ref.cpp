@@ -4,13 +4,32 @@
 #include <troupe/actor/ref.hpp>
 #include <troupe/base/assert.hpp>
 
+#include <charconv>
 #include <string>
+#include <system_error>
 
 namespace troupe {
 
 std::string to_string(const Pid& pid) {
     return "<" + std::to_string(pid.node) + "." + std::to_string(pid.slot) + "." +
            std::to_string(pid.generation) + ">";
+}
+
+std::optional<Pid> pid_in(std::string_view text) noexcept {
+    for (std::size_t begin = text.find('<'); begin != std::string_view::npos;
+         begin = text.find('<', begin + 1)) {
+        const char* at = text.data() + begin + 1;
+        const char* const end = text.data() + text.size();
+        const auto read = [&](auto& number, char behind) {
+            const auto [next, failure] = std::from_chars(at, end, number);
+            if (failure != std::errc() || next == end || *next != behind) return false;
+            at = next + 1;
+            return true;
+        };
+        Pid pid;
+        if (read(pid.node, '.') && read(pid.slot, '.') && read(pid.generation, '>')) return pid;
+    }
+    return std::nullopt;
 }
 
 const char* name(ExitReason::Kind kind) noexcept {

@@ -2,8 +2,10 @@
 
 /// Building an actor in its cell.
 
+#include <troupe/actor/name.hpp>
 #include <troupe/actor/ref.hpp>
 #include <troupe/base/block_pool.hpp>
+#include <troupe/base/hash.hpp>
 #include <troupe/base/type_name.hpp>
 #include <troupe/scheduler/cell.hpp>
 
@@ -25,44 +27,79 @@ struct SpawnTie {
     void (*bind)(const SpawnTie& self, Cell& spawner, Cell& spawned) = nullptr;
 };
 
+/// What may be said about a new actor.
+struct SpawnSettings {
+    MailboxOptions mailbox = bounded(kMailboxDefault);
+    std::string name;
+    std::uint64_t name_hash = 0;
+    bool has_name = false;                       // an empty one is refused
+    AskEnvelope<void>* start_outcome = nullptr;  // for `start`: who hears how on_start went
+    const SpawnTie* tie = nullptr;  // for `spawn_linked` and `spawn_monitored`; outlives the spawn
+};
+
 }  // namespace actor_internal
 
 /// What may be said about a new actor, as the first argument of spawn and start:
 /// `system.spawn<Shop>(options().mailbox(bounded(100).drop_oldest()), "corner")`.
-class SpawnOptions {
+///
+/// NamedAs is the type of the name the actor is given, or void: so that a name of another type is
+/// refused when the program is compiled.
+template <class NamedAs = void>
+class OptionsFor {
 public:
-    SpawnOptions& mailbox(MailboxOptions mailbox) & {
-        mailbox_ = std::move(mailbox);
+    OptionsFor() = default;
+
+    OptionsFor& mailbox(MailboxOptions mailbox) & {
+        settings_.mailbox = std::move(mailbox);
         return *this;
     }
-    SpawnOptions mailbox(MailboxOptions mailbox) && {
-        mailbox_ = std::move(mailbox);
+    OptionsFor mailbox(MailboxOptions mailbox) && {
+        settings_.mailbox = std::move(mailbox);
         return std::move(*this);
     }
-    const MailboxOptions& mailbox() const noexcept { return mailbox_; }
 
-    // For `start`: who hears how on_start went.
-    SpawnOptions report_start_to(actor_internal::AskEnvelope<void>* outcome) && noexcept {
-        start_outcome_ = outcome;
-        return std::move(*this);
+    /// Registers the actor, from before its constructor runs until it has ended for good. When
+    /// another actor has the name, nothing is spawned: the Ref is nobody's, and `start` answers
+    /// already_registered.
+    template <class A>
+    OptionsFor<A> name(Name<A> name) const {
+        return OptionsFor<A>(settings_, std::string(name.text()), name.hash());
     }
-    actor_internal::AskEnvelope<void>* start_outcome() const noexcept { return start_outcome_; }
+    /// The same with a text that is known at run time only; its type is the actor's class.
+    OptionsFor<> name(std::string text) const {
+        const std::uint64_t hash = fnv1a_64(text);
+        return OptionsFor<>(settings_, std::move(text), hash);
+    }
 
-    // For `spawn_linked` and `spawn_monitored`. Outlives the spawning.
-    SpawnOptions tied_by(const actor_internal::SpawnTie* tie) && noexcept {
-        tie_ = tie;
-        return std::move(*this);
-    }
-    const actor_internal::SpawnTie* tie() const noexcept { return tie_; }
+    // For spawn and start.
+    const actor_internal::SpawnSettings& settings() const noexcept { return settings_; }
+    actor_internal::SpawnSettings& settings() noexcept { return settings_; }
 
 private:
-    MailboxOptions mailbox_ = bounded(kMailboxDefault);
-    actor_internal::AskEnvelope<void>* start_outcome_ = nullptr;
-    const actor_internal::SpawnTie* tie_ = nullptr;
+    template <class>
+    friend class OptionsFor;
+    OptionsFor(actor_internal::SpawnSettings settings, std::string name, std::uint64_t hash)
+        : settings_(std::move(settings)) {
+        settings_.name = std::move(name);
+        settings_.name_hash = hash;
+        settings_.has_name = true;
+    }
+
+    actor_internal::SpawnSettings settings_;
 };
+using SpawnOptions = OptionsFor<>;
 
 inline SpawnOptions options() {
     return {};
+}
+
+/// `system.start<Database>(named(kDatabase), "db://x")`: options() with a name.
+template <class A>
+OptionsFor<A> named(Name<A> name) {
+    return options().name(name);
+}
+inline SpawnOptions named(std::string text) {
+    return options().name(std::move(text));
 }
 
 namespace actor_internal {
@@ -123,9 +160,25 @@ inline constexpr ActorType kActorType{{&run_actor, kClassName<A>, &actor_deadlin
                                       &destroy_object<A>,
                                       base_of<A>()};
 
-/// Takes a cell for a new actor. Null when the system is stopping. `options` is null for an actor
-/// that asks for nothing special, as nearly all do.
-Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type, const SpawnOptions* options);
+/// As what others see an actor that has a name.
+struct SeenAs {
+    const std::string_view* type = nullptr;  // the address is the type's identity
+    std::uint16_t offset = 0;
+};
+
+template <class A, class NamedAs>
+SeenAs seen_as() noexcept {
+    if constexpr (std::is_void_v<NamedAs>) {
+        return {&kClassName<A>, 0};
+    } else {
+        return {&kClassName<NamedAs>, static_cast<std::uint16_t>(offset_of_base<A, NamedAs>())};
+    }
+}
+
+/// Takes a cell for a new actor. Null when the system is stopping or its name is taken. `settings`
+/// is null for an actor that asks for nothing special, as nearly all do.
+Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
+                  const SpawnSettings* settings, SeenAs seen_as);
 /// The actor is built: it may run. `scheduled`: its first turn comes without any mail.
 void finish_spawn(Cell& cell, bool scheduled) noexcept;
 /// Its constructor threw what is the current exception.
@@ -168,11 +221,22 @@ consteval bool check_spawn() {
     return false;
 }
 
-template <class A, class... Arguments>
-Ref<A> spawn_with(Engine& engine, Cell* parent, const SpawnOptions* options,
+template <class A, class NamedAs>
+consteval bool check_name() {
+    constexpr bool kFits = std::is_void_v<NamedAs> || std::is_same_v<NamedAs, A> ||
+                           std::is_convertible_v<A*, NamedAs*>;
+    static_assert(kFits, "the name is of another type than the actor spawned under it");
+    return kFits;
+}
+
+template <class A, class NamedAs, class... Arguments>
+Ref<A> spawn_with(Engine& engine, Cell* parent, const SpawnSettings* settings,
                   Arguments&&... arguments) {
-    if constexpr (check_spawn<A, Arguments...>()) {
-        Cell* const cell = begin_spawn(engine, parent, kActorType<A>, options);
+    if constexpr (!check_name<A, NamedAs>()) {
+        return {};
+    } else if constexpr (check_spawn<A, Arguments...>()) {
+        Cell* const cell =
+            begin_spawn(engine, parent, kActorType<A>, settings, seen_as<A, NamedAs>());
         if (cell == nullptr) return {};
         const std::uint32_t generation = cell->generation();
         void* object = cell->inline_state();
@@ -199,24 +263,29 @@ Ref<A> spawn_with(Engine& engine, Cell* parent, const SpawnOptions* options,
     }
 }
 
-template <class A, class... Arguments>
-Ref<A> spawn_given(Engine& engine, Cell* parent, const SpawnOptions& options,
+template <class A, class NamedAs, class... Arguments>
+Ref<A> spawn_given(Engine& engine, Cell* parent, const OptionsFor<NamedAs>& options,
                    Arguments&&... arguments) {
-    return spawn_with<A>(engine, parent, &options, std::forward<Arguments>(arguments)...);
+    return spawn_with<A, NamedAs>(engine, parent, &options.settings(),
+                                  std::forward<Arguments>(arguments)...);
 }
+
+template <class T>
+inline constexpr bool kIsOptions = false;
+template <class NamedAs>
+inline constexpr bool kIsOptions<OptionsFor<NamedAs>> = true;
 
 template <class... Arguments>
 inline constexpr bool kOptionsFirst = false;
 template <class First, class... Rest>
-inline constexpr bool kOptionsFirst<First, Rest...> =
-    std::is_same_v<std::remove_cvref_t<First>, SpawnOptions>;
+inline constexpr bool kOptionsFirst<First, Rest...> = kIsOptions<std::remove_cvref_t<First>>;
 
 /// A child that is bound to its parent by `tie` before it runs.
-template <class A, class... Arguments>
-Ref<A> spawn_tied(Cell& parent, const SpawnTie& tie, SpawnOptions options,
+template <class A, class NamedAs, class... Arguments>
+Ref<A> spawn_tied(Cell& parent, const SpawnTie& tie, OptionsFor<NamedAs> options,
                   Arguments&&... arguments) {
-    const SpawnOptions tied = std::move(options).tied_by(&tie);
-    return spawn_with<A>(parent.engine(), &parent, &tied, std::forward<Arguments>(arguments)...);
+    options.settings().tie = &tie;
+    return spawn_given<A>(parent.engine(), &parent, options, std::forward<Arguments>(arguments)...);
 }
 template <class A, class... Arguments>
     requires(!kOptionsFirst<Arguments...>)
@@ -229,7 +298,7 @@ Ref<A> spawn(Engine& engine, Cell* parent, Arguments&&... arguments) {
     if constexpr (kOptionsFirst<Arguments...>) {
         return spawn_given<A>(engine, parent, std::forward<Arguments>(arguments)...);
     } else {
-        return spawn_with<A>(engine, parent, nullptr, std::forward<Arguments>(arguments)...);
+        return spawn_with<A, void>(engine, parent, nullptr, std::forward<Arguments>(arguments)...);
     }
 }
 

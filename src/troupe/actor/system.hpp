@@ -2,6 +2,7 @@
 
 #include <troupe/actor/dead_letters.hpp>
 #include <troupe/actor/exit.hpp>
+#include <troupe/actor/name.hpp>
 #include <troupe/actor/pid.hpp>
 #include <troupe/actor/ref.hpp>
 #include <troupe/actor/spawn.hpp>
@@ -29,6 +30,15 @@ class SystemCore;
 void listen_to_dead_letters(SystemCore& core, Cell* cell, std::uint32_t generation,
                             std::ptrdiff_t offset,
                             MailNode* (*make_call)(std::ptrdiff_t offset, DeadLetter letter));
+
+/// Where a name leads to.
+struct FoundName {
+    Cell* cell = nullptr;
+    std::uint32_t generation = 0;
+    std::uint16_t offset = 0;
+};
+Result<FoundName> find_name(SystemCore& core, std::string_view name, std::uint64_t hash,
+                            const std::string_view& type);
 
 class [[nodiscard]] StopRequested {
 public:
@@ -84,12 +94,12 @@ private:
     Awaiting awaiting_;
 };
 
-template <class A, class... Arguments>
-Task<Result<Ref<A>>> start(Engine& engine, SpawnOptions options, Arguments... arguments) {
+template <class A, class NamedAs, class... Arguments>
+Task<Result<Ref<A>>> start(Engine& engine, OptionsFor<NamedAs> options, Arguments... arguments) {
     Ref<A> ref;
     auto spawn_now = [&](AskEnvelope<void>* outcome) {
-        const SpawnOptions reporting = std::move(options).report_start_to(outcome);
-        ref = spawn_with<A>(engine, nullptr, &reporting, std::move(arguments)...);
+        options.settings().start_outcome = outcome;
+        ref = spawn_given<A>(engine, nullptr, options, std::move(arguments)...);
     };
     StartAwaiter<decltype(spawn_now)> awaiter(spawn_now);
     Result<void> started = co_await awaiter;
@@ -114,6 +124,13 @@ struct ActorInfo {
     std::uint64_t handled = 0;         ///< messages
 };
 
+/// A name and who has it, as it was a moment ago.
+struct RegisteredName {
+    std::string name;
+    Pid pid;
+    std::string type;  ///< as what the actor is seen under this name
+};
+
 /// A handle to a running system: cheap to copy, valid as long as its owner (`OwnedSystem`, `run`).
 class System {
 public:
@@ -130,16 +147,33 @@ public:
 
     /// The same, and waits until on_start has finished: `co_await system.start<A>(args...)`.
     ///
-    /// Errors:  start_failed, with the text of what on_start returned or threw.
+    /// Errors:  start_failed, with the text of what on_start returned or threw;
+    ///          already_registered, when another actor has the name: the text says which.
     template <class A, class... Arguments>
         requires(!actor_internal::kOptionsFirst<Arguments...>)
     Task<Result<Ref<A>>> start(Arguments... arguments) const {
         return actor_internal::start<A>(engine(), SpawnOptions(), std::move(arguments)...);
     }
-    template <class A, class... Arguments>
-    Task<Result<Ref<A>>> start(SpawnOptions options, Arguments... arguments) const {
+    template <class A, class NamedAs, class... Arguments>
+    Task<Result<Ref<A>>> start(OptionsFor<NamedAs> options, Arguments... arguments) const {
         return actor_internal::start<A>(engine(), std::move(options), std::move(arguments)...);
     }
+
+    /// The actor that has this name now. It may end at any time, but when it has ended already it
+    /// is not found.
+    ///
+    /// Errors:  not_found; wrong_type, when the name was given as another type than A.
+    /// Threads: any. Takes no lock.
+    template <class A>
+    Result<Ref<A>> find(Name<A> name) const {
+        return find_as<A>(name.text(), name.hash());
+    }
+    template <class A>
+    Result<Ref<A>> find(std::string_view name) const {
+        return find_as<A>(name, fnv1a_64(name));
+    }
+    /// All names and whose they are, by name. Any thread.
+    std::vector<RegisteredName> names() const;
 
     /// Waits until somebody has asked the system to stop: what a server's app does.
     actor_internal::StopRequested stop_requested() const noexcept {
@@ -191,6 +225,14 @@ public:
     Engine& engine() const noexcept;
 
 private:
+    template <class A>
+    Result<Ref<A>> find_as(std::string_view name, std::uint64_t hash) const {
+        const auto found =
+            actor_internal::find_name(*core_, name, hash, actor_internal::kClassName<A>);
+        if (!found) return std::unexpected(found.error());
+        return actor_internal::RefAccess::make<A>(*found->cell, found->generation, found->offset);
+    }
+
     actor_internal::SystemCore* core_;
 };
 

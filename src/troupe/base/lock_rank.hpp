@@ -12,7 +12,9 @@ enum class LockRank : std::uint16_t {
     test_inner = 2,
     system = 200,
     engine_services = 300,
+    groups = 320,
     mailbox = 350,
+    registry = 360,
     reactor = 400,
     timers = 500,
     blocking_pool = 510,
@@ -39,8 +41,12 @@ constexpr const char* name(LockRank rank) noexcept {
             return "system";
         case LockRank::engine_services:
             return "engine_services";
+        case LockRank::groups:
+            return "groups";
         case LockRank::mailbox:
             return "mailbox";
+        case LockRank::registry:
+            return "registry";
         case LockRank::reactor:
             return "reactor";
         case LockRank::timers:

@@ -89,6 +89,7 @@ void tell_parent(Cell& cell) noexcept {
 
 void finish_end(Cell& cell, MailNode* handled_in_place, const ExitReason& reason) noexcept {
     AskEnvelope<void>* const starter = take_starter(cell, reason);
+    unregister_name(cell);
     MailNode* const mail = close_all_mail(cell, handled_in_place);
     if (handled_in_place != nullptr) ops_of(handled_in_place).finish(handled_in_place);
     drop_mail(cell, mail, reason);

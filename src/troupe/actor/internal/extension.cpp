@@ -258,16 +258,74 @@ Send::~Send() {
     if (message_ != nullptr) message_->ops->drop(message_, Error(Errc::cancelled));
 }
 
+// ---- names --------------------------------------------------------------------------------------
+
+namespace {
+
+/// `holder` may have given the name back by now; the text says whose it was.
+Error name_taken(std::string_view name, const NamedAddress& holder) {
+    return Error(Errc::already_registered, "the name " + std::string(name) + " belongs to " +
+                                               to_string(pid_of(holder.cell, holder.generation)) +
+                                               ", a " + std::string(*holder.type));
+}
+
+Result<void> register_name(Cell& cell, const SpawnSettings& settings, SeenAs seen_as) {
+    const std::string& name = settings.name;
+    if (name.empty() || name.size() > kNameBytesMax) {
+        return error(Errc::failed, "a name has 1 to " + std::to_string(kNameBytesMax) +
+                                       " bytes, this one has " + std::to_string(name.size()));
+    }
+    NamedAddress holder;
+    NameEntry* const entry = SystemCore::of(cell).registry().add(
+        name, settings.name_hash, {&cell, cell.generation(), seen_as.offset, seen_as.type}, holder);
+    if (entry == nullptr) return std::unexpected(name_taken(name, holder));
+    extension_of(cell).name = entry;
+    return {};
+}
+
+}  // namespace
+
+void unregister_name(Cell& cell) noexcept {
+    Extension* const extension = existing_extension(cell);
+    if (extension == nullptr || extension->name == nullptr) return;
+    SystemCore::of(cell).registry().remove(std::exchange(extension->name, nullptr));
+}
+
+Result<FoundName> find_name(SystemCore& core, std::string_view name, std::uint64_t hash,
+                            const std::string_view& type) {
+    NamedAddress found;
+    // The generation says whether its owner has ended since.
+    if (!core.registry().find(name, hash, found) || found.cell->generation() != found.generation) {
+        return error(Errc::not_found, "nobody has the name " + std::string(name));
+    }
+    if (found.type != &type) {
+        return error(Errc::wrong_type, "the name " + std::string(name) + " is that of a " +
+                                           std::string(*found.type) + ", not of a " +
+                                           std::string(type));
+    }
+    return FoundName{found.cell, found.generation, found.offset};
+}
+
 // ---- spawning -----------------------------------------------------------------------------------
 
 namespace {
 constinit thread_local BuildingScope* building_on_this_thread = nullptr;
 
-void refuse_start(AskEnvelope<void>* outcome, std::string text) noexcept {
-    if (outcome != nullptr) {
-        outcome->reply.emplace(std::unexpect, Errc::start_failed, std::move(text));
-        outcome->post_reply();
+void refuse_start(AskEnvelope<void>* outcome, const char* why) noexcept {
+    if (outcome == nullptr) return;
+    outcome->reply.emplace(std::unexpect, Errc::start_failed, why);
+    outcome->post_reply();
+}
+
+/// Ends an actor whose name was refused: there is no object, and hardly anybody knows of it.
+void refuse_spawn(Cell& cell, Error why) noexcept {
+    const ExitReason reason(ExitReason::Kind::failed, why.text());
+    Extension* const extension = existing_extension(cell);
+    if (extension != nullptr && extension->start_outcome != nullptr) {
+        extension->start_outcome->reply.emplace(std::unexpect, std::move(why));
     }
+    cell.state_.store(CellState::ended, std::memory_order_relaxed);
+    finish_end(cell, nullptr, reason);
 }
 }  // namespace
 
@@ -288,8 +346,8 @@ Cell* cell_being_built(const void* actor) noexcept {
 }
 
 Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
-                  const SpawnOptions* options) {
-    AskEnvelope<void>* const outcome = options != nullptr ? options->start_outcome() : nullptr;
+                  const SpawnSettings* settings, SeenAs seen_as) {
+    AskEnvelope<void>* const outcome = settings != nullptr ? settings->start_outcome : nullptr;
     auto& core = *static_cast<SystemCore*>(engine.host());
     const SystemCore::SpawnLeave leave(core);
     if (leave.refused()) {
@@ -298,12 +356,12 @@ Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
     }
     Cell& cell = engine.acquire_cell();
     cell.type_.store(&type, std::memory_order_relaxed);
-    if (options != nullptr && options->mailbox().managed()) {
-        ManagedMailbox::open(cell, options->mailbox().settings());
+    if (settings != nullptr && settings->mailbox.managed()) {
+        ManagedMailbox::open(cell, settings->mailbox.settings());
         cell.capacity_.store(Cell::kManaged, std::memory_order_relaxed);
     } else {
         const std::size_t capacity =
-            options != nullptr ? options->mailbox().capacity() : kMailboxDefault;
+            settings != nullptr ? settings->mailbox.capacity() : kMailboxDefault;
         cell.capacity_.store(static_cast<std::uint16_t>(capacity), std::memory_order_relaxed);
     }
     cell.handled_.store(0, std::memory_order_relaxed);
@@ -321,8 +379,15 @@ Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
     // Open, and neither idle nor queued: the constructor may give the address away, and what is
     // sent to it waits for finish_spawn.
     cell.open_mailbox(0);
-    if (options != nullptr && options->tie() != nullptr) {
-        options->tie()->bind(*options->tie(), *parent, cell);
+    if (settings != nullptr && settings->has_name) {
+        Result<void> registered = register_name(cell, *settings, seen_as);
+        if (!registered) {
+            refuse_spawn(cell, std::move(registered).error());
+            return nullptr;
+        }
+    }
+    if (settings != nullptr && settings->tie != nullptr) {
+        settings->tie->bind(*settings->tie, *parent, cell);
     }
     return &cell;
 }

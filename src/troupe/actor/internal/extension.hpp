@@ -14,6 +14,7 @@ namespace troupe::actor_internal {
 
 struct ChildEnded;
 struct Links;
+struct NameEntry;
 
 /// What most actors never need, made on demand: a cell has no room for it. The actor's turn only.
 struct Extension {
@@ -26,6 +27,8 @@ struct Extension {
 
     // Why it was asked to end, when that has a text; else Cell::stop_kind_ says it all.
     ExitReason reason;
+
+    NameEntry* name = nullptr;  // the one it is registered under, if any
 
     // Its parent, and its children by slot: a map, so that one of a hundred thousand leaves at
     // once. Keyed by number, not by address, so that a replayed run walks them in the same order.
@@ -47,6 +50,9 @@ void free_extension(Cell& cell) noexcept;
 
 /// Refuses mail from now on, and gives all there was: as Cell::close_mailbox, for any mailbox.
 MailNode* close_all_mail(Cell& cell, const MailNode* handled_in_place) noexcept;
+
+/// Frees the actor's name, before anybody can find that it has ended.
+void unregister_name(Cell& cell) noexcept;
 
 /// Why the actor was asked to end. An actor that ends without a text needs no extension for it.
 const ExitReason& stop_reason(const Cell& cell) noexcept;

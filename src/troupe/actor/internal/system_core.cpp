@@ -356,6 +356,17 @@ std::vector<ActorInfo> System::actors() const {
     return all;
 }
 
+std::vector<RegisteredName> System::names() const {
+    std::vector<RegisteredName> all;
+    for (auto& [text, address] : core_->registry().all()) {
+        all.push_back({std::move(text), actor_internal::pid_of(address.cell, address.generation),
+                       std::string(*address.type)});
+    }
+    std::sort(all.begin(), all.end(),
+              [](const RegisteredName& a, const RegisteredName& b) { return a.name < b.name; });
+    return all;
+}
+
 Result<ActorInfo> System::info(Pid pid) const {
     Cell* const cell = core_->engine().find_cell(pid.slot);
     if (cell == nullptr || cell->generation() != pid.generation ||

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <troupe/actor/internal/registry.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/counter.hpp>
 #include <troupe/base/mutex.hpp>
@@ -27,6 +28,7 @@ public:
     static SystemCore* find(const Cell* cell) noexcept;
 
     Engine& engine() noexcept { return *engine_; }
+    Registry& registry() noexcept { return registry_; }
 
     /// Counts a message that will not be handled, and tells of it: those who listen hear of each,
     /// the log of the first and then once a second how many there were. Any thread.
@@ -92,6 +94,7 @@ private:
     void log_dead_letter(const DeadLetter& letter) noexcept;
     void tell_dead_letter(const DeadLetter& letter) noexcept;
 
+    Registry registry_;  // before the engine: actors end with it
     std::unique_ptr<Engine> engine_;
     std::array<Counter, kDeadLetterReasons> dead_letters_;
     std::atomic<Duration::rep> next_dead_letter_log_{0};  // whoever lost a message reads and writes
