@@ -211,8 +211,9 @@ Error timeout_error(Cell* target, std::uint32_t generation, std::string_view met
     if (target->generation() == generation) {
         const std::uint64_t word = target->word();
         const std::uint64_t depth = Cell::count_of(word);
-        text += (word & Cell::kBlocked) != 0 ? "; its handler waits for something"
-                                             : "; its handler is running";
+        text += target->state() == CellState::restarting ? "; it is being restarted"
+                : (word & Cell::kBlocked) != 0           ? "; its handler waits for something"
+                                                         : "; its handler is running";
         text += ", messages accepted and not handled: " + std::to_string(depth);
     } else {
         text += "; it has ended meanwhile";

@@ -175,8 +175,10 @@ SeenAs seen_as() noexcept {
     }
 }
 
-/// Takes a cell for a new actor. Null when the system is stopping or its name is taken. `settings`
-/// is null for an actor that asks for nothing special, as nearly all do.
+/// Takes a cell for a new actor, closed and without its name. Null when the system is stopping.
+/// `settings` is null for an actor that asks for nothing special, as nearly all do.
+Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type, const SpawnSettings* settings);
+/// The same, open and with its name. Null when that is taken, too.
 Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
                   const SpawnSettings* settings, SeenAs seen_as);
 /// The actor is built: it may run. `scheduled`: its first turn comes without any mail.

@@ -122,6 +122,8 @@ struct ActorInfo {
     std::size_t mailbox_depth = 0;     ///< messages accepted and not yet handled
     std::size_t mailbox_capacity = 0;  ///< 0: unbounded
     std::uint64_t handled = 0;         ///< messages
+    /// Which of a supervised actor's lives this is; 0 before the first, 65535 stands for more.
+    std::uint32_t incarnation = 1;
 };
 
 /// A name and who has it, as it was a moment ago.

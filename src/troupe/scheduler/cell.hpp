@@ -64,7 +64,7 @@ struct Awaiting {
     bool yielding = false;       ///< waits for nothing but the end of the queue
 };
 
-enum class CellState : std::uint8_t { free, starting, running, stopping, ended };
+enum class CellState : std::uint8_t { free, starting, running, stopping, restarting, ended };
 
 /// Whether mail went into a mailbox.
 enum class PushResult : std::uint8_t {
@@ -177,7 +177,9 @@ public:
     // The second line: what only the turn touches.
     std::atomic<std::uint32_t> handled_{0};  // messages; turn writes, listings read
     std::uint8_t stop_kind_ = 0;             // layer above: why it was asked to end
-    std::uint8_t unused_[3] = {};
+    std::uint8_t unused_ = 0;
+    // Of a supervised actor; stops at the top. Turn writes, listings read.
+    std::atomic<std::uint16_t> incarnation_{1};
 
 private:
     alignas(8) std::byte state_bytes_[kInlineStateBytes];

@@ -1,6 +1,7 @@
 #include <troupe/actor/internal/ending.hpp>
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/links.hpp>
+#include <troupe/actor/internal/supervised.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/spawn.hpp>
 
@@ -39,9 +40,9 @@ AskEnvelope<void>* take_starter(Cell& cell, const ExitReason& reason) noexcept {
 }
 
 /// A monitor or a link that had arrived and not been looked at is told what the others are told.
-bool tell_newcomer(MailNode* mail, const ExitReason& reason) noexcept {
+bool tell_newcomer(Cell& cell, MailNode* mail, const ExitReason& reason) noexcept {
     if (mail->ops == &MonitorNews::kOps) {
-        static_cast<MonitorNews*>(mail)->tell(MonitorNews::kDownOps, reason);
+        static_cast<MonitorNews*>(mail)->tell_down(reason, incarnation_of(cell));
     } else if (mail->ops == &LinkHalf::kLinkOps) {
         static_cast<LinkHalf*>(mail)->tell(LinkHalf::kExitOps, reason);
     } else {
@@ -57,7 +58,7 @@ void drop_mail(Cell& cell, MailNode* mail, const ExitReason& reason) noexcept {
     while (mail != nullptr) {
         MailNode* const next = mail->next;
         const bool stale = mail->generation != cell.generation();
-        if (stale || !tell_newcomer(mail, reason)) {
+        if (stale || !tell_newcomer(cell, mail, reason)) {
             if (mail->ops->kind == MailKind::message && mail->ops != &StopSignal::kDrainOps) {
                 core.note_dead_letter(
                     &cell, stale ? DeadLetterReason::stale : DeadLetterReason::stopped, mail);
@@ -68,12 +69,28 @@ void drop_mail(Cell& cell, MailNode* mail, const ExitReason& reason) noexcept {
     }
 }
 
-void stop_children(Cell& cell) noexcept {
+void tell_supervisor(Cell& cell, const ExitReason& reason, bool address_stays) noexcept {
+    Extension* const extension = existing_extension(cell);
+    if (extension == nullptr || extension->supervised == nullptr) return;
+    extension->supervised->report_end(reason, address_stays);
+}
+
+void stop_children(Cell& cell, After after) noexcept {
     Extension* const extension = existing_extension(cell);
     if (extension == nullptr) return;
     for (const auto& [slot, child] : extension->children) {
-        post_stop(child.first, child.second, Stop::stop, ExitReason(ExitReason::Kind::shutdown));
+        post_stop(child.first, child.second, Stop::stop, ExitReason(ExitReason::Kind::shutdown),
+                  after);
     }
+}
+
+/// All hear who have to do with the actor itself.
+void tell_relatives(Cell& cell, const ExitReason& reason, bool address_stays) noexcept {
+    end_watching(cell);
+    tell_supervisor(cell, reason, address_stays);
+    tell_links(cell, reason);
+    tell_monitors(cell, reason);
+    stop_children(cell, address_stays ? After::keep : After::end);
 }
 
 void tell_parent(Cell& cell) noexcept {
@@ -87,16 +104,17 @@ void tell_parent(Cell& cell) noexcept {
 
 }  // namespace
 
+void finish_incarnation(Cell& cell, const ExitReason& reason) noexcept {
+    tell_relatives(cell, reason, true);
+}
+
 void finish_end(Cell& cell, MailNode* handled_in_place, const ExitReason& reason) noexcept {
     AskEnvelope<void>* const starter = take_starter(cell, reason);
     unregister_name(cell);
     MailNode* const mail = close_all_mail(cell, handled_in_place);
     if (handled_in_place != nullptr) ops_of(handled_in_place).finish(handled_in_place);
     drop_mail(cell, mail, reason);
-    end_watching(cell);
-    tell_links(cell, reason);
-    tell_monitors(cell, reason);
-    stop_children(cell);
+    tell_relatives(cell, reason, false);
     tell_parent(cell);
     free_extension(cell);
     cell.flags_ = 0;

@@ -14,6 +14,10 @@ namespace troupe::actor_internal {
 /// Threads: the actor's last turn, or its spawner's when the constructor has thrown.
 void finish_end(Cell& cell, MailNode* handled_in_place, const ExitReason& reason) noexcept;
 
+/// The end of an incarnation whose address stays for the next: all hear but those who wait in the
+/// mailbox, and the parent. The actor's turn.
+void finish_incarnation(Cell& cell, const ExitReason& reason) noexcept;
+
 /// What those hear who wait for an actor that has ended.
 Error gone(const Cell& cell, const ExitReason& reason);
 

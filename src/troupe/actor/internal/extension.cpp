@@ -3,6 +3,7 @@
 #include <troupe/actor/internal/links.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/node.hpp>
+#include <troupe/actor/internal/supervised.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/ref.hpp>
 #include <troupe/actor/spawn.hpp>
@@ -11,6 +12,9 @@
 #include <utility>
 
 namespace troupe::actor_internal {
+
+Extension::Extension() = default;
+Extension::~Extension() = default;
 
 Extension& extension_of(Cell& cell) {
     if (cell.extension_ == nullptr) cell.extension_ = make_node<Extension>();
@@ -72,6 +76,9 @@ const MailOps StopSignal::kOps{
     [](MailNode* node, Cell& cell) {
         auto* const signal = static_cast<StopSignal*>(node);
         const Extension* const known = existing_extension(cell);
+        if (known != nullptr && known->supervised != nullptr) {
+            known->supervised->decide(signal->after);
+        }
         bool can_go_on = false;
         if (!signal->top_level_only || known == nullptr || known->parent == nullptr) {
             const bool kill = signal->strength == Stop::kill;
@@ -105,8 +112,10 @@ const MessageOps StopSignal::kDrainOps{
     nullptr,
     nullptr};
 
+namespace {
+
 void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason reason,
-               bool top_level_only) noexcept {
+               bool top_level_only, After after) noexcept {
     if (cell == nullptr) return;
     if (strength == Stop::stop && cell == current_cell() && cell->generation() == generation) {
         // An actor that stops itself in its own turn needs no signal.
@@ -119,6 +128,7 @@ void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason r
     auto* const signal = make_node<StopSignal>();
     signal->strength = strength;
     signal->top_level_only = top_level_only;
+    signal->after = after;
     signal->reason = strength == Stop::kill && reason.kind() == ExitReason::Kind::shutdown
                          ? ExitReason(ExitReason::Kind::killed)
                          : std::move(reason);
@@ -134,8 +144,20 @@ void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason r
     }
 }
 
+}  // namespace
+
+void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason reason,
+               bool top_level_only) noexcept {
+    post_stop(cell, generation, strength, std::move(reason), top_level_only, After::policy);
+}
+
+void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason reason,
+               After after) noexcept {
+    post_stop(cell, generation, strength, std::move(reason), false, after);
+}
+
 void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason reason) noexcept {
-    post_stop(cell, generation, strength, std::move(reason), false);
+    post_stop(cell, generation, strength, std::move(reason), false, After::policy);
 }
 
 // ---- children -----------------------------------------------------------------------------------
@@ -269,6 +291,8 @@ Error name_taken(std::string_view name, const NamedAddress& holder) {
                                                ", a " + std::string(*holder.type));
 }
 
+}  // namespace
+
 Result<void> register_name(Cell& cell, const SpawnSettings& settings, SeenAs seen_as) {
     const std::string& name = settings.name;
     if (name.empty() || name.size() > kNameBytesMax) {
@@ -282,8 +306,6 @@ Result<void> register_name(Cell& cell, const SpawnSettings& settings, SeenAs see
     extension_of(cell).name = entry;
     return {};
 }
-
-}  // namespace
 
 void unregister_name(Cell& cell) noexcept {
     Extension* const extension = existing_extension(cell);
@@ -317,7 +339,8 @@ void refuse_start(AskEnvelope<void>* outcome, const char* why) noexcept {
     outcome->post_reply();
 }
 
-/// Ends an actor whose name was refused: there is no object, and hardly anybody knows of it.
+}  // namespace
+
 void refuse_spawn(Cell& cell, Error why) noexcept {
     const ExitReason reason(ExitReason::Kind::failed, why.text());
     Extension* const extension = existing_extension(cell);
@@ -327,7 +350,6 @@ void refuse_spawn(Cell& cell, Error why) noexcept {
     cell.state_.store(CellState::ended, std::memory_order_relaxed);
     finish_end(cell, nullptr, reason);
 }
-}  // namespace
 
 BuildingScope::BuildingScope(Cell& the_cell, void* object, std::size_t bytes) noexcept
     : cell(the_cell),
@@ -345,8 +367,8 @@ Cell* cell_being_built(const void* actor) noexcept {
     return scope != nullptr && at >= scope->begin && at < scope->end ? &scope->cell : nullptr;
 }
 
-Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
-                  const SpawnSettings* settings, SeenAs seen_as) {
+Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type,
+                const SpawnSettings* settings) {
     AskEnvelope<void>* const outcome = settings != nullptr ? settings->start_outcome : nullptr;
     auto& core = *static_cast<SystemCore*>(engine.host());
     const SystemCore::SpawnLeave leave(core);
@@ -365,6 +387,7 @@ Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
         cell.capacity_.store(static_cast<std::uint16_t>(capacity), std::memory_order_relaxed);
     }
     cell.handled_.store(0, std::memory_order_relaxed);
+    cell.incarnation_.store(1, std::memory_order_relaxed);
     cell.flags_ = 0;
     cell.state_.store(CellState::starting, std::memory_order_relaxed);
     if (outcome != nullptr) extension_of(cell).start_outcome = outcome;
@@ -376,20 +399,27 @@ Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
         extension.ended_news->ops = &ChildEnded::kOps;
         extension_of(*parent).children[cell.slot()] = {&cell, cell.generation()};
     }
+    return &cell;
+}
+
+Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
+                  const SpawnSettings* settings, SeenAs seen_as) {
+    Cell* const cell = take_cell(engine, parent, type, settings);
     // Open, and neither idle nor queued: the constructor may give the address away, and what is
     // sent to it waits for finish_spawn.
-    cell.open_mailbox(0);
+    if (cell == nullptr) return nullptr;
+    cell->open_mailbox(0);
     if (settings != nullptr && settings->has_name) {
-        Result<void> registered = register_name(cell, *settings, seen_as);
+        Result<void> registered = register_name(*cell, *settings, seen_as);
         if (!registered) {
-            refuse_spawn(cell, std::move(registered).error());
+            refuse_spawn(*cell, std::move(registered).error());
             return nullptr;
         }
     }
     if (settings != nullptr && settings->tie != nullptr) {
-        settings->tie->bind(*settings->tie, *parent, cell);
+        settings->tie->bind(*settings->tie, *parent, *cell);
     }
-    return &cell;
+    return cell;
 }
 
 void finish_spawn(Cell& cell, bool scheduled) noexcept {

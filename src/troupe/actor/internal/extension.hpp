@@ -3,10 +3,12 @@
 #include <troupe/actor/exit.hpp>
 #include <troupe/actor/internal/news.hpp>
 #include <troupe/actor/message.hpp>
+#include <troupe/actor/spawn.hpp>
 #include <troupe/scheduler/timer.hpp>
 #include <troupe/task/task.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <unordered_map>
 #include <utility>
 
@@ -15,6 +17,7 @@ namespace troupe::actor_internal {
 struct ChildEnded;
 struct Links;
 struct NameEntry;
+struct Supervised;
 
 /// What most actors never need, made on demand: a cell has no room for it. The actor's turn only.
 struct Extension {
@@ -40,6 +43,16 @@ struct Extension {
     Monitors monitors;
     Links* links = nullptr;  // internal/links.hpp
     NewsQueue news;          // of ends that it wanted to hear of
+
+    // For an address whose actor is built anew when it has ended, else null.
+    std::unique_ptr<Supervised> supervised;
+    // What it has had started, over all its incarnations: old news is told from new by the number.
+    std::uint64_t orders_made = 0;
+
+    Extension();
+    ~Extension();
+    Extension(const Extension&) = delete;
+    Extension& operator=(const Extension&) = delete;
 };
 
 Extension& extension_of(Cell& cell);
@@ -51,6 +64,10 @@ void free_extension(Cell& cell) noexcept;
 /// Refuses mail from now on, and gives all there was: as Cell::close_mailbox, for any mailbox.
 MailNode* close_all_mail(Cell& cell, const MailNode* handled_in_place) noexcept;
 
+/// Gives the actor the name its spawner wants for it. Errors: already_registered; failed.
+Result<void> register_name(Cell& cell, const SpawnSettings& settings, SeenAs seen_as);
+/// Ends an actor whose name was refused: there is no object, and hardly anybody knows of it.
+void refuse_spawn(Cell& cell, Error why) noexcept;
 /// Frees the actor's name, before anybody can find that it has ended.
 void unregister_name(Cell& cell) noexcept;
 
@@ -68,15 +85,27 @@ MailNode* pop_news(Cell& cell);
 template <class Unwanted>
 void discard_news(Cell& cell, Unwanted unwanted) noexcept;
 
+/// What becomes of a supervised address when its actor ends.
+enum class After : std::uint8_t {
+    policy,  ///< its restart type decides
+    keep,    ///< it stays, vacant
+    end,     ///< it ends as well
+};
+
 /// Asks an actor to end.
 struct StopSignal : MailNode {
     Stop strength = Stop::stop;
+    After after = After::policy;
     bool top_level_only = false;  // an actor with a parent leaves it to the parent
     ExitReason reason;
 
     static const MailOps kOps;          // stop and kill
     static const MessageOps kDrainOps;  // drain: takes its turn behind the mail
 };
+
+/// The same as Ref::stop, by the one who decides about the address as well.
+void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason reason,
+               After after) noexcept;
 
 /// A child tells its parent that it has ended.
 struct ChildEnded : MailNode {
@@ -110,6 +139,7 @@ inline constexpr std::uint8_t kInStopHook = 8;   // on_stop waits somewhere
 inline constexpr std::uint8_t kStopHeard = 16;   // a wait was cut short by the stop
 inline constexpr std::uint8_t kHasNews = 32;     // NewsQueue: somebody it cares for has ended
 inline constexpr std::uint8_t kUncounted = 64;   // the message being handled took no room
+inline constexpr std::uint8_t kVacant = 128;     // a supervised address without an actor
 
 template <class Unwanted>
 void discard_news(Cell& cell, Unwanted unwanted) noexcept {

@@ -213,6 +213,7 @@ void tell_links(Cell& cell, const ExitReason& reason) noexcept {
         links->erase(peer);
         if (somebody) half->tell(LinkHalf::kExitOps, reason);
     }
+    links->make_exit = nullptr;  // the next incarnation decides anew
 }
 
 }  // namespace troupe::actor_internal

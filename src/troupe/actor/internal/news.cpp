@@ -2,6 +2,7 @@
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/news.hpp>
 #include <troupe/actor/internal/node.hpp>
+#include <troupe/actor/internal/supervised.hpp>
 #include <troupe/base/assert.hpp>
 
 #include <utility>
@@ -30,14 +31,11 @@ void free_monitor(MonitorNews* monitor) noexcept {
 MailNode* to_down(News* news, Cell& hearer) {
     auto* const monitor = static_cast<MonitorNews*>(news);
     MailNode* const message = std::exchange(monitor->down, nullptr);
-    monitor->set_down(message, Down{monitor->ended, std::move(monitor->reason)});
+    monitor->set_down(message,
+                      Down{monitor->ended, std::move(monitor->reason), monitor->incarnation});
     message->generation = hearer.generation();
     free_monitor(monitor);
     return message;
-}
-
-void tell_monitor(MonitorNews* monitor, const ExitReason& reason) noexcept {
-    monitor->tell(MonitorNews::kDownOps, reason);
 }
 
 void post_demonitor(const Cell& watcher, Cell* target, std::uint32_t generation,
@@ -55,8 +53,8 @@ void post_demonitor(const Cell& watcher, Cell* target, std::uint32_t generation,
 
 const MailOps MonitorNews::kOps{MailKind::signal,
                                 [](MailNode* node, const Error&) noexcept {
-                                    tell_monitor(static_cast<MonitorNews*>(node),
-                                                 ExitReason(ExitReason::Kind::noproc));
+                                    static_cast<MonitorNews*>(node)->tell_down(
+                                        ExitReason(ExitReason::Kind::noproc), 0);
                                 },
                                 [](MailNode* node, Cell& cell) {
                                     auto* const monitor = static_cast<MonitorNews*>(node);
@@ -105,7 +103,7 @@ void tell_monitors(Cell& cell, const ExitReason& reason) noexcept {
     if (extension == nullptr) return;
     while (MonitorNews* const monitor = extension->monitors.of_it) {
         extension->monitors.of_it = monitor->next_monitor;
-        tell_monitor(monitor, reason);
+        monitor->tell_down(reason, incarnation_of(cell));
     }
 }
 
@@ -133,7 +131,7 @@ std::uint64_t post_monitor(Cell& watcher, Cell* target, std::uint32_t generation
     const std::uint64_t number = monitor->number;
     monitors.by_it[number] = {target, generation};
     if (target == nullptr) {
-        tell_monitor(monitor, ExitReason(ExitReason::Kind::noproc));
+        monitor->tell_down(ExitReason(ExitReason::Kind::noproc), 0);
     } else {
         post_signal(*target, generation, monitor);
     }

@@ -89,13 +89,18 @@ private:
 
 /// What one monitor hears: travels to the target, stays there, and comes back when it ends.
 struct MonitorNews : News {
-    std::uint64_t number = 0;  // of the watcher's monitors
-    MailNode* down = nullptr;  // the message, all but the Down
+    std::uint64_t number = 0;       // of the watcher's monitors
+    std::uint32_t incarnation = 0;  // that has ended
+    MailNode* down = nullptr;       // the message, all but the Down
     void (*set_down)(MailNode* message, Down down) = nullptr;
     MonitorNews* next_monitor = nullptr;  // in the target's list
 
     static const MailOps kOps;      // on the way there
     static const NewsOps kDownOps;  // on the way back
+    void tell_down(const ExitReason& why, std::uint32_t which) noexcept {
+        incarnation = which;
+        tell(kDownOps, why);
+    }
 };
 
 /// The watcher wants no news any more, or has ended.

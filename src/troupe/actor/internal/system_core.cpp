@@ -46,6 +46,7 @@ ActorInfo info_of(const Cell& cell) {
     info.pid = pid_of(&cell, cell.generation());
     info.type = std::string(cell.type()->name);
     info.state = cell.state();
+    info.incarnation = cell.incarnation_.load(std::memory_order_relaxed);
     info.mailbox_depth = Cell::count_of(cell.word());
     info.mailbox_capacity = cell.capacity_.load(std::memory_order_relaxed);
     if (info.mailbox_capacity == Cell::kManaged) {

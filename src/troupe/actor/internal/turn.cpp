@@ -10,12 +10,14 @@
 #include <troupe/actor/internal/ending.hpp>
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
+#include <troupe/actor/internal/supervised.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/assert.hpp>
 #include <troupe/base/hash.hpp>
 #include <troupe/base/log.hpp>
 
+#include <algorithm>
 #include <exception>
 #include <string>
 #include <utility>
@@ -63,6 +65,11 @@ private:
     Next begin_stop();
     Next stop_hook_done();
     Next end(ExitReason reason);  // by value: the extension it may lie in goes
+    Next actor_gone(const ExitReason& reason);
+    Next end_address(const ExitReason& reason);
+    Next vacate(const ExitReason& reason);
+    Next vacant();
+    Next build();
 
     void report_started() noexcept;
     void abandon_handler(const ExitReason& reason) noexcept;
@@ -75,8 +82,12 @@ private:
     Actor* actor() noexcept {
         return type_.as_actor != nullptr ? type_.as_actor(object()) : nullptr;
     }
+    Supervised* supervised() noexcept {
+        const Extension* const extension = existing_extension(cell_);
+        return extension != nullptr ? extension->supervised.get() : nullptr;
+    }
     bool has(std::uint8_t flag) const noexcept { return (cell_.flags_ & flag) != 0; }
-    static constexpr std::uint8_t kSpecial = kStopAsked | kKillAsked | kHasNews;
+    static constexpr std::uint8_t kSpecial = kStopAsked | kKillAsked | kHasNews | kVacant;
     void set(std::uint8_t flag) noexcept {
         cell_.flags_ = static_cast<std::uint8_t>(cell_.flags_ | flag);
     }
@@ -113,9 +124,10 @@ TurnEnd Turn::run() {
     return next == Next::yielded ? TurnEnd::yielded : TurnEnd::released;
 }
 
-/// A turn with something special about it: a handler that waits, an end that is asked for, or news
-/// of somebody else's end, which goes before all other messages.
+/// A turn with something special about it: a handler that waits, an end that is asked for, news of
+/// somebody else's end, which goes before all other messages, or no actor at all.
 Turn::Next Turn::attend() {
+    if (has(kVacant)) return vacant();
     if (has(kKillAsked)) return end(stop_reason(cell_));
     if (cell_.awaiting_ != nullptr) return go_on_awaiting();
     if (has(kStopAsked)) return begin_stop();
@@ -375,7 +387,9 @@ Turn::Next Turn::start_failed(Error why) {
 
 void Turn::report_started() noexcept {
     Extension* const extension = existing_extension(cell_);
-    if (extension == nullptr || extension->start_outcome == nullptr) return;
+    if (extension == nullptr) return;
+    if (extension->supervised != nullptr) extension->supervised->current->report_started();
+    if (extension->start_outcome == nullptr) return;
     AskEnvelope<void>* const envelope = std::exchange(extension->start_outcome, nullptr);
     envelope->reply.emplace();
     envelope->post_reply();
@@ -418,8 +432,18 @@ Turn::Next Turn::stop_hook_done() {
 Turn::Next Turn::end(ExitReason reason) {
     abandon_handler(reason);
     abandon_hooks();
-    cell_.state_.store(CellState::ended, std::memory_order_relaxed);
     type_.destroy(object());
+    return actor_gone(reason);
+}
+
+/// Nothing is left of the actor. Its address may stay for the next one.
+Turn::Next Turn::actor_gone(const ExitReason& reason) {
+    const Supervised* const known = supervised();
+    return known != nullptr && known->address_stays(reason) ? vacate(reason) : end_address(reason);
+}
+
+Turn::Next Turn::end_address(const ExitReason& reason) {
+    cell_.state_.store(CellState::ended, std::memory_order_relaxed);
     finish_end(cell_, std::exchange(handled_in_place_, nullptr), reason);
     return Next::released;
 }
@@ -440,6 +464,60 @@ void Turn::abandon_hooks() noexcept {
     extension->on_start.reset();
     extension->on_stop.reset();
     disarm_deadline(extension->deadline);
+}
+
+// ---- an address without an actor ----------------------------------------------------------------
+
+/// The actor is gone and its address stays: mail waits there for the next incarnation.
+Turn::Next Turn::vacate(const ExitReason& reason) {
+    cell_.flags_ = kVacant;
+    cell_.state_.store(CellState::restarting, std::memory_order_relaxed);
+    existing_extension(cell_)->reason = ExitReason();
+    supervised()->after = After::policy;
+    if (handled_in_place_ != nullptr) take_mail();
+    finish_incarnation(cell_, reason);
+    return Next::go_on;
+}
+
+/// Waits for the order to build the next incarnation.
+Turn::Next Turn::vacant() {
+    Supervised& known = *supervised();
+    if (has(kStopAsked | kKillAsked)) {
+        const ExitReason reason = stop_reason(cell_);
+        if (!known.address_stays(reason)) return end_address(reason);
+        // Nobody is there to be stopped, but somebody may have been about to come.
+        if (known.next != nullptr) std::exchange(known.next, nullptr)->come_back(reason, false);
+        cell_.flags_ = kVacant;
+        existing_extension(cell_)->reason = ExitReason();
+        known.after = After::policy;
+    }
+    if (known.next != nullptr) return build();
+    if (cell_.try_block(nullptr, released_)) return Next::released;
+    take_mail();
+    return Next::go_on;
+}
+
+Turn::Next Turn::build() {
+    Supervised& known = *supervised();
+    known.current = std::exchange(known.next, nullptr);
+    ++known.incarnation;
+    constexpr std::uint32_t kShownMax = 0xFFFF;
+    cell_.incarnation_.store(static_cast<std::uint16_t>(std::min(known.incarnation, kShownMax)),
+                             std::memory_order_relaxed);
+    cell_.flags_ = 0;
+    void* object = cell_.inline_state();
+    if (!type_.inline_state) {
+        object = allocate_block(type_.bytes);
+        *static_cast<void**>(cell_.inline_state()) = object;
+    }
+    try {
+        const BuildingScope building(cell_, object, type_.bytes);
+        known.blueprint->build(object);
+    } catch (...) {
+        if (!type_.inline_state) free_block(object, type_.bytes);
+        return actor_gone(ExitReason(ExitReason::Kind::failed, text_of_current_exception()));
+    }
+    return begin_start();
 }
 
 }  // namespace
