@@ -1,0 +1,100 @@
+#include <troupe/base/assert.hpp>
+#include <troupe/base/error.hpp>
+#include <troupe/io/internal/socket_address.hpp>
+#include <troupe/io/resolve.hpp>
+#include <troupe/scheduler/engine.hpp>
+#include <troupe/task/sleep.hpp>
+
+#include <netdb.h>
+
+#include <map>
+#include <memory>
+#include <utility>
+
+namespace troupe {
+
+namespace {
+
+using Addresses = std::vector<std::string>;
+
+constexpr std::size_t kNameBytesMax = 253;  // of a name in the DNS
+
+std::unexpected<Error> unknown(const std::string& host, const std::string& why) {
+    return error(Errc::not_found, "no address is known for the host '" + host + "': " + why);
+}
+
+/// The names of a deterministic engine.
+class HostTable final : public EngineService {
+public:
+    explicit HostTable(Engine&) noexcept {}
+
+    void set(std::string host, Addresses addresses) {
+        hosts_.insert_or_assign(std::move(host), std::move(addresses));
+    }
+    Result<Addresses> find(const std::string& host) const {
+        const auto it = hosts_.find(host);
+        if (it != hosts_.end() && !it->second.empty()) return it->second;
+        return unknown(host, "tell the deterministic engine with set_host_addresses");
+    }
+
+private:
+    std::map<std::string, Addresses> hosts_;
+};
+
+/// Asks the machine; takes as long as it takes.
+Result<Addresses> look_up_blocking(const std::string& host) {
+    addrinfo wanted{};
+    wanted.ai_family = AF_UNSPEC;
+    wanted.ai_socktype = SOCK_STREAM;
+    wanted.ai_flags = AI_ADDRCONFIG;  // no IPv6 address where there is no IPv6
+    addrinfo* found = nullptr;
+    const int failed = ::getaddrinfo(host.c_str(), nullptr, &wanted, &found);
+    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, [](addrinfo* list) {
+        if (list != nullptr) ::freeaddrinfo(list);
+    });
+    if (failed == EAI_NONAME || failed == EAI_NODATA) return unknown(host, ::gai_strerror(failed));
+    if (failed != 0) {
+        return error(Errc::failed,
+                     "looking up the host '" + host + "': " + ::gai_strerror(failed));
+    }
+    Addresses addresses;
+    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+        io_internal::SocketAddress address;
+        if (one->ai_family == AF_INET) {
+            address.v4 = *reinterpret_cast<const sockaddr_in*>(one->ai_addr);
+        } else if (one->ai_family == AF_INET6) {
+            address.v6 = *reinterpret_cast<const sockaddr_in6*>(one->ai_addr);
+        } else {
+            continue;
+        }
+        addresses.push_back(io_internal::to_endpoint(address).host);
+    }
+    if (addresses.empty()) return unknown(host, "it has none that TCP can reach");
+    return addresses;
+}
+
+Task<Result<Addresses>> resolve_on(Engine* engine, std::string host) {
+    if (io_internal::to_address(Endpoint(host, 0))) co_return Addresses(1, std::move(host));
+    if (host.empty() || host.size() > kNameBytesMax) {
+        co_return unknown(host, "a name has 1 to 253 characters");
+    }
+    if (engine->deterministic()) co_return engine->service<HostTable>().find(host);
+    auto look_up = [host = std::move(host)] { return look_up_blocking(host); };
+    Result<Result<Addresses>> looked_up = co_await offload(std::move(look_up));
+    if (!looked_up) co_return std::unexpected(std::move(looked_up).error());
+    co_return std::move(*looked_up);
+}
+
+}  // namespace
+
+Task<Result<Addresses>> resolve(Engine& engine, std::string host) {
+    return resolve_on(&engine, std::move(host));
+}
+
+void set_host_addresses(Engine& engine, std::string host, std::vector<std::string> addresses) {
+    TROUPE_ASSERT(engine.deterministic(),
+                  "only a deterministic engine can be told what a name stands for");
+    engine.service<HostTable>().set(std::move(host), std::move(addresses));
+}
+
+}  // namespace troupe
