@@ -6,6 +6,7 @@
 /// A class without this base is an actor too; it only cannot name itself, have hooks or children.
 
 #include <troupe/actor/exit.hpp>
+#include <troupe/actor/pipe.hpp>
 #include <troupe/actor/ref.hpp>
 #include <troupe/actor/run.hpp>
 #include <troupe/actor/spawn.hpp>

@@ -14,6 +14,9 @@
 
 namespace troupe {
 
+template <class A>
+class Self;
+
 /// How long an ask waits when nobody says otherwise.
 inline constexpr Duration kAskTimeout = std::chrono::seconds(5);
 
@@ -32,9 +35,16 @@ Error timeout_error(Cell* target, std::uint32_t generation, std::string_view met
 Error unsent_error(AskStatus status, Cell* target, std::uint32_t generation,
                    std::string_view method, std::source_location where);
 
+/// Sends the request without waiting; the answer comes as a message: pipe.hpp.
+template <auto Then, class T, class A, class... Extra>
+void pipe_ask(const Self<A>& self, Cell* target, std::uint32_t generation, AskEnvelope<T>* request,
+              Duration timeout, Extra&&... extra);
+
 /// Stands for an ask whose call was refused at compile time, so that the refusal is the only error.
 struct NoAsk {
     NoAsk within(Duration) const noexcept { return {}; }
+    template <auto, class... Arguments>
+    void pipe_to(Arguments&&...) const noexcept {}
     bool await_ready() const noexcept { return true; }
     void await_suspend(std::coroutine_handle<>) const noexcept {}
     struct Anything {
@@ -101,6 +111,22 @@ public:
     Ask within(Duration timeout) && {
         timeout_ = timeout;
         return std::move(*this);
+    }
+
+    /// Asks without waiting: the answer comes to this actor as a message, `Then(Result<T>,
+    /// extra...)`, exactly once, also when the deadline passes or the target ends. Then may be
+    /// private. When the actor itself ends before, the answer is a dead letter.
+    ///
+    /// Errors:  those of an ask, in Then's Result; mailbox_full as well when the target's mailbox
+    ///          is full, since nobody waits for room.
+    /// Threads: the actor's own turn, in any handler.
+    template <auto Then, class A, class... Extra>
+    void pipe_to(const Self<A>& self, Extra&&... extra) && {
+        if constexpr (actor_internal::check_call<Then, A, Result<T>, Extra...>()) {
+            actor_internal::pipe_ask<Then>(self, target_, generation_,
+                                           std::exchange(envelope_, nullptr), timeout_,
+                                           std::forward<Extra>(extra)...);
+        }
     }
 
     class [[nodiscard]] Awaiter {

@@ -74,7 +74,11 @@ struct AskHeader : MailNode {
     std::uint32_t asker_generation = 0;
     std::uint32_t await_number = 0;
     std::uint32_t bytes = 0;  // of the whole block
+    bool piped = false;       // the reply becomes a message; await_number is the pipe's
 };
+
+/// The reply of a piped ask: becomes the message that was made for it.
+bool piped_reply_arrived(MailNode* reply, Cell& cell);
 
 /// The part of an ask's envelope that the asker sees: it knows the reply's type and nothing of the
 /// method.
@@ -89,11 +93,12 @@ struct AskEnvelope : AskHeader {
         free_block(envelope, bytes);
     }
     static const MailOps kReplyOps;
+    static const MailOps kPipedOps;
 
     /// Sends the envelope back. The arguments are gone already.
     void post_reply() noexcept {
         if (asker == nullptr) return free_reply(this);  // it was never sent
-        ops = &kReplyOps;
+        ops = piped ? &kPipedOps : &kReplyOps;
         tag = await_number;
         post_signal(*asker, asker_generation, this);
     }
@@ -104,6 +109,12 @@ const MailOps AskEnvelope<T>::kReplyOps{
     MailKind::signal,
     [](MailNode* node, const Error&) noexcept { free_reply(static_cast<AskEnvelope*>(node)); },
     &arrive_as_answer};
+
+template <class T>
+const MailOps AskEnvelope<T>::kPipedOps{
+    MailKind::signal,
+    [](MailNode* node, const Error&) noexcept { free_reply(static_cast<AskEnvelope*>(node)); },
+    &piped_reply_arrived};
 
 struct NoCoroutine {};
 
@@ -189,6 +200,7 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
                 call->asker = std::exchange(this->asker, nullptr);
                 call->asker_generation = this->asker_generation;
                 call->await_number = this->await_number;
+                call->piped = this->piped;
             }
             call->context = this->context;
             post_request(returned.target_, returned.generation_, call);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <troupe/actor/crash_report.hpp>
 #include <troupe/actor/dead_letters.hpp>
 #include <troupe/actor/exit.hpp>
 #include <troupe/actor/name.hpp>
@@ -39,6 +40,9 @@ struct FoundName {
 };
 Result<FoundName> find_name(SystemCore& core, std::string_view name, std::uint64_t hash,
                             const std::string_view& type);
+void listen_to_crashes(SystemCore& core, Cell* cell, std::uint32_t generation,
+                       std::ptrdiff_t offset,
+                       MailNode* (*make_call)(std::ptrdiff_t offset, CrashReport report));
 
 class [[nodiscard]] StopRequested {
 public:
@@ -210,6 +214,29 @@ public:
                     actor_internal::offset_of_base<A, Class>(),
                 [](std::ptrdiff_t offset, DeadLetter letter) -> MailNode* {
                     return actor_internal::make_call<M, false>(offset, std::move(letter));
+                });
+        }
+    }
+
+    /// How many actors have failed of their own accord.
+    std::uint64_t crashes() const noexcept;
+
+    /// Tells `listener` of every actor that fails from now on: `M(CrashReport)`. It hears until it
+    /// ends; what does not fit its mailbox is a dead letter. The log tells of crashes anyway, ten
+    /// a second at most.
+    ///
+    /// Threads: any.
+    template <auto M, class A>
+    void on_crash(const Ref<A>& listener) const {
+        if constexpr (actor_internal::check_call<M, A, CrashReport>()) {
+            using Class = typename actor_internal::Traits<M>::Class;
+            actor_internal::listen_to_crashes(
+                *core_, actor_internal::RefAccess::cell(listener),
+                actor_internal::RefAccess::generation(listener),
+                static_cast<std::ptrdiff_t>(actor_internal::RefAccess::offset(listener)) +
+                    actor_internal::offset_of_base<A, Class>(),
+                [](std::ptrdiff_t offset, CrashReport report) -> MailNode* {
+                    return actor_internal::make_call<M, false>(offset, std::move(report));
                 });
         }
     }

@@ -11,6 +11,7 @@ enum class LockRank : std::uint16_t {
     test_outer = 1,
     test_inner = 2,
     system = 200,
+    crash_reports = 210,
     engine_services = 300,
     groups = 320,
     mailbox = 350,
@@ -39,6 +40,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "test_inner";
         case LockRank::system:
             return "system";
+        case LockRank::crash_reports:
+            return "crash_reports";
         case LockRank::engine_services:
             return "engine_services";
         case LockRank::groups:

@@ -19,6 +19,23 @@ std::uint32_t Cell::slot() const noexcept {
     return CellChunk::of(*this).slot_of(*this);
 }
 
+namespace {
+// 2^26 ns are 67 ms, and 32 bits of them are nine years.
+constexpr int kStartedShift = 26;
+}  // namespace
+
+Duration Cell::started() const noexcept {
+    const CellChunk& chunk = CellChunk::of(*this);
+    const std::int64_t units = chunk.started[chunk.index_of(*this)].load(std::memory_order_relaxed);
+    return Duration(units << kStartedShift);
+}
+
+void Cell::set_started(Duration now) noexcept {
+    CellChunk& chunk = CellChunk::of(*this);
+    chunk.started[chunk.index_of(*this)].store(
+        static_cast<std::uint32_t>(now.count() >> kStartedShift), std::memory_order_relaxed);
+}
+
 void* Cell::attachment() const noexcept {
     CellChunk& chunk = CellChunk::of(*this);
     // acquire: sees the table and the thing as they were when they were attached; pairs with

@@ -118,6 +118,10 @@ public:
     Engine* find_engine() const noexcept;  ///< null when its engine has ended
     std::uint32_t slot() const noexcept;
 
+    /// When its present owner began, by the engine's clock; to a fifteenth of a second.
+    Duration started() const noexcept;
+    void set_started(Duration now) noexcept;
+
     /// What the layer above has attached to the slot, or null. It stays attached when the slot
     /// gets a new owner, so whoever finds it by an old address finds the right kind of thing.
     void* attachment() const noexcept;

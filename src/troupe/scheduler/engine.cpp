@@ -50,19 +50,27 @@ void Engine::end_services() noexcept {
 
 namespace {
 
-FreeCells* own_cache(const Engine& engine) noexcept {
+/// The calling thread's context when it is a worker of this engine.
+WorkerContext* own_context(const Engine& engine) noexcept {
     WorkerContext* const context = scheduler_internal::current_context();
-    return context != nullptr && context->engine == &engine ? &context->free_cells : nullptr;
+    return context != nullptr && context->engine == &engine ? context : nullptr;
+}
+
+FreeCells* own_cache(WorkerContext* own) noexcept {
+    return own != nullptr ? &own->free_cells : nullptr;
 }
 
 }  // namespace
 
 Cell& Engine::acquire_cell() {
-    return cells_->acquire(own_cache(*this));
+    WorkerContext* const own = own_context(*this);
+    Cell& cell = cells_->acquire(own_cache(own));
+    cell.set_started(own != nullptr ? own->now : coarse_now());
+    return cell;
 }
 
 void Engine::release_cell(Cell& cell) noexcept {
-    cells_->release(cell, own_cache(*this));
+    cells_->release(cell, own_cache(own_context(*this)));
 }
 
 void Engine::for_each_cell(void (*visit)(Cell& cell, void* data), void* data) const {

@@ -115,6 +115,13 @@ public:
         if (awaiting_.arrived != nullptr) free(call_);
     }
 
+    /// Does not wait: the result comes to an actor as a message, `Then(Result<Value>, extra...)`,
+    /// and what the function throws as the error `failed`. The actor component knows how.
+    template <auto Then, class To, class... Extra>
+    void pipe_to(const To& to, Extra&&... extra) && {
+        pipe_offloaded<Then>(to, std::move(call_->function), std::forward<Extra>(extra)...);
+    }
+
     bool await_ready() const noexcept { return false; }
     template <OurPromise P>
     bool await_suspend(std::coroutine_handle<P> self) {
@@ -170,6 +177,8 @@ inline auto yield(std::source_location where = std::source_location::current()) 
 
 /// Runs a blocking function on the blocking pool and waits for what it returns. Give a closure a
 /// name on the line before: `auto read = [path] {...}; auto text = co_await offload(read);`
+/// An actor that does not want to wait has the result sent to it:
+/// `offload(read).pipe_to<&Shop::loaded>(self(this), path);`
 ///
 /// Errors:  closed, when the engine stops; mailbox_full, when the pool's queue is full. Rethrows
 ///          what the function throws.

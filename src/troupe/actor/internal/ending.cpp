@@ -1,6 +1,7 @@
 #include <troupe/actor/internal/ending.hpp>
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/links.hpp>
+#include <troupe/actor/internal/pipes.hpp>
 #include <troupe/actor/internal/supervised.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/spawn.hpp>
@@ -86,6 +87,7 @@ void stop_children(Cell& cell, After after) noexcept {
 
 /// All hear who have to do with the actor itself.
 void tell_relatives(Cell& cell, const ExitReason& reason, bool address_stays) noexcept {
+    end_pipes(cell);
     end_watching(cell);
     tell_supervisor(cell, reason, address_stays);
     tell_links(cell, reason);

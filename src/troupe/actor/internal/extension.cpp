@@ -1,8 +1,10 @@
+#include <troupe/actor/internal/crash_reports.hpp>
 #include <troupe/actor/internal/ending.hpp>
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/links.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/node.hpp>
+#include <troupe/actor/internal/pipes.hpp>
 #include <troupe/actor/internal/supervised.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/ref.hpp>
@@ -41,6 +43,7 @@ void free_extension(Cell& cell) noexcept {
     if (cell.extension_ == nullptr) return;
     auto* const extension = static_cast<Extension*>(std::exchange(cell.extension_, nullptr));
     if (extension->links != nullptr) free_node(extension->links);
+    if (extension->pipes != nullptr) free_node(extension->pipes);
     free_node(extension);
 }
 
@@ -427,8 +430,10 @@ void finish_spawn(Cell& cell, bool scheduled) noexcept {
 }
 
 void fail_spawn(Cell& cell) noexcept {
+    const ExitReason reason(ExitReason::Kind::failed, text_of_current_exception());
+    report_crash(cell, "constructor", reason);
     cell.state_.store(CellState::ended, std::memory_order_relaxed);
-    finish_end(cell, nullptr, ExitReason(ExitReason::Kind::failed, text_of_current_exception()));
+    finish_end(cell, nullptr, reason);
 }
 
 }  // namespace troupe::actor_internal

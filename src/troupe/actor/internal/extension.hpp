@@ -18,6 +18,7 @@ struct ChildEnded;
 struct Links;
 struct NameEntry;
 struct Supervised;
+struct Pipes;
 
 /// What most actors never need, made on demand: a cell has no room for it. The actor's turn only.
 struct Extension {
@@ -42,6 +43,7 @@ struct Extension {
 
     Monitors monitors;
     Links* links = nullptr;  // internal/links.hpp
+    Pipes* pipes = nullptr;  // internal/pipes.hpp
     NewsQueue news;          // of ends that it wanted to hear of
 
     // For an address whose actor is built anew when it has ended, else null.
@@ -91,6 +93,8 @@ enum class After : std::uint8_t {
     keep,    ///< it stays, vacant
     end,     ///< it ends as well
 };
+/// Whether the actor ends because one it is linked to has ended.
+bool died_with_peer(const Cell& cell) noexcept;
 
 /// Asks an actor to end.
 struct StopSignal : MailNode {

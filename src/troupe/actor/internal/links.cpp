@@ -68,6 +68,7 @@ namespace {
 /// Ends the actor as its peer has ended: at once, as a kill does, since it did not ask to be told.
 void die_with_peer(Cell& cell, const ExitReason& reason) {
     if ((cell.flags_ & kKillAsked) != 0) return;
+    links_of(cell).died_with_peer = true;
     set_stop_reason(cell, reason);
     cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | kKillAsked);
 }
@@ -139,6 +140,11 @@ const MailOps UnlinkSignal::kOps{
     [](MailNode* node, const Error&) noexcept { free_node(static_cast<UnlinkSignal*>(node)); },
     &unlink_arrived};
 
+bool died_with_peer(const Cell& cell) noexcept {
+    const auto* const extension = static_cast<const Extension*>(cell.extension_);
+    return extension != nullptr && extension->links != nullptr && extension->links->died_with_peer;
+}
+
 // ---- what an actor does -------------------------------------------------------------------------
 
 void post_link(Cell& cell, Cell* other, std::uint32_t generation) {
@@ -203,6 +209,8 @@ void trap_exits(Cell& cell, std::ptrdiff_t offset,
 void tell_links(Cell& cell, const ExitReason& reason) noexcept {
     Links* const links = existing_links(cell);
     if (links == nullptr) return;
+    links->make_exit = nullptr;
+    links->died_with_peer = false;
     while (!links->peers.empty()) {
         LinkedPeer& peer = links->peers.front();
         // Of two links between the same two one tells; the other goes with its end.

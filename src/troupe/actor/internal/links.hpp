@@ -60,6 +60,9 @@ struct Links {
     std::unordered_map<Pid, LinkedPeer*> by_pid;
     std::uint64_t made = 0;
 
+    /// It ends because one it is linked to has ended.
+    bool died_with_peer = false;
+
     /// An exit becomes a message; null while it does not.
     MailNode* (*make_exit)(std::ptrdiff_t offset, Exit exit) = nullptr;
     std::ptrdiff_t exit_offset = 0;  // of the method's class in the object

@@ -53,6 +53,15 @@ const MailOps Doorbell::kOps{MailKind::signal,
                                  return false;  // the turn looks into the queue by itself
                              }};
 
+std::size_t mailbox_depth(const Cell& cell) {
+    if (cell.capacity_.load(std::memory_order_relaxed) != Cell::kManaged) {
+        return Cell::count_of(cell.word());
+    }
+    // Attached before the capacity says so; but we look without any order between the two.
+    const ManagedMailbox* const mailbox = ManagedMailbox::find(cell);
+    return mailbox != nullptr ? mailbox->depth() : 0;
+}
+
 ManagedMailbox& ManagedMailbox::open(Cell& cell, const MailboxSettings& settings) {
     ManagedMailbox* mailbox = find(cell);
     if (mailbox == nullptr) {

@@ -64,6 +64,9 @@ Admission admit(Cell* cell, std::uint32_t generation, MailNode* message, Sender 
 /// The same for the system's own mail. False when there is no such actor any more.
 bool force(Cell& cell, std::uint32_t generation, MailNode* message) noexcept;
 
+/// How many messages wait in the mailbox of an actor, of whatever kind. Any thread.
+std::size_t mailbox_depth(const Cell& cell);
+
 /// Drops a message, counts it and tells those who listen.
 void dead_letter(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept;
 

@@ -203,6 +203,10 @@ NameEntry* Registry::Shard::search(std::string_view text, std::uint64_t hash) co
     return entry;
 }
 
+std::string Registry::text_of(const NameEntry& entry) {
+    return entry.text();
+}
+
 std::vector<Registry::Listed> Registry::all() const {
     std::vector<Listed> listed;
     for (const Shard& shard : shards_) {

@@ -64,6 +64,8 @@ public:
         std::string text;
         NamedAddress address;
     };
+    /// The name of an entry that is not removed meanwhile. Any thread.
+    static std::string text_of(const NameEntry& entry);
     /// All names, in no particular order. Any thread.
     std::vector<Listed> all() const;
 

@@ -159,6 +159,12 @@ void listen_to_dead_letters(SystemCore& core, Cell* cell, std::uint32_t generati
     core.add_dead_letter_listener({cell, generation, offset, make_call});
 }
 
+void listen_to_crashes(SystemCore& core, Cell* cell, std::uint32_t generation,
+                       std::ptrdiff_t offset,
+                       MailNode* (*make_call)(std::ptrdiff_t offset, CrashReport report)) {
+    core.crashes().add({cell, generation, offset, make_call});
+}
+
 void SystemCore::request_stop() noexcept {
     std::vector<Waiter> waiters;
     {
@@ -292,6 +298,7 @@ void SystemCore::stop(Duration grace) {
         waited = Duration::zero();
     }
     engine_->stop();
+    crashes_.log_the_rest();
 }
 
 StopRequested::~StopRequested() {
@@ -343,6 +350,9 @@ void System::request_stop() const noexcept {
 }
 bool System::stopping() const noexcept {
     return core_->stop_requested();
+}
+std::uint64_t System::crashes() const noexcept {
+    return core_->crashes().count();
 }
 DeadLetters System::dead_letters() const noexcept {
     return core_->dead_letters();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <troupe/actor/internal/crash_reports.hpp>
 #include <troupe/actor/internal/registry.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/counter.hpp>
@@ -43,6 +44,8 @@ public:
         MailNode* (*make_call)(std::ptrdiff_t offset, DeadLetter letter) = nullptr;
     };
     void add_dead_letter_listener(const DeadLetterListener& listener);
+
+    CrashReports& crashes() noexcept { return crashes_; }
 
     /// Leave to spawn, held until the new cell can be seen by stop(). Any thread.
     ///
@@ -100,10 +103,11 @@ private:
     std::atomic<Duration::rep> next_dead_letter_log_{0};  // whoever lost a message reads and writes
     std::atomic<std::uint64_t> unlogged_dead_letters_{0};  // the same
     std::atomic<bool> dead_letters_heard_{false};          // set once there is a listener
-    std::atomic<bool> closed_{false};                      // stop writes, spawners read
-    std::atomic<std::uint32_t> spawning_outside_{0};       // threads from outside write, stop reads
-    std::atomic<bool> stop_requested_{false};              // any thread writes, once; any reads
-    bool stopped_ = false;                                 // stop() only
+    CrashReports crashes_;
+    std::atomic<bool> closed_{false};                 // stop writes, spawners read
+    std::atomic<std::uint32_t> spawning_outside_{0};  // threads from outside write, stop reads
+    std::atomic<bool> stop_requested_{false};         // any thread writes, once; any reads
+    bool stopped_ = false;                            // stop() only
     Mutex mutex_{LockRank::system};
     CondVar pause_;
     std::vector<Waiter> stop_waiters_ TROUPE_GUARDED_BY(mutex_);

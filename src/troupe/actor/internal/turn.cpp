@@ -7,6 +7,7 @@
 /// who meets the same address there again must not take it for the old one.
 
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/internal/crash_reports.hpp>
 #include <troupe/actor/internal/ending.hpp>
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
@@ -15,7 +16,6 @@
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/assert.hpp>
 #include <troupe/base/hash.hpp>
-#include <troupe/base/log.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -64,6 +64,8 @@ private:
     Next start_failed(Error why);
     Next begin_stop();
     Next stop_hook_done();
+    Next killed();
+    Next fail(std::string_view method, std::string_view why);
     Next end(ExitReason reason);  // by value: the extension it may lie in goes
     Next actor_gone(const ExitReason& reason);
     Next end_address(const ExitReason& reason);
@@ -128,7 +130,7 @@ TurnEnd Turn::run() {
 /// somebody else's end, which goes before all other messages, or no actor at all.
 Turn::Next Turn::attend() {
     if (has(kVacant)) return vacant();
-    if (has(kKillAsked)) return end(stop_reason(cell_));
+    if (has(kKillAsked)) return killed();
     if (cell_.awaiting_ != nullptr) return go_on_awaiting();
     if (has(kStopAsked)) return begin_stop();
     if (budget_ == 0) return yield();
@@ -255,11 +257,25 @@ Turn::Next Turn::handler_threw(MailNode* message) {
     const std::string_view method = ops_of(message).method;
     if (in_place_) take_out(message);
     count_handled();
-    log_error("an actor has failed", {{"pid", to_string(pid_of(&cell_, cell_.generation()))},
-                                      {"method", method},
-                                      {"reason", text}});
     message->ops->drop(message, Error(Errc::failed, std::string(method) + ": " + text));
-    return end(ExitReason(ExitReason::Kind::failed, text));
+    return fail(method, text);
+}
+
+Turn::Next Turn::fail(std::string_view method, std::string_view why) {
+    const ExitReason reason(ExitReason::Kind::failed, why);
+    report_crash(cell_, method, reason);
+    return end(reason);
+}
+
+/// Somebody, or an end it was linked to, has asked for its own at once.
+Turn::Next Turn::killed() {
+    const ExitReason& reason = stop_reason(cell_);
+    if (reason.kind() == ExitReason::Kind::failed) {
+        const MailNode* const waits =
+            cell_.awaiting_ != nullptr ? cell_.awaiting_->message : nullptr;
+        report_crash(cell_, waits != nullptr ? ops_of(waits).method : std::string_view(), reason);
+    }
+    return end(reason);
 }
 
 // ---- a handler that waits -----------------------------------------------------------------------
@@ -377,12 +393,12 @@ Turn::Next Turn::start_hook_done() {
 }
 
 Turn::Next Turn::start_failed(Error why) {
-    ExitReason reason(ExitReason::Kind::failed, why.text());
+    const std::string text = why.text();
     Extension* const extension = existing_extension(cell_);
     if (extension != nullptr && extension->start_outcome != nullptr) {
         extension->start_outcome->reply.emplace(std::unexpect, std::move(why));
     }
-    return end(std::move(reason));
+    return fail("on_start", text);
 }
 
 void Turn::report_started() noexcept {
@@ -413,7 +429,7 @@ Turn::Next Turn::begin_stop() {
         suspended_in(nullptr);
         return Next::go_on;
     } catch (...) {
-        return end(ExitReason(ExitReason::Kind::failed, text_of_current_exception()));
+        return fail("on_stop", text_of_current_exception());
     }
 }
 
@@ -421,7 +437,7 @@ Turn::Next Turn::stop_hook_done() {
     try {
         extension_of(cell_).on_stop.take();
     } catch (...) {
-        return end(ExitReason(ExitReason::Kind::failed, text_of_current_exception()));
+        return fail("on_stop", text_of_current_exception());
     }
     return end(stop_reason(cell_));
 }
@@ -515,7 +531,9 @@ Turn::Next Turn::build() {
         known.blueprint->build(object);
     } catch (...) {
         if (!type_.inline_state) free_block(object, type_.bytes);
-        return actor_gone(ExitReason(ExitReason::Kind::failed, text_of_current_exception()));
+        const ExitReason reason(ExitReason::Kind::failed, text_of_current_exception());
+        report_crash(cell_, "constructor", reason);
+        return actor_gone(reason);
     }
     return begin_start();
 }

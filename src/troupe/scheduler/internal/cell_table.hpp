@@ -24,12 +24,15 @@ namespace troupe::scheduler_internal {
 /// 64 KiB aligned to its size: the first cell's room holds the header.
 struct alignas(128) CellChunk {
     static constexpr std::size_t kBytes = 65536;
-    static constexpr std::size_t kCells = kBytes / sizeof(Cell) - 1;
+    // 128 bytes for a cell and 4 for when it started, and 128 for the head.
+    static constexpr std::size_t kCells = 496;
 
     std::atomic<Engine*> engine{nullptr};  // written while no cell of the chunk is alive
     std::uint32_t number = 0;              // in the process, from 0
     // A pointer per cell, made when the first one is needed; never taken away.
     std::atomic<std::atomic<void*>*> attachments{nullptr};
+    // When its owner began: Cell::started. Written when a cell is taken, read by listings.
+    std::atomic<std::uint32_t> started[kCells] = {};
     alignas(128) std::byte cells[kCells * sizeof(Cell)];
 
     static CellChunk& of(const Cell& cell) noexcept {
