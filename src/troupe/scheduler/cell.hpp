@@ -220,6 +220,29 @@ void post_signal(Cell& cell, std::uint32_t generation, MailNode* node) noexcept;
 /// belongs to the same engine, else the engine's own.
 [[gnu::noinline]] void schedule(Cell& cell) noexcept;
 
+/// What the running turn and the worker that runs it tell each other. One per thread that runs
+/// cells; the turn finds its own with `running_turn()`.
+struct RunningTurn {
+    std::atomic<Cell*> cell{nullptr};  // the worker writes, the watchdog reads
+    /// What the turn is at, as reports of a stall name it: a method's name, which must be a
+    /// constant of the program. The turn writes; the watchdog reads.
+    std::atomic<const std::string_view*> doing{nullptr};
+    /// How many messages the turn may handle before it asks for more.
+    unsigned messages = 1;
+    /// So many more; 0: the turn has had its share, what is left waits for the next one.
+    unsigned (*more_messages)(RunningTurn& self) noexcept = nullptr;
+};
+
+namespace scheduler_internal {
+extern constinit thread_local RunningTurn* running_turn_of_thread;
+}  // namespace scheduler_internal
+
+/// Of the turn that runs on this thread. Inline, so to be called in the turn's own function only:
+/// never in a coroutine, which may go on on another thread.
+inline RunningTurn& running_turn() noexcept {
+    return *scheduler_internal::running_turn_of_thread;
+}
+
 // ---- waiting: the layer above builds its awaitables from these ----------------------------------
 
 /// Notes that the coroutine `leaf` of the current cell waits at `record`. Returns the cell; the

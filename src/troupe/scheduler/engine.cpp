@@ -4,6 +4,8 @@
 #include <troupe/scheduler/internal/cell_table.hpp>
 #include <troupe/scheduler/internal/context.hpp>
 
+#include <pthread.h>
+
 #include <utility>
 #include <vector>
 
@@ -13,29 +15,68 @@ using scheduler_internal::CellTable;
 using scheduler_internal::FreeCells;
 using scheduler_internal::WorkerContext;
 
+/// Services are made one at a time and without the lock, because a constructor may ask for others.
 struct Engine::Services {
     struct Entry {
         const void* key;
         std::unique_ptr<EngineService> service;
     };
+
+    EngineService* find(const void* key) const noexcept TROUPE_REQUIRES(mutex) {
+        for (const Entry& entry : entries) {
+            if (entry.key == key) return entry.service.get();
+        }
+        return nullptr;
+    }
+
+    /// Waits until the calling thread may make services.
+    void begin_making() noexcept TROUPE_REQUIRES(mutex) {
+        while (!making.empty() && ::pthread_equal(maker, ::pthread_self()) == 0)
+            made.wait(mutex);
+    }
+
     Mutex mutex{LockRank::engine_services};
-    std::vector<Entry> entries TROUPE_GUARDED_BY(mutex);
+    CondVar made;
+    std::vector<Entry> entries TROUPE_GUARDED_BY(mutex);       // in the order they were finished
+    std::vector<const void*> making TROUPE_GUARDED_BY(mutex);  // each asked for by the one before
+    pthread_t maker TROUPE_GUARDED_BY(mutex) = {};             // whose thread makes them
+};
+
+struct Engine::StallListeners {
+    Mutex mutex{LockRank::stall_listeners};
+    std::vector<std::unique_ptr<StallListener>> all TROUPE_GUARDED_BY(mutex);
 };
 
 Engine::Engine(bool deterministic)
     : deterministic_(deterministic),
       cells_(std::make_unique<CellTable>(*this)),
-      services_(std::make_unique<Services>()) {}
+      services_(std::make_unique<Services>()),
+      stall_listeners_(std::make_unique<StallListeners>()) {}
 
 Engine::~Engine() = default;
 
 EngineService& Engine::service(const void* key, EngineService* (*make)(Engine&)) {
-    LockGuard lock(services_->mutex);
-    for (auto& entry : services_->entries) {
-        if (entry.key == key) return *entry.service;
+    Services& services = *services_;
+    {
+        LockGuard lock(services.mutex);
+        if (EngineService* const found = services.find(key)) return *found;
+        services.begin_making();
+        // Somebody else may have made it while we waited.
+        if (EngineService* const found = services.find(key)) return *found;
+        for (const void* const asked_for : services.making) {
+            TROUPE_ASSERT(asked_for != key,
+                          "the constructor of an engine's service asks for the service itself, "
+                          "perhaps through another one");
+        }
+        services.maker = ::pthread_self();
+        services.making.push_back(key);
     }
-    services_->entries.push_back({key, std::unique_ptr<EngineService>(make(*this))});
-    return *services_->entries.back().service;
+    std::unique_ptr<EngineService> service(make(*this));
+    LockGuard lock(services.mutex);
+    services.making.pop_back();
+    services.made.notify_all();
+    services.entries.push_back({key, std::move(service)});
+    return *services.entries.back().service;
 }
 
 void Engine::end_services() noexcept {
@@ -46,6 +87,17 @@ void Engine::end_services() noexcept {
     }
     while (!ending.empty())
         ending.pop_back();
+}
+
+void Engine::on_stall(std::unique_ptr<StallListener> listener) {
+    LockGuard lock(stall_listeners_->mutex);
+    stall_listeners_->all.push_back(std::move(listener));
+}
+
+void Engine::tell_stall_listeners(const StallReport& report) noexcept {
+    LockGuard lock(stall_listeners_->mutex);
+    for (const auto& listener : stall_listeners_->all)
+        listener->stalled(report);
 }
 
 namespace {
@@ -92,19 +144,22 @@ namespace {
 constinit thread_local WorkerContext* context_of_thread = nullptr;
 }  // namespace
 
+constinit thread_local RunningTurn* running_turn_of_thread = nullptr;
+
 WorkerContext* current_context() noexcept {
     return context_of_thread;
 }
 
 void set_current_context(WorkerContext* context) noexcept {
     context_of_thread = context;
+    running_turn_of_thread = context;
 }
 
 }  // namespace scheduler_internal
 
 Cell* current_cell() noexcept {
     WorkerContext* const context = scheduler_internal::context_of_thread;
-    return context != nullptr ? context->current : nullptr;
+    return context != nullptr ? context->cell.load(std::memory_order_relaxed) : nullptr;
 }
 
 Engine* current_engine() noexcept {

@@ -12,6 +12,7 @@
 #include <troupe/base/result.hpp>
 #include <troupe/scheduler/cell.hpp>
 #include <troupe/scheduler/choice.hpp>
+#include <troupe/scheduler/stall.hpp>
 #include <troupe/scheduler/timer.hpp>
 
 #include <cstddef>
@@ -46,11 +47,25 @@ public:
     virtual ~EngineService() = default;
 };
 
+/// The blocking pool, a moment ago. On the deterministic engine there are no threads.
+struct BlockingStats {
+    std::size_t threads = 0;    ///< busy or idle
+    std::size_t idle = 0;       ///< of these
+    std::size_t waiting = 0;    ///< jobs accepted that no thread has taken yet
+    std::uint64_t done = 0;     ///< jobs that have run to their end
+    std::uint64_t refused = 0;  ///< jobs that were not accepted
+};
+
 struct EngineStats {
-    std::uint64_t turns = 0;   ///< how many times a cell was run
-    std::uint64_t steals = 0;  ///< cells taken from another worker
-    std::uint64_t parks = 0;   ///< how often a worker went to sleep
-    std::uint64_t wakes = 0;   ///< how often a sleeping worker was woken by another thread
+    std::uint64_t turns = 0;           ///< how many times a cell was run
+    std::uint64_t steals = 0;          ///< cells taken from another worker
+    std::uint64_t parks = 0;           ///< how often a worker went to sleep
+    std::uint64_t wakes = 0;           ///< how often a sleeping worker was woken by another thread
+    std::uint64_t stalls = 0;          ///< turns that kept their worker for too long
+    std::uint64_t handed_over = 0;     ///< cells taken from behind such a turn
+    std::size_t spares = 0;            ///< spare workers there are now
+    std::uint64_t spares_started = 0;  ///< and that were ever started
+    BlockingStats blocking;
 };
 
 class Engine {
@@ -118,6 +133,13 @@ public:
 
     virtual EngineStats stats() const noexcept = 0;
 
+    /// Tells `listener` of turns that keep their worker for too long, until the engine ends: of one
+    /// of each kind in ten seconds. The log hears of them anyway. The deterministic engine has
+    /// none. Threads: any.
+    void on_stall(std::unique_ptr<StallListener> listener);
+    /// For the scheduler.
+    void tell_stall_listeners(const StallReport& report) noexcept;
+
     /// What runs on the engine: set once by the layer above before anything does.
     void* host() const noexcept { return host_; }
     void set_host(void* host) noexcept { host_ = host; }
@@ -132,7 +154,8 @@ public:
     /// The cell with this slot number if it is one of ours and in use, or null.
     Cell* find_cell(std::uint32_t slot) const noexcept;
 
-    /// The service made by `Service(Engine&)` on the first call. Any thread.
+    /// The service made by `Service(Engine&)` on the first call. Its constructor may ask for other
+    /// services, which then end after it. Any thread.
     template <class Service>
     Service& service() {
         static const char key = 0;
@@ -156,10 +179,12 @@ private:
     EngineService& service(const void* key, EngineService* (*make)(Engine&));
 
     struct Services;
+    struct StallListeners;
     const bool deterministic_;
     void* host_ = nullptr;
     std::unique_ptr<scheduler_internal::CellTable> cells_;
     std::unique_ptr<Services> services_;
+    std::unique_ptr<StallListeners> stall_listeners_;
 };
 
 struct ThreadedOptions {
@@ -167,6 +192,15 @@ struct ThreadedOptions {
     std::size_t blocking_threads_max = 64;   ///< of the blocking pool; started when needed
     std::size_t blocking_jobs_max = 10'000;  ///< waiting; more are refused
     std::uint64_t seed = 0;                  ///< of `random`; 0: from the machine
+
+    /// A turn that lasts longer is reported, and all that waits behind it is served by others. From
+    /// a millisecond on; whoever sleeps helps sooner.
+    Duration stall_after = std::chrono::milliseconds(10);
+    /// Workers that are started when all others are stuck. They leave when they are not needed.
+    std::size_t spare_workers_max = 8;
+    /// Reports say where the turn is at. Its thread is interrupted for that by SIGURG, which ends
+    /// sleeps and some other blocking system calls with EINTR.
+    bool stall_backtraces = true;
 };
 
 std::unique_ptr<Engine> make_threaded_engine(const ThreadedOptions& options = ThreadedOptions());

@@ -69,6 +69,36 @@ TEST_P(EngineTest, EndsItsServicesWhenItStopsTheNewestFirst) {
     EXPECT_EQ(journal().size(), 6U);
 }
 
+/// Needs another service while it is made, and uses it until its own end.
+class NeedyService : public EngineService {
+public:
+    explicit NeedyService(Engine& engine) : needed_(engine.service<NotingService<1>>()) {
+        journal().push_back("needy");
+    }
+    ~NeedyService() override { journal().push_back("end needy"); }
+    NotingService<1>& needed() noexcept { return needed_; }
+
+private:
+    NotingService<1>& needed_;
+};
+
+TEST_P(EngineTest, MakesTheServicesThatAServiceNeedsAndEndsThemAfterIt) {
+    journal().clear();
+    NotingService<1>& needed = engine->service<NeedyService>().needed();
+    EXPECT_EQ(&engine->service<NotingService<1>>(), &needed);
+    engine->stop();
+    EXPECT_EQ(journal(), (std::vector<std::string>{"begin 1", "needy", "end needy", "end 1"}));
+}
+
+struct SelfishService : EngineService {
+    explicit SelfishService(Engine& engine) { engine.service<SelfishService>(); }
+};
+
+TEST(EngineDeathTest, RefusesAServiceThatNeedsItself) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_DEATH(make_threaded_engine()->service<SelfishService>(), "asks for the service itself");
+}
+
 TEST_P(EngineTest, KeepsServicesOfTwoEnginesApart) {
     journal().clear();
     RandomChooser other_chooser(2);

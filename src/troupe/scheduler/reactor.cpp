@@ -241,6 +241,7 @@ bool Reactor::handle(const Ready& ready, WakeUps wake_ups) noexcept {
             continue;
         }
         any = true;
+        if (data == kJoinedStamp) continue;
         const auto slot = static_cast<std::uint32_t>(data);
         if (slot >= slots_.size() || slots_[slot].watch == nullptr ||
             slots_[slot].stamp != static_cast<std::uint32_t>(data >> 32)) {
@@ -257,6 +258,19 @@ bool Reactor::handle(const Ready& ready, WakeUps wake_ups) noexcept {
         if ((bits & ~before) != 0) watch.post();
     }
     return any;
+}
+
+void Reactor::join(Reactor& other) noexcept {
+    epoll_event event{};
+    // Edge-triggered: the wake-ups of its owner are left there, and would end every wait.
+    event.events = EPOLLIN | EPOLLET;
+    event.data.u64 = kJoinedStamp;
+    // Without it, what is ready there is found when the wait has timed out.
+    static_cast<void>(::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, other.epoll_fd_, &event));
+}
+
+void Reactor::leave(Reactor& other) noexcept {
+    static_cast<void>(::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, other.epoll_fd_, nullptr));
 }
 
 void Reactor::wake() noexcept {

@@ -109,12 +109,18 @@ public:
     /// Ends a wait in poll, now or the next one. Threads: any.
     void wake() noexcept;
 
+    /// A wait in our poll ends when something becomes ready in the other reactor, until `leave`:
+    /// how one thread stands in for another that is stuck. Threads: whoever polls this reactor.
+    void join(Reactor& other) noexcept;
+    void leave(Reactor& other) noexcept;
+
     /// How many descriptors are watched.
     std::size_t watches() const noexcept { return open_.load(std::memory_order_relaxed); }
 
 private:
     friend class IoWatch;
     static constexpr std::uint64_t kWakeStamp = ~std::uint64_t{0};
+    static constexpr std::uint64_t kJoinedStamp = kWakeStamp - 1;
     static constexpr int kEventsMax = 256;  // of one poll: bounds the time under the mutex
 
     enum class WakeUps : std::uint8_t { taken, left };

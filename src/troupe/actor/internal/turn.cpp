@@ -26,22 +26,21 @@ namespace troupe::actor_internal {
 
 namespace {
 
-// A turn handles so many messages and then lets others run: enough to make the cost of a turn
-// vanish, few enough that a flooded actor delays nobody.
-constexpr unsigned kMessagesPerTurn = 64;
-// On the deterministic engine a turn is one message, so that every order can be explored.
-constexpr unsigned kMessagesPerStep = 1;
+// What reports of a stall call the hooks.
+constexpr std::string_view kStartHook = "on_start";
+constexpr std::string_view kStopHook = "on_stop";
 
 class Turn {
 public:
     explicit Turn(Cell& cell) noexcept
         : cell_(cell),
+          running_(running_turn()),
           type_(*static_cast<const ActorType*>(cell.type())),
           deterministic_(cell.engine().deterministic()),
           managed_(cell.capacity_.load(std::memory_order_relaxed) == Cell::kManaged
                        ? ManagedMailbox::find(cell)
                        : nullptr),
-          budget_(deterministic_ ? kMessagesPerStep : kMessagesPerTurn) {}
+          budget_(running_.messages) {}
 
     TurnEnd run();
 
@@ -78,6 +77,7 @@ private:
     void abandon_hooks() noexcept;
     void take_mail();
     void take_out(const MailNode* message);
+    bool has_had_its_share() noexcept;
     Next yield();
 
     void* object() noexcept { return object_of(cell_, type_); }
@@ -87,6 +87,10 @@ private:
     Supervised* supervised() noexcept {
         const Extension* const extension = existing_extension(cell_);
         return extension != nullptr ? extension->supervised.get() : nullptr;
+    }
+    /// What the turn is at from here on, for reports of a stall.
+    void say(const std::string_view& doing) noexcept {
+        running_.doing.store(&doing, std::memory_order_relaxed);
     }
     bool has(std::uint8_t flag) const noexcept { return (cell_.flags_ & flag) != 0; }
     static constexpr std::uint8_t kSpecial = kStopAsked | kKillAsked | kHasNews | kVacant;
@@ -98,6 +102,7 @@ private:
     }
 
     Cell& cell_;
+    RunningTurn& running_;
     const ActorType& type_;
     const bool deterministic_;
     ManagedMailbox* const managed_;  // null for a plain mailbox
@@ -133,7 +138,7 @@ Turn::Next Turn::attend() {
     if (has(kKillAsked)) return killed();
     if (cell_.awaiting_ != nullptr) return go_on_awaiting();
     if (has(kStopAsked)) return begin_stop();
-    if (budget_ == 0) return yield();
+    if (has_had_its_share()) return yield();
     in_place_ = false;
     set(kUncounted);
     return handle(pop_news(cell_));
@@ -143,7 +148,7 @@ Turn::Next Turn::attend() {
 
 /// Handles the oldest message, or lets go of the cell when there is none or the turn is used up.
 Turn::Next Turn::handle_one() {
-    if (budget_ == 0) return yield();
+    if (has_had_its_share()) return yield();
     MailNode* message = next_message();
     if (message == nullptr) {
         // What was just taken may be more mail, or a signal that asks for something.
@@ -162,6 +167,7 @@ Turn::Next Turn::handle_one() {
 
 Turn::Next Turn::handle(MailNode* message) {
     --budget_;
+    say(ops_of(message).method);
     if (deterministic_) cell_.engine().note_event(fnv1a_32(ops_of(message).method));
     try {
         const Handled handled = ops_of(message).deliver(object(), message);
@@ -306,6 +312,7 @@ Turn::Next Turn::resume() {
     Awaiting& awaiting = end_await(cell_);
     MailNode* const message = awaiting.message;
     if (in_place_) take_out(message);
+    say(message != nullptr ? ops_of(message).method : has(kInStartHook) ? kStartHook : kStopHook);
     task_internal::resume_chain(awaiting.leaf);  // what is thrown is kept in the root's promise
     if (cell_.awaiting_ != nullptr) {
         cell_.awaiting_->message = message;
@@ -319,6 +326,13 @@ Turn::Next Turn::resume() {
         return handler_threw(message);
     }
     return handler_done(message, handled);
+}
+
+/// Whether others should run first. The worker decides: after so many messages, or so long.
+bool Turn::has_had_its_share() noexcept {
+    if (budget_ == 0) [[unlikely]]
+        budget_ = running_.more_messages(running_);
+    return budget_ == 0;
 }
 
 Turn::Next Turn::yield() {
@@ -352,6 +366,7 @@ Turn::Next Turn::begin_start() {
     if (self != nullptr) {
         // A hook that is no coroutine may throw here; one that is keeps it in its promise.
         try {
+            say(kStartHook);
             Task<Result<void>> hook = ActorAccess::on_start(*self);
             if (!hook.empty()) {
                 Extension& extension = extension_of(cell_);
@@ -420,6 +435,7 @@ Turn::Next Turn::begin_stop() {
     try {
         // The reason outlives the hook: it is the extension's, or one of the constants.
         set(kInStopHook);  // from here on a second stop changes nothing
+        say(kStopHook);
         Task<void> hook = ActorAccess::on_stop(*self, stop_reason(cell_));
         if (hook.empty()) return end(stop_reason(cell_));
         Extension& extension = extension_of(cell_);

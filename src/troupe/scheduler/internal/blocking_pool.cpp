@@ -6,6 +6,19 @@ namespace troupe::scheduler_internal {
 
 Result<void> BlockingPool::submit(Job* job) {
     LockGuard lock(mutex_);
+    Result<void> accepted = admit();
+    if (!accepted) {
+        ++stats_.refused;
+        return accepted;
+    }
+    jobs_.push_back(*job);
+    ++stats_.waiting;
+    work_.notify_one();
+    return {};
+}
+
+/// Whether there is room for another job, and perhaps a new thread for it.
+Result<void> BlockingPool::admit() {
     if (stopping_) return error(Errc::closed, "the engine is stopping");
     if (stats_.waiting >= options_.jobs_max) {
         return error(Errc::mailbox_full, "too many jobs wait for the blocking pool");
@@ -15,9 +28,6 @@ Result<void> BlockingPool::submit(Job* job) {
         stats_.threads == 0) {
         return error(Errc::mailbox_full, "the machine has no thread left for the blocking pool");
     }
-    jobs_.push_back(*job);
-    ++stats_.waiting;
-    work_.notify_one();
     return {};
 }
 
@@ -41,7 +51,7 @@ void BlockingPool::stop() noexcept {
         job->drop(job);
 }
 
-BlockingPoolStats BlockingPool::stats() const noexcept {
+BlockingStats BlockingPool::stats() const noexcept {
     LockGuard lock(mutex_);
     return stats_;
 }

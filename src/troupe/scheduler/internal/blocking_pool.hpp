@@ -27,13 +27,6 @@ struct BlockingPoolOptions {
     Duration idle_time = Duration(10'000'000'000);  ///< a thread idle for longer ends
 };
 
-struct BlockingPoolStats {
-    std::size_t threads = 0;  ///< busy or idle
-    std::size_t idle = 0;
-    std::size_t waiting = 0;  ///< jobs accepted that no thread has taken yet
-    std::uint64_t done = 0;   ///< jobs that have run to their end
-};
-
 class BlockingPool {
 public:
     explicit BlockingPool(const BlockingPoolOptions& options) noexcept : options_(options) {}
@@ -55,11 +48,12 @@ public:
     /// Threads: any but the pool's own.
     void stop() noexcept TROUPE_EXCLUDES(mutex_);
 
-    BlockingPoolStats stats() const noexcept TROUPE_EXCLUDES(mutex_);
+    BlockingStats stats() const noexcept TROUPE_EXCLUDES(mutex_);
 
 private:
     using JobQueue = IntrusiveQueue<Job, &Job::next>;
 
+    Result<void> admit() TROUPE_REQUIRES(mutex_);
     bool start_thread() noexcept TROUPE_REQUIRES(mutex_);
     static void* thread_main(void* pool) noexcept;
     void run_jobs() noexcept TROUPE_EXCLUDES(mutex_);
@@ -70,7 +64,7 @@ private:
     CondVar work_;  // a job was submitted, or we are stopping
     CondVar thread_ended_;
     JobQueue jobs_ TROUPE_GUARDED_BY(mutex_);
-    BlockingPoolStats stats_ TROUPE_GUARDED_BY(mutex_);
+    BlockingStats stats_ TROUPE_GUARDED_BY(mutex_);
     bool stopping_ TROUPE_GUARDED_BY(mutex_) = false;
     bool has_ended_ TROUPE_GUARDED_BY(mutex_) = false;  // whether `ended_` waits to be joined
     pthread_t ended_ TROUPE_GUARDED_BY(mutex_) = {};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <troupe/scheduler/cell.hpp>
 #include <troupe/scheduler/internal/cell_table.hpp>
 
 namespace troupe {
@@ -8,11 +9,13 @@ class Engine;
 
 namespace troupe::scheduler_internal {
 
+class Worker;
+
 /// What a thread that runs cells knows about itself. One per worker; the deterministic engine has
-/// one in all. Touched by its own thread only.
-struct WorkerContext {
+/// one in all. Touched by its own thread only, but for what RunningTurn says.
+struct WorkerContext : RunningTurn {
     Engine* engine = nullptr;
-    Cell* current = nullptr;  ///< whose turn it is
+    Worker* worker = nullptr;  ///< null on the deterministic engine
     /// Queues a cell of this engine that became runnable during the current turn.
     void (*schedule)(WorkerContext& self, Cell& cell) noexcept = nullptr;
     /// Counts a send of the running turn; true when the receivers should go first now.

@@ -168,6 +168,9 @@ public:
     explicit DeterministicEngine(Chooser& chooser) : Engine(true), chooser_(chooser) {
         context_.engine = this;
         context_.schedule = &schedule_here;
+        // A turn is one message, so that every order can be explored.
+        context_.messages = 1;
+        context_.more_messages = [](RunningTurn&) noexcept { return 0U; };
     }
     ~DeterministicEngine() override { stop(); }
 
@@ -212,7 +215,6 @@ private:
     ReadyList ready_;
     std::map<Duration, TimerList> timers_;
     Duration now_{};
-    std::size_t jobs_waiting_ = 0;
     std::optional<Random> random_;
     std::uint64_t hash_ = 0;
     EngineStats stats_;
@@ -300,11 +302,13 @@ void DeterministicEngine::inject(Cell& cell) noexcept {
 
 Result<void> DeterministicEngine::offload(Job* job) {
     check_thread();
-    if (stopped_) return error(Errc::closed, "the engine has stopped");
-    if (jobs_waiting_ >= ThreadedOptions().blocking_jobs_max) {
-        return error(Errc::mailbox_full, "too many jobs wait for the blocking pool");
+    BlockingStats& blocking = stats_.blocking;
+    if (stopped_ || blocking.waiting >= ThreadedOptions().blocking_jobs_max) {
+        ++blocking.refused;
+        return stopped_ ? error(Errc::closed, "the engine has stopped")
+                        : error(Errc::mailbox_full, "too many jobs wait for the blocking pool");
     }
-    ++jobs_waiting_;
+    ++blocking.waiting;
     ready_.push_back(Step{nullptr, job});
     return {};
 }
@@ -372,16 +376,18 @@ void DeterministicEngine::run_cell(Cell& cell) {
     note(Event::turn, hash_combine(number_of(cell), static_cast<std::uint64_t>(now_.count())));
     const ContextScope scope(&context_);
     context_.now = now_;
-    context_.current = &cell;
+    context_.cell.store(&cell, std::memory_order_relaxed);
+    context_.doing.store(nullptr, std::memory_order_relaxed);
     const TurnEnd end = cell.type()->run(cell);
     if (end == TurnEnd::yielded) inject(cell);
 }
 
 void DeterministicEngine::run_job(Job& job) {
     note(Event::job, static_cast<std::uint64_t>(now_.count()));
-    --jobs_waiting_;
+    --stats_.blocking.waiting;
     const ContextScope scope(nullptr);  // a thread of the blocking pool runs no cells either
     job.run(&job);
+    ++stats_.blocking.done;
 }
 
 void DeterministicEngine::fire_timer() {

@@ -214,11 +214,9 @@ std::uint32_t RunQueue::age_us(std::uint32_t now_us, std::uint32_t fair_after_us
     return age;
 }
 
-CellChain RunQueue::steal_half() noexcept {
+CellChain RunQueue::steal(std::size_t wanted) noexcept {
     CellChain stolen;
-    if (size() == 0 || !lock_.thief_try_lock()) return stolen;
-    const std::size_t all = size();
-    const std::size_t wanted = all - all / 2;
+    if (wanted == 0 || !lock_.thief_try_lock()) return stolen;
     stack_to_queue();
     while (stolen.count < wanted && queue_first_ != nullptr)
         stolen.append(*pop_queue());
@@ -226,7 +224,7 @@ CellChain RunQueue::steal_half() noexcept {
         stolen.append(*slot_);
         slot_ = nullptr;
     }
-    set_size(all - stolen.count);
+    set_size(size() - stolen.count);
     lock_.thief_unlock();
     return stolen;
 }

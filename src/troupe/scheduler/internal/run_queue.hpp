@@ -102,12 +102,15 @@ public:
 
     // ---- a thief ----
     /// Takes the older half (at least one, the slot last). Empty when another thief is at it.
-    CellChain steal_half() noexcept;
+    CellChain steal_half() noexcept { return steal(size() - size() / 2); }
+    /// Takes everything, from an owner who is stuck.
+    CellChain steal_all() noexcept { return steal(size()); }
 
 private:
     void set_size(std::size_t size) noexcept { size_.store(size, std::memory_order_relaxed); }
     Cell* pop_queue() noexcept;
     void stack_to_queue() noexcept;
+    CellChain steal(std::size_t wanted) noexcept;
 
     BiasedLock lock_;
     Cell* slot_ = nullptr;

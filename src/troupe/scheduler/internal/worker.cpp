@@ -1,0 +1,351 @@
+#include <troupe/base/error.hpp>
+#include <troupe/scheduler/internal/cpu_relax.hpp>
+#include <troupe/scheduler/internal/threaded_engine.hpp>
+#include <troupe/scheduler/internal/worker.hpp>
+
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+namespace troupe::scheduler_internal {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// The numbers of docs/design/0004-run-queue.md.
+constexpr std::uint32_t kIntervalUs = 100;   // at most one wake-up and one theft in each
+constexpr std::uint32_t kStandingUs = 20;    // least age of a queue worth sharing
+constexpr std::uint32_t kFairAfterUs = 200;  // from this age on, oldest first
+constexpr unsigned kTurnsPerLook = 16;       // between looks at the clock, when turns are short
+constexpr Duration kShortTurn = 1us;         // longer ones on average: look after each
+constexpr Duration kPollEvery = 50us;        // sockets and timers, while there is other work
+constexpr Duration kSpin = 20us;             // before sleeping, while others are busy
+constexpr unsigned kSendsPerTurn = 512;      // then the receivers go first
+constexpr std::size_t kCrowd = 128;          // runnable cells: senders should let them run
+
+std::uint32_t to_us(Duration time) noexcept {
+    return static_cast<std::uint32_t>(time.count() / 1000);
+}
+
+}  // namespace
+
+Worker::Worker(ThreadedEngine& threads, std::uint32_t index, bool spare, std::uint64_t seed)
+    : threads_(threads), index_(index), spare_(spare), random_(seed) {
+    engine = &threads;
+    worker = this;
+    schedule = &Worker::schedule_here;
+    sent_enough = &Worker::has_sent_enough;
+    more_messages = &Worker::give_more_messages;
+}
+
+// ---- its thread ---------------------------------------------------------------------------------
+
+bool Worker::start() noexcept {
+    leaving_.store(false, std::memory_order_relaxed);
+    left_.store(false, std::memory_order_relaxed);
+    unwatched_ = true;
+    started_ = ::pthread_create(&thread_, nullptr, &thread_main, this) == 0;
+    return started_;
+}
+
+void Worker::join() noexcept {
+    if (std::exchange(started_, false)) ::pthread_join(thread_, nullptr);
+}
+
+void* Worker::thread_main(void* worker) noexcept {
+    auto& self = *static_cast<Worker*>(worker);
+    char name[16];  // the kernel's limit
+    std::snprintf(name, sizeof name, "troupe-%s-%u", self.spare_ ? "spare" : "work", self.index_);
+    ::pthread_setname_np(::pthread_self(), name);
+    self.run();
+    return nullptr;
+}
+
+void Worker::ask_to_leave() noexcept {
+    // seq_cst: a spare about to sleep sees it, or is woken.
+    leaving_.store(true, std::memory_order_seq_cst);
+    reactor_.wake();
+}
+
+bool Worker::ends() const noexcept {
+    return threads_.stopping() || leaving_.load(std::memory_order_relaxed);
+}
+
+void Worker::run() {
+    set_current_context(this);
+    thread_id_.store(static_cast<int>(::gettid()), std::memory_order_relaxed);
+    stack_.enter(__builtin_frame_address(0));
+    read_clock();
+    while (!ends()) {
+        Cell* const cell = queue_.pop();
+        if (cell != nullptr) {
+            run_one(*cell);
+        } else if (!find_work()) {
+            spin_then_park();
+        }
+    }
+    if (!threads_.stopping()) hand_over();
+    StackCapture::leave();
+    set_current_context(nullptr);
+    // release: pairs with has_left.
+    left_.store(true, std::memory_order_release);
+}
+
+/// Leaves what is still queued to the others.
+void Worker::hand_over() noexcept {
+    CellChain cells;
+    while (Cell* const left = queue_.pop())
+        cells.append(*left);
+    if (cells.first != nullptr) threads_.inject(cells);
+}
+
+void Worker::run_one(Cell& runnable) noexcept {
+    if (unwatched_) [[unlikely]] {
+        // This turn may never end, and what waits behind it must be found by somebody.
+        unwatched_ = false;
+        threads_.watchdog().watch();
+    }
+    cell.store(&runnable, std::memory_order_relaxed);
+    doing.store(nullptr, std::memory_order_relaxed);
+    messages = slice_.begin();
+    sends_ = 0;
+    const TurnEnd end = runnable.type()->run(runnable);
+    cell.store(nullptr, std::memory_order_relaxed);
+    if (end == TurnEnd::yielded) queue_.push_back(runnable, now_us_);
+    turns_.store(turns() + 1, std::memory_order_relaxed);
+    if (--turns_to_look_ == 0) look_around();
+}
+
+void Worker::schedule_here(WorkerContext& self, Cell& runnable) noexcept {
+    auto& worker = static_cast<Worker&>(self);
+    worker.queue_.push_next(runnable, worker.now_us_);
+}
+
+bool Worker::has_sent_enough(WorkerContext& self) noexcept {
+    auto& worker = static_cast<Worker&>(self);
+    return ++worker.sends_ >= kSendsPerTurn || worker.queue_.size() >= kCrowd;
+}
+
+unsigned Worker::give_more_messages(RunningTurn& self) noexcept {
+    auto& worker = static_cast<Worker&>(self);
+    return worker.slice_.more(worker.threads_.clock() - worker.now);
+}
+
+void Worker::read_clock() noexcept {
+    now = threads_.clock();
+    now_us_ = to_us(now);
+}
+
+/// Every few turns: the clock, outsiders' cells, due timers, sockets, and the age of the queue.
+void Worker::look_around() noexcept {
+    const Duration before = now;
+    read_clock();
+    turns_per_look_ = now - before > kShortTurn * turns_per_look_ ? 1 : kTurnsPerLook;
+    turns_to_look_ = turns_per_look_;
+
+    take_injected();
+    if (now >= next_timer()) fire_timers(now);
+    if (now - last_poll_ >= kPollEvery && reactor_.watches() != 0) {
+        last_poll_ = now;
+        reactor_.poll(Duration::zero());
+    }
+
+    const std::uint32_t age = queue_.age_us(now_us_, kFairAfterUs);
+    if (queue_.take_was_empty()) least_age_us_ = 0;
+    least_age_us_ = std::min(least_age_us_, age);
+    if (now_us_ - interval_began_us_ < kIntervalUs) return;
+    const bool standing = least_age_us_ > kStandingUs && queue_.size() > 1;
+    standing_.store(standing, std::memory_order_relaxed);
+    if (standing) threads_.wake_one_if_asleep();
+    interval_began_us_ = now_us_;
+    least_age_us_ = age;
+}
+
+// ---- timers -------------------------------------------------------------------------------------
+
+void Worker::start_timer(TimerNode* timer) {
+    bool first = false;
+    {
+        LockGuard lock(timer_mutex_);
+        timer->wheel = index_;
+        wheel_.insert(*timer);
+        const Duration::rep due = wheel_.next_due().count();
+        first = due < next_timer_.load(std::memory_order_relaxed);
+        next_timer_.store(due, std::memory_order_relaxed);
+    }
+    // Its own thread looks at the wheel before it sleeps; anybody else's timer may end its sleep.
+    if (first && current_context() != this) reactor_.wake();
+}
+
+bool Worker::cancel_timer(TimerNode* timer) noexcept {
+    LockGuard lock(timer_mutex_);
+    return wheel_.erase(*timer);
+}
+
+void Worker::fire_timers(Duration due_by) noexcept {
+    TimerNode* due = nullptr;
+    {
+        LockGuard lock(timer_mutex_);
+        due = wheel_.advance(due_by);
+        next_timer_.store(wheel_.next_due().count(), std::memory_order_relaxed);
+    }
+    while (due != nullptr) {
+        auto* const next = static_cast<TimerNode*>(due->next);
+        post_signal(*due->target, due->generation, due);
+        due = next;
+    }
+}
+
+void Worker::drop_timers() noexcept {
+    TimerNode* timer = nullptr;
+    {
+        LockGuard lock(timer_mutex_);
+        timer = wheel_.advance(Duration::max());
+    }
+    while (timer != nullptr) {
+        auto* const next = static_cast<TimerNode*>(timer->next);
+        timer->ops->drop(timer, Error(Errc::closed));
+        timer = next;
+    }
+}
+
+// ---- work from elsewhere ------------------------------------------------------------------------
+
+/// A spare worker looks for work only while all others are stuck.
+bool Worker::may_take() const noexcept {
+    return !spare_ || threads_.spares_serve();
+}
+
+bool Worker::outsiders_wait() const noexcept {
+    return threads_.anything_injected() && may_take();
+}
+
+bool Worker::take_injected() noexcept {
+    if (!outsiders_wait()) return false;
+    const CellChain chain = threads_.take_injected();
+    if (chain.first == nullptr) return false;
+    queue_.push_back(chain, now_us_);
+    return true;
+}
+
+bool Worker::find_work() noexcept {
+    read_clock();
+    interval_began_us_ = now_us_;
+    least_age_us_ = 0;
+    turns_to_look_ = turns_per_look_ = 1;
+    standing_.store(false, std::memory_order_relaxed);
+    if (now >= next_timer()) fire_timers(now);
+    take_injected();
+    if (queue_.size() == 0 && reactor_.watches() != 0) {
+        last_poll_ = now;
+        reactor_.poll(Duration::zero());
+    }
+    return queue_.size() != 0 || (may_take() && steal_from_standing());
+}
+
+bool Worker::take_from(Worker& victim) noexcept {
+    const CellChain stolen = victim.queue_.steal_half();
+    if (stolen.first == nullptr) return false;
+    steals_.store(steals_.load(std::memory_order_relaxed) + stolen.count,
+                  std::memory_order_relaxed);
+    queue_.push_back(stolen, now_us_);
+    return true;
+}
+
+bool Worker::steal_from_standing() noexcept {
+    const std::size_t count = threads_.workers_made();
+    for (std::size_t step = 1; step < count; ++step) {
+        Worker& victim = threads_.worker_at((index_ + step) % count);
+        // The flag is good for one theft: the victim measures anew before it gives more.
+        if (&victim != this && victim.standing_.load(std::memory_order_relaxed) &&
+            victim.standing_.exchange(false, std::memory_order_relaxed) && take_from(victim)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// ---- sleeping -----------------------------------------------------------------------------------
+
+Duration Worker::time_to_sleep() noexcept {
+    const Duration next = next_timer();
+    if (next == Duration::max()) return next;
+    return std::max(Duration::zero(), next - threads_.clock());
+}
+
+void Worker::spin_then_park() noexcept {
+    // Spinning pays when another worker is about to produce work, and only then.
+    if (threads_.any_busy_but(*this)) {
+        const Duration until = now + kSpin;
+        do {
+            if (outsiders_wait() || ends()) return;
+            for (int i = 0; i < 32; ++i)
+                cpu_relax();
+        } while (threads_.clock() < until);
+    }
+
+    // First say that we sleep, then look once more; a publisher publishes first and then looks for
+    // sleepers, so one of the two notices.
+    threads_.note_asleep(*this);
+    while (!outsiders_wait() && !ends() && queue_.size() == 0) {
+        const Duration longest = time_to_sleep();
+        if (longest > Duration::zero()) {
+            parks_.store(parks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+            reactor_.poll(longest);
+        }
+        read_clock();
+        if (now >= next_timer()) fire_timers(now);
+        if (queue_.size() != 0) break;
+        // A waker takes the bit away, so that the next one picks somebody else.
+        if (!threads_.is_asleep(*this)) break;
+    }
+    const bool was_woken = threads_.note_awake(*this);
+    unwatched_ = true;
+    last_poll_ = now;
+    // Woken for a cell of an outsider just when we found work of our own, which may take long.
+    if (was_woken && queue_.size() != 0 && threads_.anything_injected()) {
+        threads_.wake_one_if_asleep();
+    }
+}
+
+// ---- what others ask ----------------------------------------------------------------------------
+
+Duration Worker::core_time() const noexcept {
+    // The clock of a thread, as the kernel numbers them: what pthread_getcpuclockid makes.
+    const auto clock = static_cast<clockid_t>(
+        (~static_cast<unsigned>(thread_id_.load(std::memory_order_relaxed))) << 3 | 6);
+    timespec time{};
+    if (::clock_gettime(clock, &time) != 0) return Duration::zero();
+    return std::chrono::seconds(time.tv_sec) + Duration(time.tv_nsec);
+}
+
+bool Worker::wants_core() const noexcept {
+    char path[48];
+    std::snprintf(path, sizeof path, "/proc/self/task/%d/stat",
+                  thread_id_.load(std::memory_order_relaxed));
+    const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    char text[256];
+    const ssize_t size = ::read(fd, text, sizeof text - 1);
+    ::close(fd);
+    if (size <= 0) return false;
+    text[size] = '\0';
+    // "17 (name) R ...": the name may hold anything, so from the back.
+    const char* const after_name = std::strrchr(text, ')');
+    return after_name != nullptr && after_name[1] == ' ' && after_name[2] == 'R';
+}
+
+void Worker::add_stats(EngineStats& stats) const noexcept {
+    stats.turns += turns();
+    stats.steals += steals_.load(std::memory_order_relaxed);
+    stats.parks += parks_.load(std::memory_order_relaxed);
+    stats.wakes += wakes_.load(std::memory_order_relaxed);
+}
+
+}  // namespace troupe::scheduler_internal

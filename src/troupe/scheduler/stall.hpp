@@ -1,0 +1,46 @@
+#pragma once
+
+/// Reports of turns that do not end.
+///
+/// A worker is in the hands of the turn it runs. When one overstays, what waits behind it is served
+/// by others within milliseconds, and the engine says who it is and where it is: one line in the
+/// log, and a report to whoever listens.
+
+#include <troupe/base/duration.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace troupe {
+
+/// A turn that has kept its worker for longer than `ThreadedOptions::stall_after`.
+struct StallReport {
+    std::uint32_t slot = 0;  ///< of the cell; with the generation it makes an actor's pid
+    std::uint32_t generation = 0;
+    std::string type;    ///< the actor's class
+    std::string method;  ///< what it is at; empty when it does not say
+    std::size_t worker = 0;
+    Duration lasted{};  ///< so far
+    /// Of that, how long its thread had a core. A turn that blocks has none.
+    Duration on_core{};
+    /// Where the thread stands, innermost first; empty when it could not be asked.
+    std::vector<std::string> backtrace;
+    /// Stalls of the same method since its last report that were counted and not reported.
+    std::uint64_t unreported = 0;
+};
+
+/// Hears of stalls. It belongs to the engine.
+class StallListener {
+public:
+    StallListener() = default;
+    StallListener(const StallListener&) = delete;
+    StallListener& operator=(const StallListener&) = delete;
+    virtual ~StallListener() = default;
+
+    /// Threads: one of the blocking pool; a call at a time.
+    virtual void stalled(const StallReport& report) noexcept = 0;
+};
+
+}  // namespace troupe
