@@ -71,7 +71,6 @@ bool StackCapture::prepare() noexcept {
 }
 
 void StackCapture::enter(const void* base) noexcept {
-    thread_ = ::pthread_self();
     base_ = reinterpret_cast<std::uintptr_t>(base);
     state_.store(State::idle, std::memory_order_relaxed);
     capture_of_thread = this;
@@ -81,10 +80,10 @@ void StackCapture::leave() noexcept {
     capture_of_thread = nullptr;
 }
 
-void StackCapture::ask() noexcept {
+void StackCapture::ask(pthread_t thread) noexcept {
     // release: the handler may write the frames from here on; pairs with it.
     state_.store(State::asked, std::memory_order_release);
-    static_cast<void>(::pthread_kill(thread_, kSignal));
+    static_cast<void>(::pthread_kill(thread, kSignal));
 }
 
 std::vector<std::uintptr_t> StackCapture::take() {

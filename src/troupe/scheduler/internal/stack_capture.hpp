@@ -45,7 +45,8 @@ public:
 
     // ---- one other thread, while this one runs ----
 
-    void ask() noexcept;
+    /// Interrupts it. `thread` is the one that has called enter.
+    void ask(pthread_t thread) noexcept;
 
     /// Whether the thread has answered since it was asked.
     bool answered() const noexcept {
@@ -71,7 +72,6 @@ private:
     void walk(const Registers& at) noexcept;
     bool follow(std::uintptr_t frame, const Registers& at) noexcept;
 
-    pthread_t thread_{};
     std::uintptr_t base_ = 0;
     std::atomic<State> state_{State::idle};  // the asker sets asked and idle, the handler answered
     std::size_t count_ = 0;

@@ -32,7 +32,7 @@ public:
     AskedThread& operator=(const AskedThread&) = delete;
 
     std::string backtrace() {
-        capture_.ask();
+        capture_.ask(thread_.native_handle());
         while (!capture_.answered())
             ::sched_yield();
         std::string text;

@@ -222,7 +222,7 @@ void Watchdog::ask(Worker& worker, Watched& seen, Duration stuck_for, Duration n
     if (!backtraces_) return report(worker, seen, stuck_for, false);
     seen.asked = true;
     seen.asked_at = now;
-    worker.stack().ask();
+    worker.ask_where();
 }
 
 void Watchdog::report(Worker& worker, Watched& seen, Duration lasted, bool with_backtrace) {

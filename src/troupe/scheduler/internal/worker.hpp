@@ -64,6 +64,8 @@ public:
     Reactor& reactor() noexcept { return reactor_; }
     RunQueue& queue() noexcept { return queue_; }
     StackCapture& stack() noexcept { return stack_; }
+    /// Makes the thread note where it stands. Whoever started it.
+    void ask_where() noexcept { stack_.ask(thread_); }
     std::uint32_t index() const noexcept { return index_; }
     std::uint64_t bit() const noexcept { return std::uint64_t{1} << index_; }
     /// The heartbeat: grows with every turn.
