@@ -35,12 +35,14 @@ enum class CodecErrc {
 ///    gives that frame; nothing, when it needs more. Once it has failed it stays failed.
 ///  * `finish` says that the stream has ended: it gives the last frame, if the end completes one.
 ///  * `encode` appends a frame as it travels to `out`, or leaves `out` as it was.
+///  * `fresh` gives one with the same limits for another stream.
 template <class C>
 concept Codec = requires(C codec, const C& constant, std::string_view& input, std::string& out,
                          const typename C::Frame& frame) {
     { codec.decode(input) } -> std::same_as<Result<std::optional<typename C::Frame>>>;
     { codec.finish() } -> std::same_as<Result<std::optional<typename C::Frame>>>;
     { constant.encode(frame, out) } -> std::same_as<Result<void>>;
+    { constant.fresh() } -> std::same_as<C>;
 };
 
 }  // namespace troupe::codec

@@ -31,6 +31,8 @@ public:
     /// document; frame_too_large; too_deep.
     Result<void> encode(const std::string& document, std::string& out) const;
 
+    Json fresh() const { return Json(document_bytes_max_, depth_max_); }
+
 private:
     class Parser;
 

@@ -32,6 +32,8 @@ public:
     /// Errors: frame_too_large, also for a length that the prefix cannot hold.
     Result<void> encode(const std::string& frame, std::string& out) const;
 
+    LengthDelimited fresh() const { return LengthDelimited(frame_bytes_max_, prefix_); }
+
 private:
     enum class State : std::uint8_t { length, frame, failed };
 

@@ -26,6 +26,12 @@ public:
     /// Errors: frame_too_large; not_encodable, for a line that holds an LF or ends with a CR.
     Result<void> encode(const std::string& line, std::string& out) const;
 
+    Lines fresh() const {
+        Lines lines(line_bytes_max_);
+        lines.crlf_ = crlf_;
+        return lines;
+    }
+
 private:
     std::unexpected<Error> too_large();
 

@@ -54,8 +54,7 @@ Result<Addresses> look_up_blocking(const std::string& host) {
     });
     if (failed == EAI_NONAME || failed == EAI_NODATA) return unknown(host, ::gai_strerror(failed));
     if (failed != 0) {
-        return error(Errc::failed,
-                     "looking up the host '" + host + "': " + ::gai_strerror(failed));
+        return error(Errc::failed, "looking up the host '" + host + "': " + ::gai_strerror(failed));
     }
     Addresses addresses;
     for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {

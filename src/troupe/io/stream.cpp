@@ -87,6 +87,49 @@ bool Write::attempt() {
     return true;
 }
 
+namespace {
+
+Direction direction_of(std::span<char> buffer, std::string_view data) noexcept {
+    if (data.empty()) return Direction::read;
+    return buffer.empty() ? Direction::write : Direction::both;
+}
+
+}  // namespace
+
+Transfer::Transfer(StreamCore* core, std::span<char> buffer, std::string_view data,
+                   Interruptible interrupts) noexcept
+    : Operation(core, direction_of(buffer, data), interrupts, "transfer"),
+      core_(core),
+      buffer_(buffer),
+      data_(data) {}
+
+bool Transfer::attempt() {
+    if (core_ == nullptr) {
+        result_ = closed_here();
+        return true;
+    }
+    if (!data_.empty()) {
+        const Result<std::size_t> written = core_->write(data_);
+        if (!written) {
+            result_ = std::unexpected(written.error());
+            return true;
+        }
+        result_->written = *written;
+    }
+    if (!buffer_.empty()) {
+        Result<std::size_t> read;
+        if (core_->read(buffer_, read)) {
+            if (!read && result_->written == 0) result_ = std::unexpected(read.error());
+            // What went before a failure is told first; the failure comes up again.
+            if (!read) return true;
+            result_->read = *read;
+            result_->ended = *read == 0;
+            return true;
+        }
+    }
+    return result_->written > 0;
+}
+
 }  // namespace io_internal
 
 Result<std::optional<std::size_t>> Stream::try_read(std::span<char> buffer) {

@@ -39,7 +39,7 @@ namespace io_internal {
 class StreamCore;
 class Waitable;
 
-enum class Direction : std::uint8_t { read, write };
+enum class Direction : std::uint8_t { read, write, both };
 
 /// Something tried until it has an outcome, waiting for its socket in between.
 class [[nodiscard]] Operation : public Awaiting {
@@ -142,6 +142,46 @@ private:
 
 }  // namespace io_internal
 
+/// How far a transfer has come.
+struct Transferred {
+    std::size_t read = 0;
+    std::size_t written = 0;
+    bool ended = false;  ///< the peer has finished sending
+};
+
+namespace io_internal {
+
+class [[nodiscard]] Transfer final : public Operation {
+public:
+    Transfer(StreamCore* core, std::span<char> buffer, std::string_view data,
+             Interruptible interrupts) noexcept;
+
+    /// Waits this long at most for something. Units: engine time.
+    Transfer within(Duration timeout) && {
+        return Transfer(core_, buffer_, data_, Interruptible(interruptible), timeout);
+    }
+
+    [[nodiscard("a transfer may fail or meet the end: check the Result")]] Result<Transferred>
+    await_resume() {
+        return done() ? std::move(result_) : std::unexpected(interruption());
+    }
+
+private:
+    Transfer(StreamCore* core, std::span<char> buffer, std::string_view data,
+             Interruptible interrupts, Duration timeout) noexcept
+        : Transfer(core, buffer, data, interrupts) {
+        timeout_ = timeout;
+    }
+    bool attempt() override;
+
+    StreamCore* core_;
+    std::span<char> buffer_;
+    std::string_view data_;
+    Result<Transferred> result_;
+};
+
+}  // namespace io_internal
+
 /// One end of a connection. Closed when it goes.
 ///
 /// It belongs to one actor or task at a time and may be moved to another, for example as an
@@ -185,6 +225,17 @@ public:
     io_internal::Write write_all(std::string_view data,
                                  Interruptible interruptible = Interruptible::no) noexcept {
         return io_internal::Write(core_, data, interruptible);
+    }
+
+    /// Reads what there is into the buffer and writes what goes of `data`, and waits only while it
+    /// can do neither: for whoever must not stop listening because the peer does not. An empty
+    /// buffer is not read into; empty data is not written. Not both.
+    ///
+    /// Errors:  as above; timed_out and cancelled as for read_some. What was transferred before
+    ///          either has been told.
+    io_internal::Transfer transfer(std::span<char> buffer, std::string_view data,
+                                   Interruptible interruptible = Interruptible::no) noexcept {
+        return io_internal::Transfer(core_, buffer, data, interruptible);
     }
 
     /// What read_some would give without waiting; nullopt: nothing there now.

@@ -11,7 +11,9 @@
 
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace troupe {
@@ -75,6 +77,7 @@ Task<void> use_closed_stream() {
     EXPECT_EQ((co_await stream.write_all("x")).error(), Errc::closed);
     EXPECT_EQ(stream.try_read(buffer).error(), Errc::closed);
     EXPECT_EQ(stream.try_write("x").error(), Errc::closed);
+    EXPECT_EQ((co_await stream.transfer(buffer, "x")).error(), Errc::closed);
     EXPECT_EQ(stream.shutdown_write().error(), Errc::closed);
     EXPECT_EQ(stream.peer().port, 0);
     stream.close();
@@ -510,6 +513,79 @@ TEST(Stream, AReaderWithPlentyToReadLetsOthersRun) {
         bool noted = false;
         block_on(engine, read_much(&engine, &pair.server, &others, &noted));
         engine.settle();
+    });
+}
+
+// ---- both ways at once --------------------------------------------------------------------------
+
+/// Sends all of `text` and receives until the peer has finished, neither before the other.
+Task<void> swap(Stream* stream, const std::string* text, std::string* received) {
+    std::string_view rest = *text;
+    char buffer[3000];
+    bool ended = false;
+    while (!ended || !rest.empty()) {
+        const std::span<char> room = ended ? std::span<char>() : std::span<char>(buffer);
+        const Result<Transferred> moved = co_await stream->transfer(room, rest);
+        EXPECT_TRUE(moved.has_value()) << moved.error().message();
+        if (!moved) co_return;
+        EXPECT_TRUE(moved->read > 0 || moved->written > 0 || moved->ended) << "it waits for that";
+        received->append(buffer, moved->read);
+        const bool last = moved->written > 0 && moved->written == rest.size();
+        rest.remove_prefix(moved->written);
+        ended = ended || moved->ended;
+        if (last) {
+            EXPECT_TRUE(stream->shutdown_write().has_value());
+        }
+    }
+}
+
+TEST(Stream, TransfersBothWaysAtOnce) {
+    // More than any buffer on the way holds: whoever wrote first and read then would wait for ever.
+    const std::string question = numbered_bytes(1'000'000);
+    const std::string answer = numbered_bytes(900'000);
+    on_both_networks(10, [&](Engine& engine) {
+        TestPair pair = make_test_pair(engine);
+        std::string heard_by_server;
+        std::string heard_by_client;
+        TestTask server(engine, swap(&pair.server, &answer, &heard_by_server));
+        TestTask client(engine, swap(&pair.client, &question, &heard_by_client));
+        EXPECT_TRUE(server.join() && client.join());
+        EXPECT_TRUE(heard_by_server == question);
+        EXPECT_TRUE(heard_by_client == answer);
+    });
+}
+
+Task<void> transfer_in_vain(Stream* stream) {
+    char buffer[10];
+    const auto nothing = co_await stream->transfer(buffer, std::string_view()).within(3s);
+    EXPECT_FALSE(nothing.has_value());
+    if (!nothing) {
+        EXPECT_EQ(nothing.error(), Errc::timed_out);
+    }
+}
+
+TEST(Stream, ATransferCanTimeOut) {
+    on_many_schedules(10, [](Engine& engine) {
+        TestPair pair = make_test_pair(engine);
+        block_on(engine, transfer_in_vain(&pair.client));
+        EXPECT_GE(engine.now(), 3s);
+    });
+}
+
+Task<void> transfer_interruptibly(Stream* stream, Result<Transferred>* outcome) {
+    char buffer[10];
+    *outcome = co_await stream->transfer(buffer, std::string_view(), Interruptible::yes);
+}
+
+TEST(Stream, AStopEndsATransferThatAllowsIt) {
+    on_many_schedules(10, [](Engine& engine) {
+        TestPair pair = make_test_pair(engine);
+        Result<Transferred> outcome;
+        TestTask task(engine, transfer_interruptibly(&pair.client, &outcome));
+        let_it_wait(engine, task);
+        task.stop();
+        EXPECT_TRUE(task.join());
+        EXPECT_TRUE(!outcome && outcome.error() == Errc::cancelled);
     });
 }
 

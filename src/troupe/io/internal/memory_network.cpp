@@ -261,6 +261,7 @@ private:
                                        (network_ != nullptr ? ": the connection was reset"
                                                             : ": the engine has stopped"));
     }
+    void wait_at(Sleeper& sleeper, Cell& cell, Duration next);
     void finish(unsigned side);
     void reset_end(unsigned side, Duration when);
     void free_if_closed() noexcept {
@@ -357,18 +358,21 @@ Result<std::size_t> Connection::write(unsigned side, std::string_view data) {
 
 void Connection::wait(unsigned side, Cell& cell, const Operation& operation) {
     if (network_ == nullptr) return;
-    const bool reads = operation.direction() == Direction::read;
-    Pipe& pipe = reads ? sent_to(side) : sent_by(side);
-    Sleeper& sleeper = reads ? pipe.reader : pipe.writer;
-    sleeper.set(cell);
-
     // What is on its way already has started no timer for us.
-    Duration next = ends_[side].reset_at;
-    if (reads) {
-        next = std::min(next, pipe.pieces.empty() ? pipe.end_arrives : pipe.pieces.front().arrives);
-    } else if (!pipe.room.empty()) {
-        next = std::min(next, pipe.room.front().arrives);
+    if (operation.direction() != Direction::write) {
+        Pipe& pipe = sent_to(side);
+        const Duration next = pipe.pieces.empty() ? pipe.end_arrives : pipe.pieces.front().arrives;
+        wait_at(pipe.reader, cell, std::min(next, ends_[side].reset_at));
     }
+    if (operation.direction() != Direction::read) {
+        Pipe& pipe = sent_by(side);
+        const Duration next = pipe.room.empty() ? kNever : pipe.room.front().arrives;
+        wait_at(pipe.writer, cell, std::min(next, ends_[side].reset_at));
+    }
+}
+
+void Connection::wait_at(Sleeper& sleeper, Cell& cell, Duration next) {
+    sleeper.set(cell);
     if (next != kNever) sleeper.wake(network_->engine(), next);
 }
 

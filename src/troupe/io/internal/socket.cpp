@@ -73,6 +73,18 @@ void send_without_delay(int fd) noexcept {
     static_cast<void>(::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
 }
 
+std::uint32_t bits_of(Direction direction) noexcept {
+    switch (direction) {
+        case Direction::read:
+            return IoWatch::kReadable;
+        case Direction::write:
+            return IoWatch::kWritable;
+        case Direction::both:
+            break;
+    }
+    return IoWatch::kReadable | IoWatch::kWritable;
+}
+
 bool try_operation_again(Awaiting& record) {
     return static_cast<Operation&>(record).try_again();
 }
@@ -118,9 +130,7 @@ public:
     }
 
     void wait(Cell& cell, Operation& operation) override {
-        watch_.wait_for(
-            operation.direction() == Direction::read ? IoWatch::kReadable : IoWatch::kWritable,
-            cell, &try_operation_again);
+        watch_.wait_for(bits_of(operation.direction()), cell, &try_operation_again);
     }
 
     Result<void> shutdown_write() override {

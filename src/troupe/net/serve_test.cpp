@@ -1,0 +1,218 @@
+#include <troupe/actor/actor.hpp>
+#include <troupe/base/log.hpp>
+#include <troupe/base/unique_function.hpp>
+#include <troupe/io/framed.hpp>
+#include <troupe/io/lines.hpp>
+#include <troupe/io/network_conditions.hpp>
+#include <troupe/net/internal/both_engines.hpp>
+#include <troupe/net/serve.hpp>
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace troupe::net {
+namespace {
+
+using namespace std::chrono_literals;
+using net_internal::on_both_engines;
+using net_internal::on_deterministic_engine;
+
+/// Answers lines until it is stopped. Some of them it does not survive.
+class Session : public Actor {
+public:
+    Session(Stream stream, std::string greeting)
+        : lines_(std::move(stream), codec::Lines(100)), greeting_(std::move(greeting)) {
+        self(this).tell<&Session::talk>();
+    }
+
+    Task<void> talk() {
+        ignore(co_await lines_.send(greeting_), "it comes up again in the next one");
+        for (;;) {
+            const auto line = co_await lines_.next();
+            if (!line || !*line) break;
+            if (**line == "crash") throw std::runtime_error("a planted crash");
+            if (**line == "deaf")
+                ignore(co_await lines_.next(Duration::max(), Interruptible::no),
+                       "it hears no stop");
+            if (!co_await lines_.send("you said " + **line)) break;
+        }
+        self(this).stop(Stop::stop, ExitReason(ExitReason::Kind::normal));
+    }
+
+private:
+    Framed<codec::Lines> lines_;
+    std::string greeting_;
+};
+
+using Peer = Framed<codec::Lines>;
+
+Task<Server> start(System system, ServeOptions options = ServeOptions()) {
+    auto server =
+        co_await serve<Session>(system, Endpoint("127.0.0.1", 0), options, std::string("hello"));
+    EXPECT_TRUE(server.has_value()) << server.error().message();
+    co_return *server;
+}
+
+Task<Peer> connect_peer(System system, std::uint16_t port) {
+    auto stream = co_await connect(system.engine(), Endpoint("127.0.0.1", port));
+    EXPECT_TRUE(stream.has_value()) << stream.error().message();
+    co_return Peer(stream ? std::move(*stream) : Stream(), codec::Lines(100));
+}
+
+/// The next line, or what came in its place.
+Task<std::string> hear(Peer* peer) {
+    auto line = co_await peer->next();
+    if (!line) co_return "error";
+    co_return line->value_or("end");
+}
+
+Task<std::string> ask(Peer* peer, std::string line) {
+    ignore(co_await peer->send(std::move(line)), "the answer will tell");
+    co_return co_await hear(peer);
+}
+
+Task<std::size_t> open_connections(Server server) {
+    const auto stats = co_await server.stats();
+    co_return stats ? stats->open : 0;
+}
+
+void run_on_both_engines(std::size_t seeds, Task<void> (*body)(System)) {
+    on_both_engines(seeds, [body](System& system) { system.block_on(body(system)); });
+}
+
+Task<void> several_sessions(System system) {
+    Server server = co_await start(system);
+    Peer first = co_await connect_peer(system, server.port());
+    Peer second = co_await connect_peer(system, server.port());
+    EXPECT_EQ(co_await hear(&first), "hello");
+    EXPECT_EQ(co_await hear(&second), "hello");
+    EXPECT_EQ(co_await ask(&first, "one"), "you said one");
+    EXPECT_EQ(co_await ask(&second, "two"), "you said two");
+    EXPECT_EQ(co_await open_connections(server), 2u);
+    EXPECT_TRUE((co_await server.stop()).has_value());
+    EXPECT_EQ(co_await hear(&first), "end");
+    EXPECT_EQ(co_await hear(&second), "end");
+    EXPECT_FALSE((co_await server.stats()).has_value());
+    EXPECT_TRUE((co_await server.stop()).has_value()) << "a second stop does nothing";
+}
+
+TEST(Serve, EveryConnectionIsAnActor) {
+    run_on_both_engines(100, several_sessions);
+}
+
+Task<void> crash(System system) {
+    Server server = co_await start(system);
+    Peer good = co_await connect_peer(system, server.port());
+    Peer bad = co_await connect_peer(system, server.port());
+    EXPECT_EQ(co_await hear(&good), "hello");
+    EXPECT_EQ(co_await hear(&bad), "hello");
+    const std::string answer = co_await ask(&bad, "crash");
+    EXPECT_TRUE(answer == "end" || answer == "error") << answer;
+    EXPECT_EQ(co_await ask(&good, "still here"), "you said still here");
+    while (co_await open_connections(server) != 1)
+        ignore(co_await sleep(1ms), "nobody cancels it");
+    const auto stats = co_await server.stats();
+    EXPECT_TRUE(stats && stats->failed == 1 && stats->accepted == 2) << "it was not restarted";
+    EXPECT_TRUE((co_await server.stop()).has_value());
+}
+
+TEST(Serve, AFailureConcernsItsConnectionOnly) {
+    set_log_sink([](LogLevel, std::string_view) {});  // of the crashes, under every seed
+    run_on_both_engines(50, crash);
+    set_log_sink({});
+}
+
+Task<void> full(System system) {
+    Server server = co_await start(system, ServeOptions().connections_max(1));
+    Peer first = co_await connect_peer(system, server.port());
+    EXPECT_EQ(co_await hear(&first), "hello");
+    Peer second = co_await connect_peer(system, server.port());
+    const auto nothing = co_await second.next(100ms);
+    EXPECT_TRUE(!nothing && nothing.error() == Errc::timed_out) << "it waits in the backlog";
+    EXPECT_EQ(co_await open_connections(server), 1u);
+    first.stream().close();
+    EXPECT_EQ(co_await hear(&second), "hello");
+    EXPECT_TRUE((co_await server.stop()).has_value());
+}
+
+TEST(Serve, AcceptsNobodyWhileItIsFull) {
+    run_on_both_engines(50, full);
+}
+
+TEST(Serve, KillsWhoDoesNotStopInTime) {
+    on_deterministic_engine(50, [](System& system) {
+        const Server server = system.block_on(start(system));
+        Peer peer = system.block_on(connect_peer(system, server.port()));
+        EXPECT_EQ(system.block_on(hear(&peer)), "hello");
+        ASSERT_TRUE(system.block_on(peer.send("deaf")).has_value());
+        system.engine().run_for(1s);
+        const Duration begun = system.now();
+        EXPECT_TRUE(system.block_on(server.stop(2s)).has_value());
+        EXPECT_GE(system.now() - begun, 2s);
+        EXPECT_LT(system.now() - begun, 2100ms);
+        EXPECT_NE(system.block_on(hear(&peer)), "hello");
+    });
+}
+
+TEST(Serve, GoesOnAcceptingWhenThereWereNoDescriptors) {
+    on_deterministic_engine(100, [](System& system) {
+        NetworkConditions conditions;
+        conditions.failed_accepts_per_thousand = 700;
+        set_network_conditions(system.engine(), conditions);
+        const Server server = system.block_on(start(system));
+        for (int i = 0; i < 5; ++i) {
+            Peer peer = system.block_on(connect_peer(system, server.port()));
+            EXPECT_EQ(system.block_on(hear(&peer)), "hello");
+        }
+        EXPECT_TRUE(system.block_on(server.stop()).has_value());
+    });
+}
+
+TEST(Serve, SaysWhyItCannotListen) {
+    on_both_engines(5, [](System& system) {
+        const Server server = system.block_on(start(system));
+        const auto second =
+            system.block_on(serve<Session>(system, server.local(), ServeOptions(), std::string()));
+        ASSERT_FALSE(second.has_value());
+        EXPECT_EQ(second.error(), Errc::already_registered);
+        EXPECT_TRUE(system.block_on(server.stop()).has_value());
+    });
+}
+
+Task<void> again_and_again(System system) {
+    for (int i = 0; i < 20; ++i) {
+        Server server = co_await start(system);
+        Peer peer = co_await connect_peer(system, server.port());
+        EXPECT_EQ(co_await hear(&peer), "hello");
+        EXPECT_TRUE((co_await server.stop()).has_value());
+    }
+}
+
+TEST(Serve, StartsAndStopsAgainAndAgain) {
+    on_both_engines(10, [](System& system) {
+        system.block_on(again_and_again(system));
+        EXPECT_LE(system.actors().size(), 1u) << "nothing is left but perhaps who is just ending";
+    });
+}
+
+Task<void> stopped_with_the_system(System system, std::optional<Peer>* peer) {
+    Server server = co_await start(system);
+    peer->emplace(co_await connect_peer(system, server.port()));
+    EXPECT_EQ(co_await hear(&**peer), "hello");
+}
+
+TEST(Serve, EndsWithTheSystem) {
+    OwnedSystem system(make_threaded_engine({.workers = 2}));
+    std::optional<Peer> peer;
+    system->block_on(stopped_with_the_system(*system, &peer));
+    peer.reset();
+    system.stop();
+    EXPECT_TRUE(system->actors().empty());
+}
+
+}  // namespace
+}  // namespace troupe::net
