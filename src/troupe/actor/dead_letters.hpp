@@ -18,8 +18,9 @@ enum class DeadLetterReason : std::uint8_t {
     stale,      ///< it was meant for an earlier owner of the slot
     conflated,  ///< a newer call of the same method took its place
     expired,    ///< its asker's deadline had passed before it was handled
+    poison,     ///< it has ended its actor as often as the child's policy allows
 };
-inline constexpr std::size_t kDeadLetterReasons = 6;
+inline constexpr std::size_t kDeadLetterReasons = 7;
 const char* name(DeadLetterReason reason) noexcept;
 
 /// How many messages were not handled, by reason.

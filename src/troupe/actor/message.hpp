@@ -62,6 +62,8 @@ struct MessageOps : MailOps {
     const void* id = nullptr;
     /// What the arguments cost a mailbox with a byte budget.
     std::size_t (*bytes)(const MailNode* message) = nullptr;
+    /// Whether its arguments are what they were after a handler has had them.
+    bool repeatable = false;
 };
 
 inline const MessageOps& ops_of(const MailNode* message) noexcept {
@@ -284,7 +286,8 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
                                      &complete,
                                      &finish,
                                      &kMethodId<M>,
-                                     &bytes_of_arguments};
+                                     &bytes_of_arguments,
+                                     kParametersStay<typename T::Parameters>};
 
     union {
         Kept kept;

@@ -134,6 +134,16 @@ inline constexpr bool kTakesPointer =
     (std::is_pointer_v<std::remove_cvref_t<P>> || kIsReferenceWrapper<std::remove_cvref_t<P>>) &&
     !kSendable<std::remove_cvref_t<P>>;
 
+/// Whether the kept argument is unchanged after the parameter has had it: lent, or copied.
+template <class P>
+inline constexpr bool kParameterStays =
+    !std::is_same_v<std::remove_cvref_t<P>, KeptAs<P>> || std::is_lvalue_reference_v<P> ||
+    std::is_trivially_copyable_v<KeptAs<P>>;
+template <class List>
+inline constexpr bool kParametersStay = false;
+template <class... P>
+inline constexpr bool kParametersStay<TypeList<P...>> = (kParameterStays<P> && ...);
+
 // ---- what an asker gets
 // --------------------------------------------------------------------------
 

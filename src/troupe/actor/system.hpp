@@ -24,6 +24,9 @@
 
 namespace troupe {
 
+class Supervisor;
+class SupervisorRef;
+
 namespace actor_internal {
 
 class SystemCore;
@@ -180,6 +183,12 @@ public:
     }
     /// All names and whose they are, by name. Any thread.
     std::vector<RegisteredName> names() const;
+
+    /// Starts a tree of supervisors, from the first child to the last: supervisor.hpp. When a child
+    /// does not start, those that have are stopped again.
+    ///
+    /// Errors:  start_failed, with the child's name and the text of what its start failed with.
+    Task<Result<SupervisorRef>> start(Supervisor tree) const;
 
     /// Waits until somebody has asked the system to stop: what a server's app does.
     actor_internal::StopRequested stop_requested() const noexcept {

@@ -12,6 +12,7 @@ enum class LockRank : std::uint16_t {
     test_inner = 2,
     system = 200,
     crash_reports = 210,
+    supervision = 220,
     stall_listeners = 250,
     engine_services = 300,
     groups = 320,
@@ -43,6 +44,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "system";
         case LockRank::crash_reports:
             return "crash_reports";
+        case LockRank::supervision:
+            return "supervision";
         case LockRank::stall_listeners:
             return "stall_listeners";
         case LockRank::engine_services:

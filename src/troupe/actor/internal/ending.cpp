@@ -70,6 +70,13 @@ void drop_mail(Cell& cell, MailNode* mail, const ExitReason& reason) noexcept {
     }
 }
 
+/// A message that was to be tried again and is not.
+MailNode* take_suspect(Cell& cell) noexcept {
+    Extension* const extension = existing_extension(cell);
+    if (extension == nullptr || extension->supervised == nullptr) return nullptr;
+    return std::exchange(extension->supervised->suspect, nullptr);
+}
+
 void tell_supervisor(Cell& cell, const ExitReason& reason, bool address_stays) noexcept {
     Extension* const extension = existing_extension(cell);
     if (extension == nullptr || extension->supervised == nullptr) return;
@@ -115,6 +122,7 @@ void finish_end(Cell& cell, MailNode* handled_in_place, const ExitReason& reason
     unregister_name(cell);
     MailNode* const mail = close_all_mail(cell, handled_in_place);
     if (handled_in_place != nullptr) ops_of(handled_in_place).finish(handled_in_place);
+    drop_mail(cell, take_suspect(cell), reason);
     drop_mail(cell, mail, reason);
     tell_relatives(cell, reason, false);
     tell_parent(cell);

@@ -79,10 +79,19 @@ const MailOps StopSignal::kOps{
     [](MailNode* node, Cell& cell) {
         auto* const signal = static_cast<StopSignal*>(node);
         const Extension* const known = existing_extension(cell);
+        bool can_go_on = false;
+        if ((cell.flags_ & kVacant) != 0) {
+            const bool leave = signal->top_level_only;
+            if (!leave && known->supervised->stop_nobody(signal->after, signal->reason)) {
+                set_stop_reason(cell, std::move(signal->reason));
+                cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | kStopAsked);
+            }
+            free_node(signal);
+            return false;
+        }
         if (known != nullptr && known->supervised != nullptr) {
             known->supervised->decide(signal->after);
         }
-        bool can_go_on = false;
         if (!signal->top_level_only || known == nullptr || known->parent == nullptr) {
             const bool kill = signal->strength == Stop::kill;
             // A second stop changes nothing, a kill overrules.

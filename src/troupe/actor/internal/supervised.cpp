@@ -31,15 +31,13 @@ void free_order(StartOrder* order) noexcept {
     free_node(order);
 }
 
-/// The keeper that lives at its address, or null between two incarnations: the next one starts its
-/// children afresh, and old news is none to it.
+}  // namespace
+
 Keeper* keeper_at(Cell& cell) noexcept {
     if ((cell.flags_ & kVacant) != 0) return nullptr;
     const ActorType& type = *static_cast<const ActorType*>(cell.type());
     return static_cast<Keeper*>(type.as_actor(object_of(cell, type)));
 }
-
-}  // namespace
 
 const MailOps StartedNews::kOps{
     MailKind::signal,
@@ -111,6 +109,36 @@ bool Supervised::address_stays(const ExitReason& reason) const noexcept {
             break;
     }
     return restart == Restart::permanent || (restart == Restart::transient && reason.abnormal());
+}
+
+bool Supervised::stop_nobody(After decision, const ExitReason& reason) noexcept {
+    decide(decision);
+    if (!address_stays(reason)) return true;
+    after = After::policy;
+    // Somebody may have been about to come.
+    if (next != nullptr) std::exchange(next, nullptr)->come_back(reason, false);
+    return false;
+}
+
+Supervised::Fate Supervised::judge(MailNode* message, std::uint32_t handled) noexcept {
+    if (poison_after <= 1 || !ops_of(message).repeatable) return Fate::fails;
+    // It is the first that an incarnation handles; any other would have been counted since.
+    const bool again = ends_by_suspect != 0 && handled == handled_before_suspect;
+    ends_by_suspect = again ? ends_by_suspect + 1 : 1;
+    handled_before_suspect = handled;
+    if (ends_by_suspect < poison_after) {
+        suspect = message;
+        message->next = nullptr;
+        return Fate::is_tried_again;
+    }
+    ends_by_suspect = 0;
+    return Fate::is_poison;
+}
+
+bool address_stays(Cell& cell, const ExitReason& reason) noexcept {
+    const Extension* const extension = existing_extension(cell);
+    return extension != nullptr && extension->supervised != nullptr &&
+           extension->supervised->address_stays(reason);
 }
 
 std::uint32_t incarnation_of(Cell& cell) noexcept {

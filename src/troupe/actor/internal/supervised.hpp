@@ -21,23 +21,13 @@
 #include <troupe/actor/exit.hpp>
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/spawn.hpp>
+#include <troupe/actor/supervisor.hpp>
 #include <troupe/scheduler/cell.hpp>
 
 #include <cstdint>
 #include <memory>
 
 namespace troupe::actor_internal {
-
-/// Builds an actor, as often as is needed.
-class Blueprint {
-public:
-    Blueprint() = default;
-    Blueprint(const Blueprint&) = delete;
-    Blueprint& operator=(const Blueprint&) = delete;
-    virtual ~Blueprint() = default;
-    /// Builds it at `object`, from copies of its arguments. Throws what they throw, and it.
-    virtual void build(void* object) const = 0;
-};
 
 /// News for a keeper: a child's on_start has finished.
 struct StartedNews : MailNode {
@@ -77,6 +67,10 @@ public:
     virtual bool child_ended(const StartOrder& news) = 0;
 };
 
+/// The keeper that lives at its address, or null between two incarnations: the next one starts its
+/// children afresh, and old news is none to it.
+Keeper* keeper_at(Cell& cell) noexcept;
+
 /// What a supervised address has besides. Its turn only.
 struct Supervised {
     // Shared by all addresses of a tree, any of which may be the last to build.
@@ -88,13 +82,28 @@ struct Supervised {
     StartOrder* next = nullptr;     // has come and is not begun
     StartOrder* current = nullptr;  // of the actor that lives
 
+    // A message that has ended an incarnation and is tried again by the next, and what tells later
+    // that it is the same one.
+    unsigned poison_after = 1;
+    MailNode* suspect = nullptr;
+    unsigned ends_by_suspect = 0;
+    std::uint32_t handled_before_suspect = 0;
+
     /// Its keeper has decided about the next end; of two decisions the harder one counts.
     void decide(After decision) noexcept;
     void report_end(const ExitReason& reason, bool address_stays) noexcept;
+    /// Somebody wants the actor stopped while there is none. True when the address ends by it.
+    bool stop_nobody(After decision, const ExitReason& reason) noexcept;
+    /// The handler of `message` has thrown, as the cell's next message to be counted. Whether it is
+    /// tried again; if not, whether it has been before.
+    enum class Fate : std::uint8_t { fails, is_tried_again, is_poison };
+    Fate judge(MailNode* message, std::uint32_t handled) noexcept;
     /// Whether the address stays when its actor ends for this reason.
     bool address_stays(const ExitReason& reason) const noexcept;
 };
 
+/// Whether the address stays when its actor ends for this reason.
+bool address_stays(Cell& cell, const ExitReason& reason) noexcept;
 /// Which of its lives the actor is in, or was in last.
 std::uint32_t incarnation_of(Cell& cell) noexcept;
 

@@ -338,6 +338,8 @@ const char* name(DeadLetterReason reason) noexcept {
             return "conflated";
         case DeadLetterReason::expired:
             return "expired";
+        case DeadLetterReason::poison:
+            return "poison";
     }
     return "unknown";
 }

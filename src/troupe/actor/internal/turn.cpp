@@ -54,11 +54,13 @@ private:
     MailNode* next_message();
     Next handler_done(MailNode* message, Handled handled);
     Next handler_threw(MailNode* message);
+    void give_up(MailNode* message, const Error& why) noexcept;
     bool unwrap(MailNode*& message);
     void suspended_in(MailNode* message) noexcept;
     Next go_on_awaiting();
     Next resume();
     Next begin_start();
+    Next begin_work();
     Next start_hook_done();
     Next start_failed(Error why);
     Next begin_stop();
@@ -262,8 +264,7 @@ Turn::Next Turn::handler_threw(MailNode* message) {
     const std::string text = text_of_current_exception();
     const std::string_view method = ops_of(message).method;
     if (in_place_) take_out(message);
-    count_handled();
-    message->ops->drop(message, Error(Errc::failed, std::string(method) + ": " + text));
+    give_up(message, Error(Errc::failed, std::string(method) + ": " + text));
     return fail(method, text);
 }
 
@@ -282,6 +283,23 @@ Turn::Next Turn::killed() {
         report_crash(cell_, waits != nullptr ? ops_of(waits).method : std::string_view(), reason);
     }
     return end(reason);
+}
+
+/// A message whose handler has thrown counts as handled, unless the next incarnation may try it
+/// again, or has.
+void Turn::give_up(MailNode* message, const Error& why) noexcept {
+    Supervised* const known = supervised();
+    const Supervised::Fate fate = known != nullptr && !has(kUncounted)
+                                      ? known->judge(message, cell_.handled())
+                                      : Supervised::Fate::fails;
+    if (fate == Supervised::Fate::is_tried_again) return;
+    if (fate == Supervised::Fate::fails) {
+        count_handled();
+    } else {
+        ++released_;
+        SystemCore::of(cell_).note_dead_letter(&cell_, DeadLetterReason::poison, message);
+    }
+    message->ops->drop(message, why);
 }
 
 // ---- a handler that waits -----------------------------------------------------------------------
@@ -381,8 +399,16 @@ Turn::Next Turn::begin_start() {
             return start_failed(Error(Errc::start_failed, text_of_current_exception()));
         }
     }
+    return begin_work();
+}
+
+/// The actor has started. Its first message may be one that has ended the incarnation before.
+Turn::Next Turn::begin_work() {
     report_started();
-    return Next::go_on;
+    Supervised* const known = supervised();
+    if (known == nullptr || known->suspect == nullptr) return Next::go_on;
+    if (budget_ == 0) ++budget_;
+    return handle(std::exchange(known->suspect, nullptr));
 }
 
 Turn::Next Turn::start_hook_done() {
@@ -403,8 +429,7 @@ Turn::Next Turn::start_hook_done() {
         }
         return start_failed(why.with_cause(std::move(started).error()));
     }
-    report_started();
-    return Next::go_on;
+    return begin_work();
 }
 
 Turn::Next Turn::start_failed(Error why) {
@@ -517,11 +542,8 @@ Turn::Next Turn::vacant() {
     if (has(kStopAsked | kKillAsked)) {
         const ExitReason reason = stop_reason(cell_);
         if (!known.address_stays(reason)) return end_address(reason);
-        // Nobody is there to be stopped, but somebody may have been about to come.
-        if (known.next != nullptr) std::exchange(known.next, nullptr)->come_back(reason, false);
-        cell_.flags_ = kVacant;
+        cell_.flags_ = kVacant;  // a link's end, and nobody to end with it
         existing_extension(cell_)->reason = ExitReason();
-        known.after = After::policy;
     }
     if (known.next != nullptr) return build();
     if (cell_.try_block(nullptr, released_)) return Next::released;

@@ -1,0 +1,49 @@
+// A workshop of flaky workers over HTTP, to be watched surviving. See README.md.
+
+#include <troupe/actor/run.hpp>
+#include <troupe/http/server.hpp>
+
+#include "routes.hpp"
+#include "workshop.hpp"
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <iostream>
+
+namespace http = troupe::http;
+using namespace std::chrono_literals;
+
+namespace {
+
+// What the command line said. Written by main before there is anybody to read it.
+std::uint16_t port = 8080;
+
+troupe::Task<int> app(troupe::System& system) {
+    auto workshop = co_await open_workshop(system);
+    if (!workshop) {
+        std::cerr << "supervised: " << workshop.error().text() << "\n";
+        co_return 1;
+    }
+    auto server = co_await http::serve(system, routes(*workshop), http::ServerOptions().port(port));
+    if (!server) {
+        std::cerr << "supervised: " << server.error().text() << "\n";
+        co_return 1;
+    }
+    std::cout << "supervised: listening on http://127.0.0.1:" << server->port() << "\n"
+              << std::flush;
+    co_await system.stop_requested();
+    troupe::ignore(co_await server->stop(5s), "the program ends either way");
+    troupe::ignore(co_await workshop->tree.stop(), "the program ends either way");
+    co_return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App options("A workshop of flaky workers over HTTP, to be watched surviving.");
+    options.add_option("--port", port, "the port to listen on, 0 for any that is free")
+        ->capture_default_str();
+    CLI11_PARSE(options, argc, argv);
+    return troupe::run(argc, argv, app);
+}

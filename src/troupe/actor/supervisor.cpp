@@ -1,0 +1,254 @@
+#include <troupe/actor/internal/group_actor.hpp>
+#include <troupe/actor/internal/supervisor_actor.hpp>
+#include <troupe/actor/internal/tree.hpp>
+#include <troupe/actor/supervisor.hpp>
+
+#include <atomic>
+#include <utility>
+
+namespace troupe {
+
+using namespace std::chrono_literals;
+using actor_internal::Address;
+using actor_internal::ChildPlan;
+using actor_internal::GroupActor;
+using actor_internal::Listing;
+using actor_internal::NewChild;
+using actor_internal::ref_to;
+using actor_internal::RefAccess;
+using actor_internal::Supervising;
+using actor_internal::SupervisorActor;
+using actor_internal::SupervisorBlueprint;
+using actor_internal::SupervisorPlan;
+using actor_internal::Tree;
+
+namespace {
+
+// Long enough for a supervisor that has a lot to do, short enough for whoever looks.
+constexpr Duration kListingPatience = 1s;
+
+/// Of a token: 0 is the root's.
+std::uint64_t next_number() noexcept {
+    // Unlike numbers of two trees tell their tokens apart; nothing else depends on them.
+    static std::atomic<std::uint64_t> last{0};
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
+
+const char* name(ChildInfo::State state) noexcept {
+    switch (state) {
+        case ChildInfo::State::down:
+            return "down";
+        case ChildInfo::State::waiting:
+            return "waiting";
+        case ChildInfo::State::starting:
+            return "starting";
+        case ChildInfo::State::running:
+            return "running";
+        case ChildInfo::State::stopping:
+            return "stopping";
+    }
+    return "unknown";
+}
+
+// ---- writing a tree -----------------------------------------------------------------------------
+
+Supervisor::Supervisor(std::string name) : plan_(std::make_unique<SupervisorPlan>()) {
+    plan_->name = std::move(name);
+}
+Supervisor::Supervisor(Supervisor&&) noexcept = default;
+Supervisor& Supervisor::operator=(Supervisor&&) noexcept = default;
+Supervisor::~Supervisor() = default;
+
+Supervisor& Supervisor::strategy(Strategy strategy) {
+    plan_->strategy = strategy;
+    return *this;
+}
+
+Supervisor& Supervisor::intensity(std::size_t restarts, Duration window) {
+    plan_->restarts_max = restarts;
+    plan_->window = window;
+    return *this;
+}
+
+Supervisor& Supervisor::auto_shutdown(AutoShutdown when) {
+    plan_->auto_shutdown = when;
+    return *this;
+}
+
+Supervisor& Supervisor::min_healthy(std::size_t count) {
+    plan_->min_healthy = count;
+    return *this;
+}
+
+std::uint64_t Supervisor::add_child(std::string name, const ChildPolicy& policy, NewChild start) {
+    ChildPlan& child = plan_->children.emplace_back();
+    child.name = std::move(name);
+    child.policy = policy.settings();
+    child.start = std::move(start);
+    child.number = next_number();
+    return child.number;
+}
+
+void Supervisor::child(Supervisor nested, ChildPolicy policy) {
+    std::unique_ptr<SupervisorPlan> plan = std::move(nested.plan_);
+    if (!policy.settings().shutdown_is_set) policy = policy.shutdown(kForever);
+    NewChild start;
+    start.type = plan->group ? &actor_internal::kActorType<GroupActor>
+                             : &actor_internal::kActorType<SupervisorActor>;
+    start.blueprint = std::make_shared<SupervisorBlueprint>(plan.get());
+    add_child(plan->name, policy, std::move(start));
+    plan_->children.back().nested = std::move(plan);
+}
+
+std::uint64_t Supervisor::add_group(std::string name, const ChildPolicy& policy) {
+    Supervisor group(std::move(name));
+    group.plan_->group = policy.settings();
+    group.plan_->restarts_max = policy.settings().restarts_max;
+    group.plan_->window = policy.settings().window;
+    child(std::move(group));
+    return plan_->children.back().number;
+}
+
+// ---- starting it --------------------------------------------------------------------------------
+
+Task<Result<SupervisorRef>> System::start(Supervisor tree) const {
+    auto running = std::make_shared<Tree>(std::move(tree.plan_));
+    Result<void> fine = running->prepare();
+    if (!fine) co_return std::unexpected(std::move(fine).error());
+    Result<Ref<SupervisorActor>> started = co_await actor_internal::start<SupervisorActor>(
+        engine(), SpawnOptions(), running, &running->root());
+    if (!started) co_return std::unexpected(std::move(started).error());
+    running->set_address(0, {RefAccess::cell(*started), RefAccess::generation(*started)});
+    co_return SupervisorRef(running);
+}
+
+void mark_healthy() noexcept {
+    Cell* const cell = current_cell();
+    if (cell == nullptr || cell->type()->run != &actor_internal::run_actor) return;
+    const auto* const extension = actor_internal::existing_extension(*cell);
+    if (extension == nullptr || extension->supervised == nullptr) return;
+    if (auto* const life = extension->supervised->current) life->was_healthy = true;
+}
+
+// ---- a dynamic group ----------------------------------------------------------------------------
+
+namespace actor_internal {
+
+Task<Result<Address>> start_in_group(Address group, NewChild child) {
+    // The answer comes when it has started, failed, or the group has ended: no need of a deadline.
+    co_return co_await ref_to<GroupActor>(group)
+        .ask<&GroupActor::start_child>(std::move(child))
+        .within(kForever);
+}
+
+Task<Result<void>> stop_in_group(Address group, Address child) {
+    co_return co_await ref_to<GroupActor>(group).ask<&GroupActor::stop_child>(child).within(
+        kForever);
+}
+
+Task<Result<std::size_t>> count_group(Address group) {
+    co_return co_await ref_to<GroupActor>(group).ask<&GroupActor::count>();
+}
+
+}  // namespace actor_internal
+
+// ---- a running tree -----------------------------------------------------------------------------
+
+namespace {
+
+struct TreeListing {
+    std::vector<Listing> supervisors;  // the root first
+    std::vector<std::string> silent;   // paths of those that did not answer
+};
+
+Task<Result<TreeListing>> list_tree(Address root) {
+    TreeListing tree;
+    std::vector<Listing::Nested> waiting;
+    waiting.push_back({root, std::string()});
+    for (std::size_t i = 0; i < waiting.size(); ++i) {
+        Result<Listing> listing = co_await ref_to<Supervising>(waiting[i].at)
+                                      .ask<&Supervising::list>()
+                                      .within(kListingPatience);
+        if (listing) {
+            waiting.insert(waiting.end(), listing->supervisors.begin(), listing->supervisors.end());
+            tree.supervisors.push_back(std::move(*listing));
+        } else if (i == 0) {
+            co_return std::unexpected(std::move(listing).error());
+        } else {
+            tree.silent.push_back(waiting[i].path);
+        }
+    }
+    co_return tree;
+}
+
+Task<Result<std::vector<ChildInfo>>> children_of(Address root) {
+    const Result<TreeListing> tree = co_await list_tree(root);
+    if (!tree) co_return std::unexpected(tree.error());
+    std::vector<ChildInfo> all;
+    for (const Listing& listing : tree->supervisors)
+        all.insert(all.end(), listing.children.begin(), listing.children.end());
+    co_return all;
+}
+
+Task<Result<ChildCounts>> counts_of(Address root) {
+    const Result<std::vector<ChildInfo>> children = co_await children_of(root);
+    if (!children) co_return std::unexpected(children.error());
+    ChildCounts counts;
+    for (const ChildInfo& child : *children) {
+        ++counts.all;
+        ++(child.is_supervisor ? counts.supervisors : counts.workers);
+        if (child.state == ChildInfo::State::running) ++counts.running;
+    }
+    co_return counts;
+}
+
+Task<Result<Readiness>> readiness_of(Address root) {
+    const Result<TreeListing> tree = co_await list_tree(root);
+    if (!tree) co_return std::unexpected(tree.error());
+    Readiness readiness;
+    for (const Listing& listing : tree->supervisors) {
+        if (listing.healthy >= listing.min_healthy) continue;
+        readiness.missing.push_back(listing.path + ": " + std::to_string(listing.healthy) +
+                                    " healthy of at least " + std::to_string(listing.min_healthy));
+    }
+    for (const std::string& path : tree->silent)
+        readiness.missing.push_back(path + ": does not answer");
+    readiness.ready = readiness.missing.empty();
+    co_return readiness;
+}
+
+/// The supervisor never answers: it ends.
+Task<Result<void>> stop_tree(Address root) {
+    const Result<void> ended =
+        co_await ref_to<Supervising>(root).ask<&Supervising::end>().within(kForever);
+    if (!ended && ended.error() == Errc::cancelled) co_return ended;
+    co_return Result<void>();
+}
+
+}  // namespace
+
+SupervisorRef::SupervisorRef(std::shared_ptr<const Tree> tree) noexcept : tree_(std::move(tree)) {}
+
+Ref<Actor> SupervisorRef::actor() const noexcept {
+    return ref_to<Supervising>(tree_->address(0));
+}
+
+Task<Result<void>> SupervisorRef::stop() const {
+    return stop_tree(tree_->address(0));
+}
+
+Task<Result<std::vector<ChildInfo>>> SupervisorRef::children() const {
+    return children_of(tree_->address(0));
+}
+
+Task<Result<ChildCounts>> SupervisorRef::count() const {
+    return counts_of(tree_->address(0));
+}
+
+Task<Result<Readiness>> SupervisorRef::readiness() const {
+    return readiness_of(tree_->address(0));
+}
+
+}  // namespace troupe
