@@ -23,7 +23,7 @@ inline constexpr Duration kAskTimeout = std::chrono::seconds(5);
 namespace actor_internal {
 
 /// Whether a request is on its way. If not, the envelope is still the caller's.
-enum class AskStatus : std::uint8_t { unsent, sent, gone, asks_itself, refused };
+enum class AskStatus : std::uint8_t { unsent, sent, gone, asks_itself, cycle, refused };
 
 /// Sends the request; the current cell waits until it comes back or `timeout` has passed.
 AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, Awaiting& awaiting,
@@ -160,8 +160,10 @@ public:
                     ask_.target_, ask_.generation_, method_, ask_.timeout_, awaiting_.where));
             }
             if (awaiting_.cancelled) return error(Errc::cancelled);
+            // A cycle is found before the request is sent, or only afterwards.
+            const auto status = awaiting_.in_cycle ? actor_internal::AskStatus::cycle : status_;
             return std::unexpected(actor_internal::unsent_error(
-                status_, ask_.target_, ask_.generation_, method_, awaiting_.where));
+                status, ask_.target_, ask_.generation_, method_, awaiting_.where));
         }
 
     private:

@@ -42,6 +42,15 @@ struct DeadLetter {
     Pid target;
     std::string_view method;  ///< lives as long as the program
     DeadLetterReason reason = DeadLetterReason::gone;
+    /// Who sent it, when that was an actor and is known: of a `tell` only when it was refused. Else
+    /// the empty Pid.
+    Pid sender;
+};
+
+/// The dead letters of all actors of one class.
+struct DeadLettersOfType {
+    std::string type;  ///< "(others)" for those beyond the first 64 classes, and unknown ones
+    DeadLetters letters;
 };
 
 }  // namespace troupe

@@ -87,6 +87,82 @@ TEST(DeadLetters, OfTheirOwnListenerAreCountedAndNotToldInCircles) {
     });
 }
 
+class Caller : public Actor {
+public:
+    void tell_it(Ref<Clerk> clerk) { clerk.tell<&Clerk::note>(1); }
+    Task<> ask_it(Ref<Clerk> clerk) {
+        ignore(co_await clerk.ask<&Clerk::note>(1), "it ends meanwhile");
+    }
+    Task<> send_it(Ref<Clerk> clerk) {
+        ignore(co_await clerk.send<&Clerk::note>(1), "it ends meanwhile");
+    }
+};
+
+TEST(DeadLetters, NameTheActorThatSentThemWhereItIsKnown) {
+    on_both_engines([](OwnedSystem& system) {
+        const Heard heard = std::make_shared<std::vector<DeadLetter>>();
+        auto auditor = system->spawn<Auditor>(heard);
+        auto gate = std::make_shared<Gate>();
+        auto clerk = system->spawn<Clerk>(options().mailbox(bounded(1)));
+        clerk.tell<&Clerk::hold>(gate);
+        gate->wait_until_reached(system);
+        while (clerk.tell<&Clerk::note>(1) == SendStatus::sent) {
+        }
+        system->on_dead_letter<&Auditor::lost>(auditor);
+        clerk.tell<&Clerk::note>(1);  // by nobody
+        auto caller = system->spawn<Caller>();
+        caller.tell<&Caller::tell_it>(clerk);
+        caller.tell<&Caller::ask_it>(clerk);
+        auto sender = system->spawn<Caller>();
+        sender.tell<&Caller::send_it>(clerk);
+        while (system->info(clerk.pid())->mailbox_depth < 3) {
+            system->block_on([]() -> Task<> { co_await yield(); }());
+        }
+        clerk.stop(Stop::kill);
+        wait_for_end(system, clerk);
+        const std::size_t count = *system->block_on(auditor.ask<&Auditor::count>());
+        ASSERT_EQ(count, 5U);
+        EXPECT_EQ(heard->at(0).sender, Pid());
+        EXPECT_EQ(heard->at(1).sender, caller.pid());
+        std::size_t of_caller = 0;
+        std::size_t of_sender = 0;
+        for (const DeadLetter& letter : *heard) {
+            of_caller += letter.sender == caller.pid() ? 1 : 0;
+            of_sender += letter.sender == sender.pid() ? 1 : 0;
+        }
+        EXPECT_EQ(of_caller, 2U);
+        EXPECT_EQ(of_sender, 1U);
+    });
+}
+
+TEST(DeadLetters, AreCountedByTheClassTheyWereFor) {
+    on_both_engines([](OwnedSystem& system) {
+        auto gate = std::make_shared<Gate>();
+        auto clerk = system->spawn<Clerk>(options().mailbox(bounded(1)));
+        clerk.tell<&Clerk::hold>(gate);
+        gate->wait_until_reached(system);
+        for (int i = 0; i < 3; ++i)
+            EXPECT_EQ(clerk.tell<&Clerk::note>(i), SendStatus::full);
+        auto caller = system->spawn<Caller>();
+        caller.stop(Stop::kill);
+        wait_for_end(system, caller);
+        EXPECT_EQ(caller.tell<&Caller::tell_it>(clerk), SendStatus::gone);
+        std::size_t classes = 0;
+        for (const DeadLettersOfType& row : system->dead_letters_by_type()) {
+            if (row.type.find("Clerk") != std::string::npos) {
+                ++classes;
+                EXPECT_EQ(row.letters[DeadLetterReason::overflow], 3U);
+            } else if (row.type.find("Caller") != std::string::npos || row.type == "(others)") {
+                // Its slot may have a new owner by now, and have forgotten the class.
+                ++classes;
+                EXPECT_EQ(row.letters[DeadLetterReason::gone], 1U);
+            }
+        }
+        EXPECT_EQ(classes, 2U);
+        gate->open();
+    });
+}
+
 /// What the log was told while this lives.
 class LogLines {
 public:

@@ -20,6 +20,7 @@
 namespace troupe {
 
 class Cell;
+struct MailNode;
 template <class A>
 class Ref;
 
@@ -36,6 +37,13 @@ const char* name(Overflow policy) noexcept;
 
 namespace actor_internal {
 
+/// A method of which only the newest waiting call is kept, for each key if there are keys.
+struct ConflatedMethod {
+    const void* method = nullptr;
+    std::size_t (*key_hash)(const MailNode* message) = nullptr;  // null: all calls are alike
+    bool (*same_key)(const MailNode* left, const MailNode* right) = nullptr;
+};
+
 /// What a managed mailbox was asked to do.
 struct MailboxSettings {
     Overflow overflow = Overflow::suspend;
@@ -44,7 +52,7 @@ struct MailboxSettings {
     Cell* redirect_to = nullptr;
     std::uint32_t redirect_generation = 0;
     std::vector<const void*> high_priority;  // methods
-    std::vector<const void*> conflated;      // methods
+    std::vector<ConflatedMethod> conflated;
 };
 
 }  // namespace actor_internal
@@ -75,10 +83,14 @@ public:
     /// are never conflated: each asker wants an answer.
     template <auto M>
     MailboxOptions& conflate() {
-        settings_.conflated.push_back(&actor_internal::kMethodId<M>);
+        settings_.conflated.push_back({&actor_internal::kMethodId<M>});
         managed_ = true;
         return *this;
     }
+    /// The same for each key by itself: `conflate<&Board::price>([](const std::string& item, int)
+    /// { return item; })` keeps the newest price of each item.
+    template <auto M, class Key>
+    MailboxOptions& conflate(Key key);
 
     /// Refuses, by the same policy, what would make the waiting arguments larger than this.
     /// Units: bytes, as counted by `message_bytes` over each argument.

@@ -9,6 +9,7 @@
 #include <troupe/actor/mailbox.hpp>
 #include <troupe/actor/method.hpp>
 #include <troupe/base/block_pool.hpp>
+#include <troupe/base/duration.hpp>
 #include <troupe/base/error.hpp>
 #include <troupe/base/result.hpp>
 #include <troupe/scheduler/cell.hpp>
@@ -34,13 +35,18 @@ class ReplyTo;
 
 namespace troupe::actor_internal {
 
+struct AskHeader;
+
 template <class R>
 inline constexpr bool kIsReply = false;
 template <class T>
 inline constexpr bool kIsReply<Reply<T>> = true;
 
 /// Sends a request whose envelope says who asks. When there is no such actor, the asker hears it.
-void post_request(Cell* target, std::uint32_t generation, MailNode* request) noexcept;
+void post_request(Cell* target, std::uint32_t generation, AskHeader* request) noexcept;
+
+/// The answer may come from anybody now: the asker is not known to wait for this actor any more.
+void answered_by_anybody(const AskHeader& request) noexcept;
 
 /// What `deliver` reports to the turn.
 enum class Handled : std::uint8_t {
@@ -64,6 +70,8 @@ struct MessageOps : MailOps {
     std::size_t (*bytes)(const MailNode* message) = nullptr;
     /// Whether its arguments are what they were after a handler has had them.
     bool repeatable = false;
+    /// Somebody waits for the reply: the message is an AskHeader.
+    bool asked = false;
 };
 
 inline const MessageOps& ops_of(const MailNode* message) noexcept {
@@ -75,8 +83,9 @@ struct AskHeader : MailNode {
     Cell* asker = nullptr;
     std::uint32_t asker_generation = 0;
     std::uint32_t await_number = 0;
-    std::uint32_t bytes = 0;  // of the whole block
-    bool piped = false;       // the reply becomes a message; await_number is the pipe's
+    std::uint32_t bytes = 0;              // of the whole block
+    bool piped = false;                   // the reply becomes a message; await_number is the pipe's
+    Duration deadline = Duration::max();  // engine time: nobody waits for the reply after it
 };
 
 /// The reply of a piped ask: becomes the message that was made for it.
@@ -203,11 +212,13 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
                 call->asker_generation = this->asker_generation;
                 call->await_number = this->await_number;
                 call->piped = this->piped;
+                call->deadline = this->deadline;
             }
             call->context = this->context;
             post_request(returned.target_, returned.generation_, call);
         } else if (returned.token_ != nullptr) {
             if constexpr (Asked) {
+                answered_by_anybody(*this);
                 *returned.token_ = ReplyTo<U>();
                 returned.token_->envelope_ = this;
                 return Handled::parked;
@@ -287,7 +298,8 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
                                      &finish,
                                      &kMethodId<M>,
                                      &bytes_of_arguments,
-                                     kParametersStay<typename T::Parameters>};
+                                     kParametersStay<typename T::Parameters>,
+                                     Asked};
 
     union {
         Kept kept;
@@ -312,4 +324,33 @@ Call<M, Asked, C>* make_call(std::ptrdiff_t offset, Arguments&&... arguments) {
     return call;
 }
 
+/// What the key of a conflated method says about two calls of it that wait.
+template <auto M, class Key>
+struct ConflationKey {
+    using Message = Call<M, false>;
+
+    static decltype(auto) of(const MailNode* message) {
+        return std::apply(Key(), static_cast<const Message*>(message)->kept);
+    }
+    static std::size_t hash(const MailNode* message) {
+        using Value = std::remove_cvref_t<decltype(of(message))>;
+        return std::hash<Value>()(of(message));
+    }
+    static bool same(const MailNode* left, const MailNode* right) { return of(left) == of(right); }
+};
+
 }  // namespace troupe::actor_internal
+
+namespace troupe {
+
+template <auto M, class Key>
+MailboxOptions& MailboxOptions::conflate(Key) {
+    static_assert(std::is_empty_v<Key> && std::is_default_constructible_v<Key>,
+                  "the key is a function of the arguments alone: a lambda without captures");
+    using Of = actor_internal::ConflationKey<M, Key>;
+    settings_.conflated.push_back({&actor_internal::kMethodId<M>, &Of::hash, &Of::same});
+    managed_ = true;
+    return *this;
+}
+
+}  // namespace troupe

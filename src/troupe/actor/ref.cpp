@@ -1,3 +1,4 @@
+#include <troupe/actor/internal/call_cycle.hpp>
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/system_core.hpp>
@@ -76,11 +77,37 @@ std::string describe(Cell* target, std::uint32_t generation) {
 
 }  // namespace
 
+namespace {
+
+Error why_dropped(DeadLetterReason reason) {
+    switch (reason) {
+        case DeadLetterReason::overflow:
+        case DeadLetterReason::conflated:
+            return Error(Errc::mailbox_full);
+        case DeadLetterReason::expired:
+            return Error(Errc::timed_out);
+        case DeadLetterReason::poison:
+            return Error(Errc::failed);
+        case DeadLetterReason::gone:
+        case DeadLetterReason::stopped:
+        case DeadLetterReason::stale:
+            break;
+    }
+    return Error(Errc::actor_gone);
+}
+
+}  // namespace
+
 void dead_letter(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept {
     SystemCore* const core = SystemCore::find(cell);
-    if (core != nullptr) core->note_dead_letter(cell, reason, message);
-    message->ops->drop(message, Error(reason == DeadLetterReason::overflow ? Errc::mailbox_full
-                                                                           : Errc::actor_gone));
+    if (core != nullptr) core->note_refused(cell, reason, message);
+    message->ops->drop(message, why_dropped(reason));
+}
+
+void lose_accepted(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept {
+    SystemCore* const core = SystemCore::find(cell);
+    if (core != nullptr) core->note_lost(cell, reason, message);
+    message->ops->drop(message, why_dropped(reason));
 }
 
 namespace {
@@ -92,14 +119,14 @@ Admission admit_managed(Cell& cell, std::uint32_t generation, MailNode* message,
     std::vector<LostMessage> lost;
     const Admission admission = mailbox->admit(generation, message, sender, lost);
     for (const LostMessage& one : lost)
-        dead_letter(&cell, one.reason, one.message);
+        lose_accepted(&cell, one.reason, one.message);
     switch (admission) {
         case Admission::redirected: {
             const MailboxSettings settings = mailbox->settings();
+            if (settings.redirect_to == &cell) return Admission::full;
+            goes_elsewhere(message, settings.redirect_to);
             const Admission there =
-                settings.redirect_to == &cell
-                    ? Admission::full
-                    : admit(settings.redirect_to, settings.redirect_generation, message, sender);
+                admit(settings.redirect_to, settings.redirect_generation, message, sender);
             return there == Admission::admitted ? Admission::redirected : there;
         }
         case Admission::failing:
@@ -111,13 +138,10 @@ Admission admit_managed(Cell& cell, std::uint32_t generation, MailNode* message,
     }
 }
 
-}  // namespace
-
-Admission admit(Cell* cell, std::uint32_t generation, MailNode* message, Sender sender) noexcept {
-    message->generation = generation;
-    if (cell == nullptr || cell->generation() != generation) return Admission::gone;
+Admission admit_uncounted(Cell& cell, std::uint32_t generation, MailNode* message,
+                          Sender sender) noexcept {
     const PushResult result =
-        sender == Sender::tells ? push(*cell, message) : push_past_bound(*cell, message);
+        sender == Sender::tells ? push(cell, message) : push_past_bound(cell, message);
     switch (result) {
         case PushResult::pushed:
             return Admission::admitted;
@@ -128,9 +152,23 @@ Admission admit(Cell* cell, std::uint32_t generation, MailNode* message, Sender 
         case PushResult::managed:
             break;
     }
-    const Admission admission = admit_managed(*cell, generation, message, sender);
-    if (admission == Admission::dropped) {
-        dead_letter(cell, DeadLetterReason::overflow, message);
+    const Admission admission = admit_managed(cell, generation, message, sender);
+    if (admission == Admission::dropped) dead_letter(&cell, DeadLetterReason::overflow, message);
+    return admission;
+}
+
+}  // namespace
+
+Admission admit(Cell* cell, std::uint32_t generation, MailNode* message, Sender sender) noexcept {
+    message->generation = generation;
+    if (cell == nullptr || cell->generation() != generation) return Admission::gone;
+    if (!SystemCore::counting_messages()) [[likely]]
+        return admit_uncounted(*cell, generation, message, sender);
+    const MailOps* const ops = message->ops;  // once it is admitted it may be gone
+    const Admission admission = admit_uncounted(*cell, generation, message, sender);
+    // A drain is no message: it is neither handled nor lost.
+    if (admission == Admission::admitted && ops != &StopSignal::kDrainOps) {
+        SystemCore::of(*cell).count_accepted();
     }
     return admission;
 }
@@ -157,10 +195,16 @@ SendStatus post(Cell* cell, std::uint32_t generation, MailNode* message) noexcep
     return SendStatus::gone;
 }
 
-void post_request(Cell* target, std::uint32_t generation, MailNode* request) noexcept {
+void post_request(Cell* target, std::uint32_t generation, AskHeader* request) noexcept {
+    const BlockedCell asker{request->piped ? nullptr : request->asker, request->asker_generation,
+                            request->await_number};
+    goes_elsewhere(request, target);
     switch (admit(target, generation, request, Sender::asks)) {
         case Admission::admitted:
         case Admission::redirected:
+            // The asker has waited for long, so nobody else looks whether this closes a cycle.
+            if (asker.cell != nullptr) look_for_cycle(asker);
+            return;
         case Admission::dropped:
             return;
         case Admission::full:
@@ -183,23 +227,31 @@ AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, 
         cell.awaiting_ = nullptr;
         return AskStatus::asks_itself;
     }
-    request->asker = &cell;
-    request->asker_generation = cell.generation();
-    request->await_number = cell.await_number_;
-    // An ask may go past the bound: its sender waits for it, so there is one more at most per
-    // asker. `within` bounds the wait.
-    const Admission admission = admit(target, generation, request, Sender::asks);
-    if (admission == Admission::gone || admission == Admission::full) {
+    const WaitOutcome outcome = begin_waiting(cell, *target, request->ops);
+    if (outcome == WaitOutcome::cycle) {
         cell.awaiting_ = nullptr;
-        request->asker = nullptr;
-        return admission == Admission::gone ? AskStatus::gone : AskStatus::refused;
+        return AskStatus::cycle;
     }
     // A long deadline is not worth reading the exact clock for (5 ns instead of 25).
     Engine& engine = cell.engine();
     const bool coarse = timeout >= std::chrono::seconds(1);
     const Duration now = coarse ? engine.coarse_now() + engine.coarse_lag() : engine.now();
     // "For ever" has no deadline, and must not overflow into one.
-    if (timeout < Duration::max() - now) arm_deadline(cell, now + timeout);
+    const Duration deadline = timeout < Duration::max() - now ? now + timeout : Duration::max();
+    request->asker = &cell;
+    request->asker_generation = cell.generation();
+    request->await_number = cell.await_number_;
+    request->deadline = deadline;
+    // An ask may go past the bound: its sender waits for it, so there is one more at most per
+    // asker. `within` bounds the wait.
+    const Admission admission = admit(target, generation, request, Sender::asks);
+    if (admission == Admission::gone || admission == Admission::full) {
+        forget_waiting(cell);
+        request->asker = nullptr;
+        return admission == Admission::gone ? AskStatus::gone : AskStatus::refused;
+    }
+    if (outcome == WaitOutcome::reenters) send_nested(cell, *target);
+    if (deadline != Duration::max()) arm_deadline(cell, deadline);
     return AskStatus::sent;
 }
 
@@ -230,6 +282,7 @@ Error unsent_error(AskStatus status, Cell* target, std::uint32_t generation,
                          " was called by the actor itself: it would wait for ever",
                      where);
     }
+    if (status == AskStatus::cycle) return cycle_error(*current_cell(), where);
     if (status == AskStatus::refused) {
         return Error(Errc::mailbox_full,
                      text + " was not called: the mailbox of " + describe(target, generation) +

@@ -82,7 +82,8 @@ public:
     /// the others run when this turn has sent a lot.
     ///
     /// Errors:  actor_gone, when the actor has ended or ends meanwhile; call_cycle, when the
-    ///          mailbox is the sender's own and full; cancelled.
+    ///          mailbox is the sender's own and full, or the actor waits, perhaps through others,
+    ///          for the sender; mailbox_full, by the mailbox's policy; cancelled.
     /// Threads: in an actor or task; suspends it, never the worker.
     template <auto M, class... Arguments>
     auto send(Arguments&&... arguments) const {
@@ -102,11 +103,13 @@ public:
     /// otherwise. The message is sent when the Ask is awaited.
     ///
     /// Errors:  timed_out; actor_gone, when the target has ended or ends before it replies; failed,
-    ///          when its handler throws; mailbox_full, by the mailbox's policy; cancelled; and
-    ///          whatever the method itself returns.
+    ///          when its handler throws; mailbox_full, by the mailbox's policy; call_cycle, when
+    ///          the target waits, perhaps through others, for the asker; cancelled; and whatever
+    ///          the method itself returns.
     /// Threads: in an actor or task; suspends it, never the worker.
     /// Units:   the deadline runs on the system's clock, so the simulator can move it.
     /// Order:   calls from one sender to one target run in the order they were awaited.
+    /// Source:  docs/design/0013-waiting-for-each-other.md
     template <auto M, class... Arguments>
     auto ask(Arguments&&... arguments) const {
         if constexpr (actor_internal::check_call<M, A, Arguments...>()) {

@@ -32,7 +32,8 @@ struct SpawnSettings {
     MailboxOptions mailbox = bounded(kMailboxDefault);
     std::string name;
     std::uint64_t name_hash = 0;
-    bool has_name = false;                       // an empty one is refused
+    bool has_name = false;  // an empty one is refused
+    bool reentrant_calls = false;
     AskEnvelope<void>* start_outcome = nullptr;  // for `start`: who hears how on_start went
     const SpawnTie* tie = nullptr;  // for `spawn_linked` and `spawn_monitored`; outlives the spawn
 };
@@ -55,6 +56,18 @@ public:
     }
     OptionsFor mailbox(MailboxOptions mailbox) && {
         settings_.mailbox = std::move(mailbox);
+        return std::move(*this);
+    }
+
+    /// A call that comes back to the actor, because somebody it has asked asks it in turn, is
+    /// handled while it waits, between two statements of its handler. Without this it is refused as
+    /// a call_cycle.
+    OptionsFor& reentrant_calls() & {
+        settings_.reentrant_calls = true;
+        return *this;
+    }
+    OptionsFor reentrant_calls() && {
+        settings_.reentrant_calls = true;
         return std::move(*this);
     }
 

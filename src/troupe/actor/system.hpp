@@ -69,6 +69,9 @@ private:
     MailNode* node_ = nullptr;
 };
 
+/// The current cell waits until `started`, which is null when nobody was spawned, has started.
+void wait_for_start(Cell& cell, const Cell* started) noexcept;
+
 /// Begins the await of a start and spawns within it, so that no outcome can come too early.
 template <class Spawn>
 class StartAwaiter {
@@ -91,9 +94,14 @@ public:
         outcome_->asker = &cell;
         outcome_->asker_generation = cell.generation();
         outcome_->await_number = cell.await_number_;
-        spawn_(outcome_);
+        wait_for_start(cell, spawn_(outcome_));
     }
-    Result<void> await_resume() { return std::move(*outcome_->reply); }
+    Result<void> await_resume() {
+        if (awaiting_.arrived != nullptr) return std::move(*outcome_->reply);
+        // Its start waits for whoever waits for it.
+        return std::unexpected(
+            unsent_error(AskStatus::cycle, nullptr, 0, "start", awaiting_.where));
+    }
 
 private:
     Spawn& spawn_;
@@ -107,6 +115,7 @@ Task<Result<Ref<A>>> start(Engine& engine, OptionsFor<NamedAs> options, Argument
     auto spawn_now = [&](AskEnvelope<void>* outcome) {
         options.settings().start_outcome = outcome;
         ref = spawn_given<A>(engine, nullptr, options, std::move(arguments)...);
+        return RefAccess::cell(ref);
     };
     StartAwaiter<decltype(spawn_now)> awaiter(spawn_now);
     Result<void> started = co_await awaiter;
@@ -206,6 +215,8 @@ public:
     /// Errors:  not_found, when the actor has ended. Any thread.
     Result<ActorInfo> info(Pid pid) const;
     DeadLetters dead_letters() const noexcept;
+    /// The same by the class of the actor they were for, in alphabetical order.
+    std::vector<DeadLettersOfType> dead_letters_by_type() const;
 
     /// Tells `listener` of every message that is not handled from now on: `M(DeadLetter)`. It hears
     /// until it ends; what does not fit its mailbox it does not hear. The log tells of dead letters

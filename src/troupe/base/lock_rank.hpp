@@ -10,6 +10,7 @@ namespace troupe {
 enum class LockRank : std::uint16_t {
     test_outer = 1,
     test_inner = 2,
+    call_cycle = 150,
     system = 200,
     crash_reports = 210,
     supervision = 220,
@@ -40,6 +41,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "test_outer";
         case LockRank::test_inner:
             return "test_inner";
+        case LockRank::call_cycle:
+            return "call_cycle";
         case LockRank::system:
             return "system";
         case LockRank::crash_reports:

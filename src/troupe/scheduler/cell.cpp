@@ -2,6 +2,9 @@
 #include <troupe/base/error.hpp>
 #include <troupe/scheduler/cell.hpp>
 #include <troupe/scheduler/internal/cell_table.hpp>
+#include <troupe/scheduler/waits_for.hpp>
+
+#include <utility>
 
 namespace troupe {
 
@@ -205,8 +208,9 @@ bool Cell::try_block(const MailNode* handled_in_place, std::uint32_t released) n
         const std::uint64_t left =
             count == kCountMax ? count : count - (released < count ? released : count);
         MailNode* const rest = handled_in_place != nullptr ? nullptr : node;
-        // release: as in try_idle.
-        if (word_.compare_exchange_weak(old, pack(rest, left, kBlocked), std::memory_order_acq_rel,
+        // release: as in try_idle. seq_cst: of two cells that wait for each other and block at the
+        // same time, the later one finds the other blocked; pairs with the search for cycles.
+        if (word_.compare_exchange_weak(old, pack(rest, left, kBlocked), std::memory_order_seq_cst,
                                         std::memory_order_relaxed)) {
             return true;
         }
@@ -254,9 +258,14 @@ Cell& begin_await(Awaiting& record, std::coroutine_handle<> leaf) noexcept {
     record.arrived = nullptr;
     record.timed_out = false;
     record.cancelled = false;
+    record.in_cycle = false;
+    record.number = ++cell->await_number_;
     cell->awaiting_ = &record;
-    ++cell->await_number_;
     return *cell;
+}
+
+void clear_edge(Awaiting& record) noexcept {
+    std::exchange(record.edge, nullptr)->clear();
 }
 
 bool handle_signals(Cell& cell, MailNode* signals) {
@@ -275,13 +284,13 @@ bool handle_signals(Cell& cell, MailNode* signals) {
 }
 
 bool arrive_as_answer(MailNode* node, Cell& cell) {
-    Awaiting* const record = cell.awaiting_;
-    if (record == nullptr || record->arrived != nullptr || node->tag != cell.await_number_) {
-        node->ops->drop(node, Error(Errc::actor_gone));
-        return false;
+    for (Awaiting* record = cell.awaiting_; record != nullptr; record = record->outer) {
+        if (record->number != node->tag || record->arrived != nullptr) continue;
+        record->arrived = node;
+        return record == cell.awaiting_;  // an outer one goes on when the inner ones have ended
     }
-    record->arrived = node;
-    return true;
+    node->ops->drop(node, Error(Errc::actor_gone));
+    return false;
 }
 
 }  // namespace troupe

@@ -33,6 +33,7 @@ namespace troupe {
 
 class Cell;
 class Engine;
+class WaitsFor;
 
 /// What a turn reports to the worker that ran it.
 enum class TurnEnd : std::uint8_t {
@@ -55,13 +56,18 @@ struct Awaiting {
     std::coroutine_handle<> leaf;         ///< resumed when the answer has arrived
     MailNode* arrived = nullptr;          ///< the answer; the resumed coroutine takes it over
     MailNode* message = nullptr;          ///< the message whose handler waits here
+    WaitsFor* edge = nullptr;             ///< set while another cell is waited for
+    Awaiting* outer = nullptr;            ///< where the handler waits during which this one began
     Duration deadline = Duration::max();  ///< engine time; max() when there is none
     std::source_location where;
     const char* what = "";       ///< "ask Account::balance", "sleep"
+    std::uint32_t number = 0;    ///< of this await: the answer carries it
     bool timed_out = false;      ///< set when the deadline ended the wait
     bool cancelled = false;      ///< set when a stop ended the wait
     bool interruptible = false;  ///< a stop of the cell ends this wait at once
     bool yielding = false;       ///< waits for nothing but the end of the queue
+    bool in_cycle = false;       ///< set when the wait ended because it was one of a cycle
+    bool call_waits = false;     ///< layer above: a message is to be handled meanwhile
 };
 
 enum class CellState : std::uint8_t { free, starting, running, stopping, restarting, ended };
@@ -144,7 +150,8 @@ public:
     /// Lets go of the cell when there is no mail but `handled_in_place`: after true it is not ours.
     bool try_idle(const MailNode* handled_in_place) noexcept;
 
-    /// Lets go of the cell until a signal comes: after true it is not ours.
+    /// Lets go of the cell until a signal comes: after true it is not ours. Of two cells that block
+    /// at the same time, one sees the other's flag afterwards.
     bool try_block(const MailNode* handled_in_place, std::uint32_t released) noexcept;
 
     /// Gives back `released` counts so that senders find room; the cell keeps running.
@@ -181,7 +188,7 @@ public:
     // The second line: what only the turn touches.
     std::atomic<std::uint32_t> handled_{0};  // messages; turn writes, listings read
     std::uint8_t stop_kind_ = 0;             // layer above: why it was asked to end
-    std::uint8_t unused_ = 0;
+    bool nested_ = false;                      // layer above: handlers wait below the one that runs
     // Of a supervised actor; stops at the top. Turn writes, listings read.
     std::atomic<std::uint16_t> incarnation_{1};
 
@@ -249,6 +256,9 @@ inline RunningTurn& running_turn() noexcept {
 /// number of this await is `cell.await_number_`, to be carried by the signal that answers it.
 Cell& begin_await(Awaiting& record, std::coroutine_handle<> leaf) noexcept;
 
+/// The awaited cell is waited for no longer.
+void clear_edge(Awaiting& record) noexcept;
+
 /// Gives every signal of a list from `take_mail` to its type. True when the suspended coroutine can
 /// go on.
 bool handle_signals(Cell& cell, MailNode* signals);
@@ -257,6 +267,7 @@ bool handle_signals(Cell& cell, MailNode* signals);
 inline Awaiting& end_await(Cell& cell) noexcept {
     Awaiting& record = *cell.awaiting_;
     cell.awaiting_ = nullptr;
+    if (record.edge != nullptr) clear_edge(record);
     return record;
 }
 

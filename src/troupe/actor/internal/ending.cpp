@@ -61,8 +61,8 @@ void drop_mail(Cell& cell, MailNode* mail, const ExitReason& reason) noexcept {
         const bool stale = mail->generation != cell.generation();
         if (stale || !tell_newcomer(cell, mail, reason)) {
             if (mail->ops->kind == MailKind::message && mail->ops != &StopSignal::kDrainOps) {
-                core.note_dead_letter(
-                    &cell, stale ? DeadLetterReason::stale : DeadLetterReason::stopped, mail);
+                core.note_lost(&cell, stale ? DeadLetterReason::stale : DeadLetterReason::stopped,
+                               mail);
             }
             mail->ops->drop(mail, why);
         }
@@ -119,6 +119,7 @@ void finish_incarnation(Cell& cell, const ExitReason& reason) noexcept {
 
 void finish_end(Cell& cell, MailNode* handled_in_place, const ExitReason& reason) noexcept {
     AskEnvelope<void>* const starter = take_starter(cell, reason);
+    if (SystemCore::counting_messages()) SystemCore::of(cell).count_handled(cell.handled());
     unregister_name(cell);
     MailNode* const mail = close_all_mail(cell, handled_in_place);
     if (handled_in_place != nullptr) ops_of(handled_in_place).finish(handled_in_place);

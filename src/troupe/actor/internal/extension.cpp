@@ -1,3 +1,4 @@
+#include <troupe/actor/internal/call_cycle.hpp>
 #include <troupe/actor/internal/crash_reports.hpp>
 #include <troupe/actor/internal/ending.hpp>
 #include <troupe/actor/internal/extension.hpp>
@@ -45,6 +46,29 @@ void free_extension(Cell& cell) noexcept {
     if (extension->links != nullptr) free_node(extension->links);
     if (extension->pipes != nullptr) free_node(extension->pipes);
     free_node(extension);
+}
+
+void push_outer(Cell& cell) {
+    Extension& extension = extension_of(cell);
+    auto* const outer = make_node<OuterWait>();
+    outer->record = cell.awaiting_;
+    outer->edge = cell.awaiting_->edge->get();
+    outer->request = cell.awaiting_->edge->request();
+    outer->below = std::exchange(extension.outer, outer);
+    cell.nested_ = true;
+    cell.awaiting_ = nullptr;
+}
+
+bool pop_outer(Cell& cell) noexcept {
+    Extension& extension = extension_of(cell);
+    OuterWait* const outer = extension.outer;
+    if (outer == nullptr) return false;
+    extension.outer = outer->below;
+    cell.nested_ = extension.outer != nullptr;
+    cell.awaiting_ = outer->record;
+    if (outer->edge != 0) outer->record->edge->set(outer->edge, outer->request);
+    free_node(outer);
+    return true;
 }
 
 const ExitReason& stop_reason(const Cell& cell) noexcept {
@@ -150,10 +174,7 @@ void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason r
         return;
     }
     signal->ops = &StopSignal::kDrainOps;
-    signal->generation = generation;
-    if (cell->generation() != generation || push_past_bound(*cell, signal) != PushResult::pushed) {
-        free_node(signal);
-    }
+    if (!force(*cell, generation, signal)) free_node(signal);
 }
 
 }  // namespace
@@ -252,6 +273,12 @@ bool Send::suspend(std::coroutine_handle<> self) {
         dead_letter(target_, DeadLetterReason::overflow, std::exchange(message_, nullptr));
         return false;
     }
+    if (begin_waiting(cell, *target_, message_->ops) == WaitOutcome::cycle) {
+        cell.awaiting_ = nullptr;
+        failure_ = AskStatus::cycle;
+        dead_letter(target_, DeadLetterReason::overflow, std::exchange(message_, nullptr));
+        return false;
+    }
     awaiting_.what = "send (waits for room)";
     auto* const waiting = make_node<WaitingSend>();
     waiting->ops = &WaitingSend::kOps;
@@ -266,7 +293,7 @@ bool Send::suspend(std::coroutine_handle<> self) {
         return true;
     }
     free_node(waiting);
-    cell.awaiting_ = nullptr;
+    forget_waiting(cell);
     const bool gone = admission == Admission::gone;
     failure_ = gone ? AskStatus::gone : AskStatus::refused;
     dead_letter(target_, gone ? DeadLetterReason::gone : DeadLetterReason::overflow,
@@ -280,6 +307,7 @@ Result<void> Send::await_resume() {
         if (waiting->gone) failure_ = AskStatus::gone;
         free_node(waiting);
     }
+    if (awaiting_.in_cycle && failure_ == AskStatus::unsent) failure_ = AskStatus::cycle;
     if (failure_ != AskStatus::unsent) {
         return std::unexpected(
             unsent_error(failure_, target_, generation_, method_, awaiting_.where));
@@ -403,6 +431,7 @@ Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type,
     cell.flags_ = 0;
     cell.state_.store(CellState::starting, std::memory_order_relaxed);
     if (outcome != nullptr) extension_of(cell).start_outcome = outcome;
+    if (settings != nullptr && settings->reentrant_calls) extension_of(cell).reentrant = true;
     if (parent != nullptr) {
         Extension& extension = extension_of(cell);
         extension.parent = parent;

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
@@ -17,6 +18,7 @@ namespace troupe::actor_internal {
 struct ChildEnded;
 struct Links;
 struct NameEntry;
+struct OuterWait;
 struct Supervised;
 struct Pipes;
 
@@ -51,11 +53,32 @@ struct Extension {
     // What it has had started, over all its incarnations: old news is told from new by the number.
     std::uint64_t orders_made = 0;
 
+    // What it waited for was a cycle, in words.
+    std::string cycle;
+
+    // With reentrant_calls: calls to be handled while the handler waits, oldest first, and the
+    // handlers that wait below the one that runs or waits now.
+    bool reentrant = false;
+    MailNode* nested = nullptr;
+    OuterWait* outer = nullptr;
+
     Extension();
     ~Extension();
     Extension(const Extension&) = delete;
     Extension& operator=(const Extension&) = delete;
 };
+
+/// A handler that waits while a nested call is handled, and whom it waits for.
+struct OuterWait {
+    Awaiting* record = nullptr;
+    std::uint64_t edge = 0;  // WaitsFor::Edge
+    const MailOps* request = nullptr;
+    OuterWait* below = nullptr;
+};
+/// The handler that waits steps aside for a nested call.
+void push_outer(Cell& cell);
+/// It waits again, as before; false when there is none.
+bool pop_outer(Cell& cell) noexcept;
 
 Extension& extension_of(Cell& cell);
 inline Extension* existing_extension(Cell& cell) noexcept {

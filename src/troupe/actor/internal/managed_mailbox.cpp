@@ -1,6 +1,7 @@
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/base/error.hpp>
+#include <troupe/base/hash.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -77,8 +78,13 @@ ManagedMailbox& ManagedMailbox::open(Cell& cell, const MailboxSettings& settings
     return *mailbox;
 }
 
+std::size_t ManagedMailbox::bytes_of(const MailNode* call) const {
+    const MessageOps& ops = ops_of(call);
+    return settings_.bytes_max != 0 && ops.bytes != nullptr ? ops.bytes(call) : 0;
+}
+
 bool ManagedMailbox::has_room(std::size_t bytes) const {
-    const std::size_t count = high_.size() + normal_.size();
+    const std::size_t count = high_.size() + normal_.size() - system_;
     const bool fits_count = settings_.capacity == 0 || count < settings_.capacity;
     // A message larger than the whole budget goes in alone: else it could never be handled.
     const bool fits_bytes =
@@ -86,59 +92,94 @@ bool ManagedMailbox::has_room(std::size_t bytes) const {
     return fits_count && fits_bytes;
 }
 
-void ManagedMailbox::put(MailNode* message, std::size_t bytes) {
+void ManagedMailbox::put(MailNode* message, std::size_t bytes, bool system) {
     const bool high = contains(settings_.high_priority, ops_of(message).id);
-    (high ? high_ : normal_).push_back({message, bytes});
+    const ConflatedMethod* const method = conflated(message);
+    LaneEntry entry{message, bytes, 0, method != nullptr, system};
+    if (method != nullptr) entry.key_hash = key_hash(*method, message);
+    const std::uint64_t number = (high ? high_ : normal_).push(entry);
+    if (entry.conflatable) places_.emplace(entry.key_hash, Place{high, number});
     bytes_ += bytes;
+    system_ += system ? 1 : 0;
 }
 
-/// Puts the message in the place of an older call of the same method. False when there is none.
+MailNode* ManagedMailbox::take(MailLane& lane, std::uint64_t number) {
+    const LaneEntry entry = lane.take(number);
+    bytes_ -= entry.bytes;
+    system_ -= entry.system ? 1 : 0;
+    if (entry.conflatable) {
+        const bool high = &lane == &high_;
+        const auto [first, last] = places_.equal_range(entry.key_hash);
+        places_.erase(std::find_if(first, last, [&](const auto& place) {
+            return place.second.high == high && place.second.number == number;
+        }));
+    }
+    return entry.message;
+}
+
+/// How the call is conflated; null when it is not. Each asker wants an answer, so asks never are.
+const ConflatedMethod* ManagedMailbox::conflated(const MailNode* call) const {
+    if (settings_.conflated.empty() || ops_of(call).asked) return nullptr;
+    for (const ConflatedMethod& method : settings_.conflated) {
+        if (method.method == ops_of(call).id) return &method;
+    }
+    return nullptr;
+}
+
+std::size_t ManagedMailbox::key_hash(const ConflatedMethod& method, const MailNode* call) const {
+    const auto number = static_cast<std::uint64_t>(&method - settings_.conflated.data());
+    const std::uint64_t hash = method.key_hash != nullptr ? method.key_hash(call) : 0;
+    return static_cast<std::size_t>(hash_combine(number, hash));
+}
+
+/// Puts the message in the place of an older call with the same key. False when there is none.
 bool ManagedMailbox::conflate(MailNode* message, std::size_t bytes,
                               std::vector<LostMessage>& lost) {
-    const void* const method = ops_of(message).id;
-    if (!contains(settings_.conflated, method)) return false;
-    for (auto* lane : {&high_, &normal_}) {
-        for (Entry& entry : *lane) {
-            if (ops_of(entry.message).id != method || entry.message->ops != message->ops) continue;
-            bytes_ += bytes - entry.bytes;
-            lost.push_back({std::exchange(entry.message, message), DeadLetterReason::conflated});
-            entry.bytes = bytes;
-            return true;
-        }
+    const ConflatedMethod* const method = conflated(message);
+    if (method == nullptr) return false;
+    const auto [first, last] = places_.equal_range(key_hash(*method, message));
+    for (auto at = first; at != last; ++at) {
+        LaneEntry& entry = (at->second.high ? high_ : normal_).at(at->second.number);
+        const bool same = entry.message->ops == message->ops &&
+                          (method->same_key == nullptr || method->same_key(entry.message, message));
+        if (!same) continue;
+        bytes_ += bytes - entry.bytes;
+        entry.bytes = bytes;
+        lost.push_back({std::exchange(entry.message, message), DeadLetterReason::conflated});
+        return true;
     }
     return false;
 }
 
-void ManagedMailbox::drop_oldest(std::vector<LostMessage>& lost) {
-    auto& lane = normal_.empty() ? high_ : normal_;
-    lost.push_back({take(lane), DeadLetterReason::overflow});
-}
-
-MailNode* ManagedMailbox::take(std::deque<Entry>& lane) {
-    const Entry entry = lane.front();
-    lane.pop_front();
-    bytes_ -= entry.bytes;
-    return entry.message;
+/// Makes room by losing the oldest message of the lowest priority. False when there is none to
+/// lose.
+bool ManagedMailbox::drop_oldest(std::vector<LostMessage>& lost) {
+    for (MailLane* const lane : {&normal_, &high_}) {
+        const std::uint64_t number =
+            lane->find([](const LaneEntry& entry) { return !entry.system; });
+        if (number == MailLane::kNone) continue;
+        lost.push_back({take(*lane, number), DeadLetterReason::overflow});
+        return true;
+    }
+    return false;
 }
 
 Admission ManagedMailbox::admit_locked(MailNode* message, Sender sender,
                                        std::vector<LostMessage>& lost) {
     MailNode* const call = inner(message);
-    const MessageOps& ops = ops_of(call);
-    const std::size_t bytes =
-        settings_.bytes_max != 0 && ops.bytes != nullptr ? ops.bytes(call) : 0;
+    const std::size_t bytes = bytes_of(call);
     if (sender == Sender::forces) {
-        put(message, bytes);
+        put(message, bytes, true);
         return Admission::admitted;
     }
-    const bool conflatable = sender != Sender::asks && message == call;
-    if (conflatable && conflate(message, bytes, lost)) return Admission::admitted;
+    if (message == call && conflate(message, bytes, lost)) return Admission::admitted;
     // Those who wait at the door were here first.
     if (waiting_.empty()) {
-        while (!has_room(bytes) && settings_.overflow == Overflow::drop_oldest)
-            drop_oldest(lost);
+        while (settings_.overflow == Overflow::drop_oldest && !has_room(bytes)) {
+            if (!drop_oldest(lost)) break;
+        }
         if (has_room(bytes)) {
-            put(message, bytes);
+            put(message, bytes, false);
             return Admission::admitted;
         }
     }
@@ -179,7 +220,7 @@ Admission ManagedMailbox::admit(std::uint32_t generation, MailNode* message, Sen
 
 MailNode* ManagedMailbox::pop() {
     MailNode* message = nullptr;
-    std::vector<MailNode*> admitted;
+    Relief relief;
     {
         LockGuard lock(mutex_);
         if (high_.empty() && normal_.empty()) {
@@ -189,44 +230,78 @@ MailNode* ManagedMailbox::pop() {
         }
         const bool high = !high_.empty() && (normal_.empty() || high_streak_ < kHighInARow);
         high_streak_ = high ? high_streak_ + 1 : 0;
-        message = take(high ? high_ : normal_);
-        admit_waiting(admitted);
+        MailLane& lane = high ? high_ : normal_;
+        message = take(lane, lane.oldest());
+        relief = admit_waiting();
     }
-    for (MailNode* waiting : admitted) {
+    report(relief);
+    return message;
+}
+
+/// Outside the lock: tells those who had to wait, and drops what others have replaced.
+void ManagedMailbox::report(const Relief& relief) noexcept {
+    for (MailNode* const waiting : relief.admitted)
         WaitingSend::report_room(static_cast<WaitingSend*>(waiting));
+    for (const LostMessage& one : relief.lost)
+        lose_accepted(&cell_, one.reason, one.message);
+}
+
+MailNode* ManagedMailbox::take_request(const Cell* asker, std::uint32_t await_number) {
+    const auto wanted = [&](const MailNode* message) {
+        return is_request_of(message, asker, await_number);
+    };
+    MailNode* message = nullptr;
+    Relief relief;
+    {
+        LockGuard lock(mutex_);
+        for (MailLane* const lane : {&high_, &normal_}) {
+            const std::uint64_t number =
+                lane->find([&](const LaneEntry& entry) { return wanted(entry.message); });
+            if (number == MailLane::kNone) continue;
+            message = take(*lane, number);
+            relief = admit_waiting();
+            break;
+        }
+        const auto at = std::find_if(waiting_.begin(), waiting_.end(), wanted);
+        if (message == nullptr && at != waiting_.end()) {
+            message = *at;
+            waiting_.erase(at);
+        }
     }
+    report(relief);
     return message;
 }
 
 /// Lets those in who wait at the door, first come, first served.
-void ManagedMailbox::admit_waiting(std::vector<MailNode*>& admitted) {
+ManagedMailbox::Relief ManagedMailbox::admit_waiting() {
+    Relief relief;
     while (!waiting_.empty()) {
         MailNode* const first = waiting_.front();
         MailNode* const call = inner(first);
-        const std::size_t bytes = settings_.bytes_max != 0 ? ops_of(call).bytes(call) : 0;
-        if (!has_room(bytes)) return;
+        const std::size_t bytes = bytes_of(call);
+        const bool replaces = conflate(call, bytes, relief.lost);
+        if (!replaces && !has_room(bytes)) break;
         waiting_.pop_front();
         if (first != call) {
             static_cast<WaitingSend*>(first)->message = nullptr;
             call->generation = generation_;
-            admitted.push_back(first);
+            relief.admitted.push_back(first);
         }
-        put(call, bytes);
+        if (!replaces) put(call, bytes, false);
     }
+    return relief;
 }
 
 std::vector<MailNode*> ManagedMailbox::close() {
     std::vector<MailNode*> all;
     LockGuard lock(mutex_);
     generation_ = 0;
-    for (auto* lane : {&high_, &normal_}) {
-        for (const Entry& entry : *lane)
-            all.push_back(entry.message);
-        lane->clear();
+    for (MailLane* const lane : {&high_, &normal_}) {
+        while (!lane->empty())
+            all.push_back(take(*lane, lane->oldest()));
     }
     all.insert(all.end(), waiting_.begin(), waiting_.end());
     waiting_.clear();
-    bytes_ = 0;
     rung_ = in_mailbox_;
     return all;
 }

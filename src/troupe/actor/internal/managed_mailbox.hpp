@@ -13,6 +13,7 @@
 /// lock whom it serves.
 
 #include <troupe/actor/dead_letters.hpp>
+#include <troupe/actor/internal/mail_lane.hpp>
 #include <troupe/actor/mailbox.hpp>
 #include <troupe/actor/message.hpp>
 #include <troupe/base/mutex.hpp>
@@ -20,6 +21,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -67,8 +69,13 @@ bool force(Cell& cell, std::uint32_t generation, MailNode* message) noexcept;
 /// How many messages wait in the mailbox of an actor, of whatever kind. Any thread.
 std::size_t mailbox_depth(const Cell& cell);
 
-/// Drops a message, counts it and tells those who listen.
+/// Drops a message that was refused, counts it and tells those who listen.
 void dead_letter(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept;
+/// The same for one that was accepted and will not be handled after all.
+void lose_accepted(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept;
+
+/// Whether this message is the request that `asker` waits for in that await.
+bool is_request_of(const MailNode* message, const Cell* asker, std::uint32_t await_number) noexcept;
 
 class ManagedMailbox {
 public:
@@ -87,6 +94,10 @@ public:
     /// The next message, by priority. The owner's turn.
     MailNode* pop();
 
+    /// The request that this asker waits for, out of its order; null when it is not here. The
+    /// owner's turn.
+    MailNode* take_request(const Cell* asker, std::uint32_t await_number);
+
     /// Refuses everything from now on and gives all that waited, oldest first. The owner's turn.
     std::vector<MailNode*> close();
 
@@ -94,21 +105,34 @@ public:
     MailboxSettings settings() const;
 
 private:
-    struct Entry {
-        MailNode* message = nullptr;
-        std::size_t bytes = 0;
-    };
     explicit ManagedMailbox(Cell& cell) : cell_(cell) {}
+
+    /// Where a call that can be conflated lies.
+    struct Place {
+        bool high;
+        std::uint64_t number;
+    };
+
+    /// What became of others when a message was taken.
+    struct Relief {
+        std::vector<MailNode*> admitted;  // the sends of those who have waited at the door
+        std::vector<LostMessage> lost;
+    };
 
     Admission admit_locked(MailNode* message, Sender sender, std::vector<LostMessage>& lost)
         TROUPE_REQUIRES(mutex_);
+    std::size_t bytes_of(const MailNode* call) const TROUPE_REQUIRES(mutex_);
     bool has_room(std::size_t bytes) const TROUPE_REQUIRES(mutex_);
-    void put(MailNode* message, std::size_t bytes) TROUPE_REQUIRES(mutex_);
+    void put(MailNode* message, std::size_t bytes, bool system) TROUPE_REQUIRES(mutex_);
+    MailNode* take(MailLane& lane, std::uint64_t number) TROUPE_REQUIRES(mutex_);
+    const ConflatedMethod* conflated(const MailNode* call) const TROUPE_REQUIRES(mutex_);
+    std::size_t key_hash(const ConflatedMethod& method, const MailNode* call) const
+        TROUPE_REQUIRES(mutex_);
     bool conflate(MailNode* message, std::size_t bytes, std::vector<LostMessage>& lost)
         TROUPE_REQUIRES(mutex_);
-    MailNode* take(std::deque<Entry>& lane) TROUPE_REQUIRES(mutex_);
-    void drop_oldest(std::vector<LostMessage>& lost) TROUPE_REQUIRES(mutex_);
-    void admit_waiting(std::vector<MailNode*>& admitted) TROUPE_REQUIRES(mutex_);
+    bool drop_oldest(std::vector<LostMessage>& lost) TROUPE_REQUIRES(mutex_);
+    Relief admit_waiting() TROUPE_REQUIRES(mutex_);
+    void report(const Relief& relief) noexcept;
     void doorbell_heard() noexcept;
     void doorbell_dropped() noexcept;
 
@@ -118,8 +142,11 @@ private:
     Cell& cell_;
     std::uint32_t generation_ TROUPE_GUARDED_BY(mutex_) = 0;  // of the owner; 0: closed
     MailboxSettings settings_ TROUPE_GUARDED_BY(mutex_);
-    std::deque<Entry> high_ TROUPE_GUARDED_BY(mutex_);
-    std::deque<Entry> normal_ TROUPE_GUARDED_BY(mutex_);
+    MailLane high_ TROUPE_GUARDED_BY(mutex_);
+    MailLane normal_ TROUPE_GUARDED_BY(mutex_);
+    std::size_t system_ TROUPE_GUARDED_BY(mutex_) = 0;  // entries that take no room
+    // By the hash of its key, each call that can be conflated: a push finds the older one at once.
+    std::unordered_multimap<std::size_t, Place> places_ TROUPE_GUARDED_BY(mutex_);
     std::deque<MailNode*> waiting_ TROUPE_GUARDED_BY(mutex_);  // first come, first served
     std::size_t bytes_ TROUPE_GUARDED_BY(mutex_) = 0;
     unsigned high_streak_ TROUPE_GUARDED_BY(mutex_) = 0;

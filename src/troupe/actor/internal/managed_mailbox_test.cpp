@@ -169,6 +169,148 @@ TEST(Mailbox, ThatConflatesKeepsTheNewestCallInThePlaceOfTheOldest) {
     });
 }
 
+/// Sends as many notes as it is told, waiting for room each time.
+class Sender : public Actor {
+public:
+    Task<> run(Ref<Clerk> to, int first, int count) {
+        for (int n = first; n < first + count; ++n) {
+            if (!co_await to.send<&Clerk::note>(n)) co_return;
+        }
+    }
+    int done() const { return 0; }
+};
+
+const auto by_item = [](const std::string& item, int) -> const std::string& { return item; };
+
+TEST(Mailbox, ThatConflatesByKeyKeepsTheNewestOfEachInThePlaceOfItsOldest) {
+    on_both_engines([](OwnedSystem& system) {
+        Gate gate;
+        auto clerk = held_clerk(system, gate,
+                                options().mailbox(bounded(10).conflate<&Clerk::price>(by_item)));
+        clerk.tell<&Clerk::price>("pear", 10);
+        clerk.tell<&Clerk::note>(1);
+        clerk.tell<&Clerk::price>("plum", 20);
+        clerk.tell<&Clerk::price>("pear", 11);
+        clerk.tell<&Clerk::note>(2);
+        clerk.tell<&Clerk::price>("plum", 21);
+        clerk.tell<&Clerk::price>("fig", 30);
+        EXPECT_EQ(open_and_read(system, gate, clerk), (std::vector<int>{11, 1, 21, 2, 30}));
+        EXPECT_EQ(system->dead_letters()[DeadLetterReason::conflated], 2U);
+        // What was handled is forgotten: the next one waits at the end.
+        clerk.tell<&Clerk::note>(3);
+        clerk.tell<&Clerk::price>("pear", 12);
+        EXPECT_EQ(*system->block_on(clerk.ask<&Clerk::notes>()),
+                  (std::vector<int>{11, 1, 21, 2, 30, 3, 12}));
+    });
+}
+
+TEST(Mailbox, ThatConflatesByKeyHoldsOneOfEachOfManyKeys) {
+    on_both_engines(
+        [](OwnedSystem& system) {
+            Gate gate;
+            auto clerk = held_clerk(
+                system, gate,
+                options().mailbox(bounded(1000).drop_oldest().conflate<&Clerk::price>(by_item)));
+            for (int round = 0; round < 20; ++round) {
+                for (int item = 0; item < 500; ++item)
+                    clerk.tell<&Clerk::price>(std::to_string(item), item * 100 + round);
+            }
+            EXPECT_EQ(system->info(clerk.pid())->mailbox_depth, 500U);
+            const auto notes = open_and_read(system, gate, clerk);
+            ASSERT_EQ(notes.size(), 500U);
+            for (int item = 0; item < 500; ++item)
+                EXPECT_EQ(notes[static_cast<std::size_t>(item)], item * 100 + 19);
+        },
+        5);
+}
+
+TEST(Mailbox, ThatConflatesLetsNoAskAndNoWaitingSenderGoWithoutAnAnswer) {
+    on_both_engines([](OwnedSystem& system) {
+        Gate gate;
+        auto clerk = held_clerk(system, gate,
+                                options().mailbox(bounded(2).conflate<&Clerk::price>(by_item)));
+        auto seller = [](Ref<Clerk> to) -> Task<int> {
+            int sent = 0;
+            for (int i = 0; i < 5; ++i) {
+                const auto result = co_await to.send<&Clerk::price>(std::to_string(i % 3), i);
+                sent += result ? 1 : 0;
+            }
+            const auto asked = co_await to.ask<&Clerk::price>("0", 100);
+            co_return asked ? sent : -1;
+        };
+        auto opener = [](Gate* at) -> Task<> {
+            co_await yield();
+            at->open();
+        };
+        system->spawn<Sender>().tell<&Sender::run>(clerk, 0, 3);
+        system->block_on(opener(&gate));
+        EXPECT_EQ(system->block_on(seller(clerk)), 5);
+    });
+}
+
+TEST(Mailbox, OfAnyKindIsDrained) {
+    for (const bool drops : {false, true}) {
+        on_both_engines([=](OwnedSystem& system) {
+            Gate gate;
+            auto mailbox = bounded(3);
+            if (drops) mailbox.drop_oldest();
+            auto clerk = held_clerk(system, gate,
+                                    options().mailbox(mailbox.high_priority<&Clerk::urgent>()));
+            actor_internal::EndWatch watch(system, clerk);
+            clerk.tell<&Clerk::note>(1);
+            clerk.stop(Stop::drain);
+            // However many come after it, and drop each other: the drain is not dropped.
+            for (int n = 2; n <= 10; ++n)
+                clerk.tell<&Clerk::note>(n);
+            gate.open();
+            EXPECT_EQ(watch.wait().reason.kind(), ExitReason::Kind::shutdown);
+        });
+    }
+}
+
+/// Blocks the worker's thread, as a handler should not.
+class Wedged : public Actor {
+public:
+    void hold(Latch* entered, Latch* leave) {
+        entered->open();
+        leave->wait();
+    }
+    void note(int n) { last_ = n; }
+    int last() const { return last_; }
+
+private:
+    int last_ = 0;
+};
+
+}  // namespace
+
+template <>
+inline constexpr bool kSendable<Latch*> = true;
+
+namespace {
+
+TEST(Mailbox, ThatDropsTheOldestIsBoundedWhileItsHandlerIsWedged) {
+    actor_internal::on_threads(2, [](OwnedSystem& system) {
+        Latch entered;
+        Latch leave;
+        auto wedged = system->spawn<Wedged>(options().mailbox(bounded(3).drop_oldest()));
+        wedged.tell<&Wedged::hold>(&entered, &leave);
+        entered.wait();
+        const std::uint64_t blocks = block_pool_stats().live_blocks;
+        for (int n = 1; n <= 10'000; ++n)
+            ASSERT_EQ(wedged.tell<&Wedged::note>(n), SendStatus::sent);
+        EXPECT_EQ(system->info(wedged.pid())->mailbox_depth, 3U);
+        EXPECT_LE(block_pool_stats().live_blocks, blocks + 20);
+        leave.open();
+        EXPECT_EQ(system->block_on(wedged.ask<&Wedged::last>()), 10'000);
+    });
+}
+
+TEST(MailboxDeathTest, RefusesABoundThatIsNone) {
+    EXPECT_DEATH(static_cast<void>(bounded(60'001)), "unbounded");
+    EXPECT_DEATH(static_cast<void>(bounded(0)), "1 to 60000");
+}
+
 TEST(Mailbox, WithAByteBudgetCountsWhatTheArgumentsHold) {
     on_both_engines([](OwnedSystem& system) {
         Gate gate;
@@ -182,17 +324,6 @@ TEST(Mailbox, WithAByteBudgetCountsWhatTheArgumentsHold) {
         EXPECT_EQ(open_and_read(system, gate, clerk), (std::vector<int>{1, 2, 4}));
     });
 }
-
-/// Sends as many notes as it is told, waiting for room each time.
-class Sender : public Actor {
-public:
-    Task<> run(Ref<Clerk> to, int first, int count) {
-        for (int n = first; n < first + count; ++n) {
-            if (!co_await to.send<&Clerk::note>(n)) co_return;
-        }
-    }
-    int done() const { return 0; }
-};
 
 TEST(Mailbox, WithPrioritiesStillLetsSendersWaitInOrder) {
     on_both_engines([](OwnedSystem& system) {

@@ -122,6 +122,8 @@ void begin_pipe(Cell& cell, std::uint32_t cell_generation, MailNode* message, co
     request->asker_generation = cell_generation;
     request->await_number = number;
     request->piped = true;
+    const Duration now = cell.engine().now();
+    if (timeout < Duration::max() - now) request->deadline = now + timeout;
     // Its asker goes on and may ask again, so it respects the bound, as a tell does.
     const Admission admission = admit(target, generation, request, Sender::tells);
     if (admission == Admission::admitted || admission == Admission::redirected ||

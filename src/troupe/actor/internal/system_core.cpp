@@ -87,18 +87,68 @@ DeadLetters SystemCore::dead_letters() const noexcept {
     return letters;
 }
 
-void SystemCore::note_dead_letter(const Cell* target, DeadLetterReason reason,
-                                  const MailNode* message) noexcept {
-    dead_letters_[static_cast<std::size_t>(reason)].add(1);
+namespace {
+
+const MailNode* inner_message(const MailNode* message) noexcept {
+    return message->ops == &WaitingSend::kOps ? static_cast<const WaitingSend*>(message)->message
+                                              : message;
+}
+
+/// The empty Pid for a task, which is no actor.
+Pid actor_pid(const Cell* cell, std::uint32_t generation) noexcept {
+    return cell != nullptr && is_actor(*cell) ? pid_of(cell, generation) : Pid();
+}
+
+/// Who waits for the message to be handled, or for room; a `tell` does not say who sent it.
+Pid sender_of(const MailNode* message) noexcept {
     if (message->ops == &WaitingSend::kOps) {
-        message = static_cast<const WaitingSend*>(message)->message;
+        const auto* const waiting = static_cast<const WaitingSend*>(message);
+        return actor_pid(waiting->sender, waiting->sender_generation);
     }
+    if (!ops_of(message).asked) return Pid();
+    const auto* const request = static_cast<const AskHeader*>(message);
+    return actor_pid(request->asker, request->asker_generation);
+}
+
+/// The class of the actor that a message was for. A slot remembers its last owner's until it has a
+/// new one.
+const CellType* type_of_target(const Cell* target, std::uint32_t generation) noexcept {
+    if (target == nullptr) return nullptr;
+    const bool same = target->generation() == generation;
+    const bool last = target->generation() == generation + 1 && target->state() == CellState::free;
+    return same || last ? target->type() : nullptr;
+}
+
+}  // namespace
+
+void SystemCore::note_refused(const Cell* target, DeadLetterReason reason,
+                              const MailNode* message) noexcept {
+    const Cell* const sender = current_cell();
+    note_dead_letter(target, reason, message,
+                     sender != nullptr ? actor_pid(sender, sender->generation()) : Pid());
+}
+
+void SystemCore::note_lost(const Cell* target, DeadLetterReason reason,
+                           const MailNode* message) noexcept {
+    if (counting_messages()) lost_.add(1);
+    note_dead_letter(target, reason, message, sender_of(message));
+}
+
+void SystemCore::note_dead_letter(const Cell* target, DeadLetterReason reason,
+                                  const MailNode* message, Pid sender) noexcept {
+    dead_letters_[static_cast<std::size_t>(reason)].add(1);
     DeadLetter letter;
     letter.target = pid_of(target, message->generation);
-    letter.method = ops_of(message).method;
+    letter.method = ops_of(inner_message(message)).method;
     letter.reason = reason;
+    letter.sender = sender;
+    dead_letters_by_type_.add(type_of_target(target, message->generation), reason);
     log_dead_letter(letter);
     if (dead_letters_heard_.load(std::memory_order_relaxed)) tell_dead_letter(letter);
+}
+
+std::vector<DeadLettersOfType> SystemCore::dead_letters_by_type() const {
+    return dead_letters_by_type_.read();
 }
 
 void SystemCore::log_dead_letter(const DeadLetter& letter) noexcept {
@@ -358,6 +408,9 @@ std::uint64_t System::crashes() const noexcept {
 }
 DeadLetters System::dead_letters() const noexcept {
     return core_->dead_letters();
+}
+std::vector<DeadLettersOfType> System::dead_letters_by_type() const {
+    return core_->dead_letters_by_type();
 }
 
 std::vector<ActorInfo> System::actors() const {

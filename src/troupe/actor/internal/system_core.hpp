@@ -1,6 +1,7 @@
 #pragma once
 
 #include <troupe/actor/internal/crash_reports.hpp>
+#include <troupe/actor/internal/dead_letter_table.hpp>
 #include <troupe/actor/internal/registry.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/counter.hpp>
@@ -31,11 +32,36 @@ public:
     Engine& engine() noexcept { return *engine_; }
     Registry& registry() noexcept { return registry_; }
 
-    /// Counts a message that will not be handled, and tells of it: those who listen hear of each,
-    /// the log of the first and then once a second how many there were. Any thread.
-    void note_dead_letter(const Cell* target, DeadLetterReason reason,
-                          const MailNode* message) noexcept;
+    /// Counts a message that was refused, and tells of it: those who listen hear of each, the log
+    /// of the first and then once a second how many there were. Any thread.
+    void note_refused(const Cell* target, DeadLetterReason reason,
+                      const MailNode* message) noexcept;
+    /// The same for one that was accepted and will not be handled after all.
+    void note_lost(const Cell* target, DeadLetterReason reason, const MailNode* message) noexcept;
     DeadLetters dead_letters() const noexcept;
+    std::vector<DeadLettersOfType> dead_letters_by_type() const;
+
+    /// What the tests add up: accepted = handled + lost, once nothing is queued any more. Counted
+    /// only after `count_messages_for_test`, since it would cost each message some nanoseconds.
+    struct MessageCounts {
+        std::uint64_t accepted = 0;
+        std::uint64_t handled = 0;  // by actors that have ended
+        std::uint64_t lost = 0;
+    };
+    static void count_messages_for_test() noexcept {
+        counting_messages_.store(true, std::memory_order_relaxed);
+    }
+    static bool counting_messages() noexcept {
+        return counting_messages_.load(std::memory_order_relaxed);
+    }
+    void count_accepted() noexcept { accepted_.add(1); }
+    void count_handled(std::uint64_t messages) noexcept { handled_.add(messages); }
+    MessageCounts message_counts() const noexcept {
+        return {accepted_.value(), handled_.value(), lost_.value()};
+    }
+
+    /// Held while one of those who wait for each other is chosen to hear of it.
+    Mutex& cycle_mutex() noexcept { return cycle_mutex_; }
 
     struct DeadLetterListener {
         Cell* cell = nullptr;
@@ -94,12 +120,19 @@ private:
     void pause(Duration& length);
     bool wait_until_none(Duration longest, Stop strength);
 
+    void note_dead_letter(const Cell* target, DeadLetterReason reason, const MailNode* message,
+                          Pid sender) noexcept;
     void log_dead_letter(const DeadLetter& letter) noexcept;
     void tell_dead_letter(const DeadLetter& letter) noexcept;
 
     Registry registry_;  // before the engine: actors end with it
     std::unique_ptr<Engine> engine_;
+    static inline constinit std::atomic<bool> counting_messages_{false};  // tests write, all read
+    Counter accepted_;
+    Counter handled_;
+    Counter lost_;
     std::array<Counter, kDeadLetterReasons> dead_letters_;
+    DeadLetterTable dead_letters_by_type_;
     std::atomic<Duration::rep> next_dead_letter_log_{0};  // whoever lost a message reads and writes
     std::atomic<std::uint64_t> unlogged_dead_letters_{0};  // the same
     std::atomic<bool> dead_letters_heard_{false};          // set once there is a listener
@@ -108,6 +141,7 @@ private:
     std::atomic<std::uint32_t> spawning_outside_{0};  // threads from outside write, stop reads
     std::atomic<bool> stop_requested_{false};         // any thread writes, once; any reads
     bool stopped_ = false;                            // stop() only
+    Mutex cycle_mutex_{LockRank::call_cycle};
     Mutex mutex_{LockRank::system};
     CondVar pause_;
     std::vector<Waiter> stop_waiters_ TROUPE_GUARDED_BY(mutex_);

@@ -10,9 +10,11 @@
 ///
 /// It runs once on the threaded engine with two workers, then on the deterministic one for each of
 /// many seeds, until one fails; then the command that replays that seed is printed. After each run
-/// no actor and no block of memory may be left.
+/// no actor and no block of memory may be left, and the messages must add up: each that was
+/// accepted was handled, or is a dead letter.
 
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/block_pool.hpp>
 #include <troupe/base/log.hpp>
@@ -56,9 +58,20 @@ private:
     bool over_ = false;
 };
 
+/// Nothing is queued any more, so what was accepted was handled or lost with a reason.
+inline void check_messages_add_up(System& system) {
+    auto& core = *static_cast<SystemCore*>(system.engine().host());
+    const SystemCore::MessageCounts counts = core.message_counts();
+    EXPECT_EQ(counts.accepted, counts.handled + counts.lost)
+        << "accepted " << counts.accepted << ", handled " << counts.handled << ", lost "
+        << counts.lost;
+    EXPECT_LE(counts.lost, core.dead_letters().total());
+}
+
 /// Runs the body in a system of its own and checks that nothing is left of it.
 inline std::uint64_t run_and_check(std::unique_ptr<Engine> engine, const SystemBody& body,
                                    BodyChooser* chooser = nullptr) {
+    SystemCore::count_messages_for_test();
     std::uint64_t hash = 0;
     OwnedSystem system(std::move(engine));
     body(system);
@@ -66,6 +79,7 @@ inline std::uint64_t run_and_check(std::unique_ptr<Engine> engine, const SystemB
     hash = system->engine().event_hash();
     system.stop();
     EXPECT_TRUE(system->actors().empty()) << "actors are left after the system has stopped";
+    check_messages_add_up(*system);
     return hash;
 }
 

@@ -7,6 +7,7 @@
 /// who meets the same address there again must not take it for the old one.
 
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/internal/call_cycle.hpp>
 #include <troupe/actor/internal/crash_reports.hpp>
 #include <troupe/actor/internal/ending.hpp>
 #include <troupe/actor/internal/extension.hpp>
@@ -56,8 +57,13 @@ private:
     Next handler_threw(MailNode* message);
     void give_up(MailNode* message, const Error& why) noexcept;
     bool unwrap(MailNode*& message);
+    bool expired(const MailNode* message) const noexcept;
+    Error too_late(const MailNode* message) const;
     void suspended_in(MailNode* message) noexcept;
     Next go_on_awaiting();
+    Next block();
+    Next handle_nested();
+    void nested_done();
     Next resume();
     Next begin_start();
     Next begin_work();
@@ -75,7 +81,9 @@ private:
     Next build();
 
     void report_started() noexcept;
-    void abandon_handler(const ExitReason& reason) noexcept;
+    void abandon_handlers(const ExitReason& reason) noexcept;
+    void abandon_handler(const Error& why) noexcept;
+    void lose(MailNode* message, DeadLetterReason reason, const Error& why) noexcept;
     void abandon_hooks() noexcept;
     void take_mail();
     void take_out(const MailNode* message);
@@ -186,6 +194,7 @@ void Turn::suspended_in(MailNode* message) noexcept {
     TROUPE_ASSERT(cell_.awaiting_ != nullptr,
                   "a handler awaited something that is not Troupe's: it would never be resumed");
     cell_.awaiting_->message = message;
+    cell_.awaiting_->outer = cell_.nested_ ? existing_extension(cell_)->outer->record : nullptr;
 }
 
 MailNode* Turn::next_message() {
@@ -209,16 +218,22 @@ MailNode* Turn::next_message() {
 bool Turn::unwrap(MailNode*& message) {
     const bool stale = message->generation != cell_.generation();
     const bool plain = message->ops != &WaitingSend::kOps && message->ops != &StopSignal::kDrainOps;
-    if (plain && !stale) [[likely]]
+    const bool late = ops_of(message).asked && expired(message);
+    if (plain && !stale && !late) [[likely]]
         return true;
     if (in_place_) take_out(message);
     ++released_;
     if (stale) {
         // Sent to an earlier owner of the slot, by somebody who looked just before it ended.
-        if (message->ops != &StopSignal::kDrainOps) {
-            SystemCore::of(cell_).note_dead_letter(&cell_, DeadLetterReason::stale, message);
+        if (message->ops == &StopSignal::kDrainOps) {
+            message->ops->drop(message, Error(Errc::actor_gone));
+        } else {
+            lose_accepted(&cell_, DeadLetterReason::stale, message);
         }
-        message->ops->drop(message, Error(Errc::actor_gone));
+        return false;
+    }
+    if (late) {
+        lose(message, DeadLetterReason::expired, too_late(message));
         return false;
     }
     if (message->ops == &StopSignal::kDrainOps) {
@@ -236,10 +251,26 @@ bool Turn::unwrap(MailNode*& message) {
     return true;
 }
 
+/// Whether the asker has given up by now. A message that lies alone has not waited, so reading the
+/// clock for it would be a waste (5 ns); in virtual time the clock costs nothing.
+bool Turn::expired(const MailNode* message) const noexcept {
+    if (in_place_ && !deterministic_) return false;
+    const Duration deadline = static_cast<const AskHeader*>(message)->deadline;
+    return deadline != Duration::max() && cell_.engine().coarse_now() >= deadline;
+}
+
+Error Turn::too_late(const MailNode* message) const {
+    return Error(Errc::timed_out, std::string(ops_of(message).method) + " of " +
+                                      to_string(pid_of(&cell_, cell_.generation())) + " (" +
+                                      std::string(type_.name) +
+                                      ") was not begun: its time was up while it waited its turn");
+}
+
 void Turn::count_handled() noexcept {
     cell_.handled_.store(cell_.handled() + 1, std::memory_order_relaxed);
     if (has(kUncounted)) [[unlikely]] {
         clear(kUncounted);  // it took no room in the mailbox
+        if (SystemCore::counting_messages()) SystemCore::of(cell_).count_accepted();
     } else {
         ++released_;
     }
@@ -256,6 +287,8 @@ Turn::Next Turn::handler_done(MailNode* message, Handled handled) {
     } else {
         ops_of(message).finish(message);
     }
+    if (cell_.nested_) [[unlikely]]
+        nested_done();
     return Next::go_on;
 }
 
@@ -297,7 +330,7 @@ void Turn::give_up(MailNode* message, const Error& why) noexcept {
         count_handled();
     } else {
         ++released_;
-        SystemCore::of(cell_).note_dead_letter(&cell_, DeadLetterReason::poison, message);
+        SystemCore::of(cell_).note_lost(&cell_, DeadLetterReason::poison, message);
     }
     message->ops->drop(message, why);
 }
@@ -306,6 +339,7 @@ void Turn::give_up(MailNode* message, const Error& why) noexcept {
 
 /// Resumes the handler if it can go on, else lets go of the cell.
 Turn::Next Turn::go_on_awaiting() {
+    if (cell_.awaiting_->call_waits) return handle_nested();
     if (can_resume_) return resume();
     if (cell_.awaiting_->yielding) return yield();
     if (has(kStopAsked) && !has(kStopHeard) && cell_.awaiting_->interruptible) {
@@ -317,12 +351,50 @@ Turn::Next Turn::go_on_awaiting() {
         can_resume_ = true;
         return Next::go_on;
     }
+    return block();
+}
+
+/// Lets go of the cell until an answer comes. One that waits for another actor looks once more
+/// whether that one, meanwhile, waits for it.
+Turn::Next Turn::block() {
     MailNode* const message = in_place_ ? cell_.awaiting_->message : nullptr;
+    const bool waits_for_actor = cell_.awaiting_->edge != nullptr;
+    const BlockedCell blocked{&cell_, cell_.generation(), cell_.awaiting_->number};
     if (handled_in_place_ == nullptr && cell_.try_block(message, released_)) {
+        // The cell is not ours any more.
+        if (waits_for_actor) look_for_cycle(blocked);
         return Next::released;
     }
     take_mail();
     return Next::go_on;
+}
+
+// ---- calls that come back -----------------------------------------------------------------------
+
+/// The handler waits for somebody who, perhaps through others, waits for this call.
+Turn::Next Turn::handle_nested() {
+    if (in_place_) take_out(cell_.awaiting_->message);
+    MailNode* const call = pop_nested(cell_);
+    if (call == nullptr) {
+        cell_.awaiting_->call_waits = false;
+        return Next::go_on;
+    }
+    push_outer(cell_);
+    can_resume_ = false;
+    budget_ = std::max(budget_, 1U);  // those who wait for it cannot wait for another turn
+    return handle(call);
+}
+
+/// Unless the nested call waits itself, the handler below is the one that waits again.
+void Turn::nested_done() {
+    if (cell_.awaiting_ != nullptr || !pop_outer(cell_)) return;
+    Awaiting& record = *cell_.awaiting_;
+    if (record.arrived == nullptr && record.deadline != Duration::max()) {
+        // Its deadline was not looked at meanwhile.
+        record.timed_out = cell_.engine().now() >= record.deadline;
+        if (!record.timed_out) arm_deadline(cell_, record.deadline);
+    }
+    can_resume_ = record.arrived != nullptr || record.timed_out || record.in_cycle;
 }
 
 Turn::Next Turn::resume() {
@@ -333,7 +405,7 @@ Turn::Next Turn::resume() {
     say(message != nullptr ? ops_of(message).method : has(kInStartHook) ? kStartHook : kStopHook);
     task_internal::resume_chain(awaiting.leaf);  // what is thrown is kept in the root's promise
     if (cell_.awaiting_ != nullptr) {
-        cell_.awaiting_->message = message;
+        suspended_in(message);
         return Next::go_on;
     }
     if (message == nullptr) return has(kInStartHook) ? start_hook_done() : stop_hook_done();
@@ -487,7 +559,7 @@ Turn::Next Turn::stop_hook_done() {
 /// is still there; then the hooks and the object; and only when nothing of it is left does anybody
 /// hear.
 Turn::Next Turn::end(ExitReason reason) {
-    abandon_handler(reason);
+    abandon_handlers(reason);
     abandon_hooks();
     type_.destroy(object());
     return actor_gone(reason);
@@ -506,13 +578,27 @@ Turn::Next Turn::end_address(const ExitReason& reason) {
 }
 
 /// A killed handler is never resumed: its coroutine is destroyed where it waits.
-void Turn::abandon_handler(const ExitReason& reason) noexcept {
-    if (cell_.awaiting_ == nullptr) return;
+void Turn::abandon_handlers(const ExitReason& reason) noexcept {
+    if (cell_.awaiting_ != nullptr) abandon_handler(gone(cell_, reason));
+    Extension* const extension = existing_extension(cell_);
+    if (extension == nullptr || !extension->reentrant) return;
+    const Error why = gone(cell_, reason);
+    while (MailNode* const call = pop_nested(cell_))
+        lose(call, DeadLetterReason::stopped, why);
+    while (pop_outer(cell_))
+        abandon_handler(why);
+}
+
+void Turn::abandon_handler(const Error& why) noexcept {
     if (in_place_) take_mail();
     MailNode* const message = end_await(cell_).message;
-    if (message == nullptr) return;  // a hook: the caller destroys it
-    SystemCore::of(cell_).note_dead_letter(&cell_, DeadLetterReason::stopped, message);
-    message->ops->drop(message, gone(cell_, reason));
+    // A hook, which has no message, is destroyed by the caller.
+    if (message != nullptr) lose(message, DeadLetterReason::stopped, why);
+}
+
+void Turn::lose(MailNode* message, DeadLetterReason reason, const Error& why) noexcept {
+    SystemCore::of(cell_).note_lost(&cell_, reason, message);
+    message->ops->drop(message, why);
 }
 
 void Turn::abandon_hooks() noexcept {

@@ -17,7 +17,8 @@
 
 namespace troupe {
 class Engine;
-}
+class WaitsFor;
+}  // namespace troupe
 
 namespace troupe::scheduler_internal {
 
@@ -31,6 +32,7 @@ struct alignas(128) CellChunk {
     std::uint32_t number = 0;              // in the process, from 0
     // A pointer per cell, made when the first one is needed; never taken away.
     std::atomic<std::atomic<void*>*> attachments{nullptr};
+    std::atomic<WaitsFor*> waits_for{nullptr};  // one per cell; the same
     // When its owner began: Cell::started. Written when a cell is taken, read by listings.
     std::atomic<std::uint32_t> started[kCells] = {};
     alignas(128) std::byte cells[kCells * sizeof(Cell)];

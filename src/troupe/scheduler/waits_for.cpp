@@ -1,0 +1,31 @@
+#include <troupe/scheduler/internal/cell_table.hpp>
+#include <troupe/scheduler/waits_for.hpp>
+
+namespace troupe {
+
+using scheduler_internal::CellChunk;
+
+static_assert(sizeof(Cell) == 128 && alignof(CellChunk) == 128, "see WaitsFor::kNumberMask");
+
+WaitsFor* WaitsFor::find(const Cell& cell) noexcept {
+    CellChunk& chunk = CellChunk::of(cell);
+    // acquire: sees the table as it was made; pairs with of().
+    WaitsFor* const table = chunk.waits_for.load(std::memory_order_acquire);
+    return table != nullptr ? table + chunk.index_of(cell) : nullptr;
+}
+
+WaitsFor& WaitsFor::of(const Cell& cell) {
+    if (WaitsFor* const found = find(cell)) [[likely]]
+        return *found;
+    CellChunk& chunk = CellChunk::of(cell);
+    auto* const made = new WaitsFor[CellChunk::kCells];
+    WaitsFor* table = nullptr;
+    // acq_rel: publishes our table, or sees that of whoever was faster.
+    if (!chunk.waits_for.compare_exchange_strong(table, made, std::memory_order_acq_rel,
+                                                 std::memory_order_acquire)) {
+        delete[] made;
+    }
+    return *find(cell);
+}
+
+}  // namespace troupe
