@@ -42,7 +42,7 @@ Workshop write_workshop() {
     auto pool = troupe::supervisor("pool");
     // Ready with two of three; more than 50 failures in 10 s are no bad luck any more.
     pool.one_for_one().intensity(50, 10s).min_healthy(2);
-    const auto policy = troupe::permanent().backoff(100ms, 5s).reset_after(10s);
+    const auto policy = troupe::permanent().backoff(500ms, 5s).reset_after(10s);
     auto ann = pool.child<Worker>("ann", policy);
     auto bob = pool.child<Worker>("bob", policy);
     auto eve = pool.child<Worker>("eve", policy);

@@ -84,7 +84,7 @@ bool GroupActor::was_refused(std::uint64_t child, ChildRecord& record) {
     if (!starter.pending()) return false;
     starter.send(
         error(Errc::start_failed, "a child of \"" + path() + "\": " + record.reason.text()));
-    stop(record, Stop::stop, After::end);  // its address, which may have stayed
+    stop(child, record, Stop::stop, After::end);  // its address, which may have stayed
     forget(child);
     return true;
 }

@@ -49,30 +49,36 @@ void Supervising::start(std::uint64_t child, ChildRecord& record) {
     record.order = post_start_order(*record.at.cell, record.at.generation, child);
 }
 
-void Supervising::stop(ChildRecord& record, Stop strength, After after) {
+void Supervising::stop(std::uint64_t child, ChildRecord& record, Stop strength, After after) {
     forget_timer(record);
     using State = ChildRecord::State;
-    // Without an actor there is nobody to stop, and no news to wait for.
     const bool lives = record.state == State::starting || record.state == State::running ||
                        record.state == State::stopping;
-    record.state = lives ? State::stopping : State::down;
-    if (record.at.cell == nullptr || (!lives && after == After::keep)) return;
+    const bool has_address = record.at.cell != nullptr && !record.address_ended;
+    if (!lives && (after == After::keep || !has_address)) {
+        record.state = State::down;  // there is nobody to stop
+        return;
+    }
     post_stop(record.at.cell, record.at.generation, strength,
               ExitReason(ExitReason::Kind::shutdown), after);
+    record.state = State::stopping;
+    // A vacant address has no actor whose end would be news; but an order that it does not carry
+    // out any more comes back as well.
+    if (!lives) record.order = post_start_order(*record.at.cell, record.at.generation, child);
 }
 
 void Supervising::stop_and_kill_late(std::uint64_t child, ChildRecord& record) {
     const Duration patience = record.policy->shutdown;
-    stop(record, patience == kBrutal ? Stop::kill : Stop::stop, After::end);
+    stop(child, record, patience == kBrutal ? Stop::kill : Stop::stop, After::end);
     if (record.state == ChildRecord::State::stopping && patience != kBrutal &&
         patience != kForever) {
         set_timer(child, record, patience);
     }
 }
 
-Task<void> Supervising::stop_in_time(ChildRecord& record, After after) {
+Task<void> Supervising::stop_in_time(std::uint64_t child, ChildRecord& record, After after) {
     const Duration patience = record.policy->shutdown;
-    stop(record, patience == kBrutal ? Stop::kill : Stop::stop, after);
+    stop(child, record, patience == kBrutal ? Stop::kill : Stop::stop, after);
     const bool for_ever = patience == kForever || patience == kBrutal;
     Duration deadline = for_ever ? kForever : now() + patience;
     while (record.state == ChildRecord::State::stopping) {
@@ -80,7 +86,7 @@ Task<void> Supervising::stop_in_time(ChildRecord& record, After after) {
         if (came != Change::Came::deadline) continue;
         log_warn("a child has not ended in time and is killed",
                  {{"supervisor", path_}, {"child", record.name}});
-        stop(record, Stop::kill, after);
+        stop(child, record, Stop::kill, after);
         deadline = kForever;
     }
 }
@@ -108,10 +114,11 @@ bool Supervising::child_ended(const StartOrder& news) {
     if (record == nullptr || record->order != news.number) return false;
     const bool expected = record->state == ChildRecord::State::stopping;
     record->state = ChildRecord::State::down;
-    record->reason = news.reason;
-    record->has_ended = true;
     record->was_started = news.was_started;
     record->address_ended = news.address_ended;
+    record->has_ended = true;
+    // That nobody was there to be stopped is no reason of anybody's.
+    if (!expected || news.was_started) record->reason = news.reason;
     if (news.was_started &&
         backoff_resets(*record->policy, now() - record->started_at, news.was_healthy)) {
         record->failures = 0;
@@ -129,7 +136,7 @@ void Supervising::time_is_up(const ChildTimer& timer) {
     if (record == nullptr || record->timer != &timer) return;
     record->timer = nullptr;
     if (record->state == ChildRecord::State::stopping) {
-        stop(*record, Stop::kill, After::end);
+        stop(timer.child, *record, Stop::kill, After::end);
     } else {
         note(timer.child, timer.order);
     }

@@ -92,11 +92,11 @@ protected:
     virtual void finished(std::uint64_t child, ChildRecord& record) = 0;
 
     void start(std::uint64_t child, ChildRecord& record);
-    void stop(ChildRecord& record, Stop strength, After after);
+    void stop(std::uint64_t child, ChildRecord& record, Stop strength, After after);
     /// Stops it, and it is killed if it has not ended in time: `has_stopped` says when it has.
     void stop_and_kill_late(std::uint64_t child, ChildRecord& record);
     /// Stops it and waits until it has ended, however little it likes that.
-    Task<void> stop_in_time(ChildRecord& record, After after);
+    Task<void> stop_in_time(std::uint64_t child, ChildRecord& record, After after);
     /// Takes its timer off the clock.
     static void forget_timer(ChildRecord& record) noexcept;
     /// Ends the supervisor: it has done what it had to, or cannot go on.

@@ -97,7 +97,11 @@ Result<void> SupervisorActor::take_addresses(std::size_t first) {
 
 Task<Result<void>> SupervisorActor::on_start() {
     Result<void> started = co_await start_from(0);
-    if (!started) co_await stop_down_to(0, After::keep);
+    if (!started) {
+        const ExitReason reason(ExitReason::Kind::failed);
+        const bool comes_back = address_stays(*RefAccess::cell(self(this)), reason);
+        co_await stop_down_to(0, comes_back ? After::keep : After::end);
+    }
     co_return started;
 }
 
@@ -139,7 +143,7 @@ Task<void> SupervisorActor::stop_down_to(std::size_t first, After after) {
     for (std::size_t i = records_.size(); i-- > first;) {
         // A temporary child does not come back, whoever stops it.
         const bool temporary = records_[i].policy->restart == Restart::temporary;
-        co_await stop_in_time(records_[i], temporary ? After::end : after);
+        co_await stop_in_time(i, records_[i], temporary ? After::end : after);
     }
 }
 
