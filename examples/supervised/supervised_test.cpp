@@ -132,8 +132,8 @@ troupe::Task<void> surviving(const http::Router* router) {
         troupe::ignore(co_await troupe::sleep(100ms), "nobody cancels a test");
     }
     // One in ten tries fails, and each job has three.
-    EXPECT_GE(done, 90);
     auto tally = co_await call(router, "GET", "/tally");
+    EXPECT_GE(done, 90) << tally.body();
     EXPECT_NE(tally.body().find(R"("asked":100)"), std::string::npos) << tally.body();
     auto tree = co_await call(router, "GET", "/tree");
     EXPECT_NE(tree.body().find("this worker has dropped the job"), std::string::npos);

@@ -28,7 +28,7 @@ troupe::Task<troupe::Result<std::int64_t>> Desk::sum_up_to(std::int64_t n) {
         if (tries != 0) ++tally_.tried_again;
         const troupe::Ref<Worker> worker = workers_[next_++ % workers_.size()];
         // A worker in its backoff answers when it is back, which may take too long.
-        sum = co_await worker.ask<&Worker::sum_up_to>(n).within(500ms);
+        sum = co_await worker.ask<&Worker::sum_up_to>(n).within(1s);
         if (sum) {
             ++tally_.done;
             co_return sum;
@@ -42,7 +42,7 @@ Workshop write_workshop() {
     auto pool = troupe::supervisor("pool");
     // Ready with two of three; more than 50 failures in 10 s are no bad luck any more.
     pool.one_for_one().intensity(50, 10s).min_healthy(2);
-    const auto policy = troupe::permanent().backoff(500ms, 5s).reset_after(10s);
+    const auto policy = troupe::permanent().backoff(300ms, 2s).reset_after(1s);
     auto ann = pool.child<Worker>("ann", policy);
     auto bob = pool.child<Worker>("bob", policy);
     auto eve = pool.child<Worker>("eve", policy);
