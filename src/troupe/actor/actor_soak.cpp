@@ -9,6 +9,7 @@
 #include <troupe/actor/system.hpp>
 #include <troupe/base/clock.hpp>
 #include <troupe/base/log.hpp>
+#include <troupe/base/unique_function.hpp>
 
 #include <unistd.h>
 
