@@ -339,6 +339,32 @@ private:
     Outlet<Lines> peer_;
 };
 
+/// Says hello, hears the answer, and leaves, or says something malformed.
+Task<std::string> talk_and_leave(System system, std::uint16_t port, bool malformed) {
+    auto stream = co_await connect(system.engine(), Endpoint("127.0.0.1", port));
+    EXPECT_TRUE(stream.has_value());
+    Peer peer(std::move(*stream), Lines(1000));
+    const std::string heard = co_await ask(&peer, "hello");
+    if (malformed) {
+        EXPECT_NE(co_await ask(&peer, std::string(200, 'x')), "hello");
+    }
+    co_return heard;
+}
+
+TEST(Attach, AnOrdinaryEndLeavesNoDeadLetters) {
+    on_deterministic_engine(100, [](System& system) {
+        const auto server =
+            system.block_on(serve<Mirror>(system, Endpoint("127.0.0.1", 0), ServeOptions()));
+        ASSERT_TRUE(server.has_value());
+        for (const bool malformed : {false, true}) {
+            EXPECT_EQ(system.block_on(talk_and_leave(system, server->port(), malformed)), "hello");
+            system.engine().run_for(1s);
+        }
+        EXPECT_EQ(system.dead_letters().total(), 0u);
+        EXPECT_TRUE(system.block_on(server->stop()).has_value());
+    });
+}
+
 TEST(Attach, ManyConnectionsTalkAtOnce) {
     OwnedSystem system(make_threaded_engine({.workers = 3}));
     const auto server =

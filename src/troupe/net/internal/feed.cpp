@@ -1,6 +1,8 @@
 #include <troupe/base/error.hpp>
 #include <troupe/net/internal/feed.hpp>
 
+#include <utility>
+
 namespace troupe::net_internal {
 
 Feed::Feed(NewPump pump)
@@ -15,14 +17,22 @@ Task<Result<void>> Feed::on_start() {
     return {};
 }
 
-/// This overtakes what the pump has told us last, so it goes behind that once more.
-void Feed::pump_ended(Down) {
-    self(this).tell<&Feed::nobody_pumps>();
+Task<void> Feed::ended(Result<void> why) {
+    co_await pass_on_end(std::move(why));
+    if (pump_is_gone_) end();
 }
 
-/// A pump that was killed has said nothing.
-Task<void> Feed::nobody_pumps() {
-    co_await ended(error(Errc::closed, "the connection is closed"));
+/// This overtakes what the pump has told us last. One that has ended as `normal` has told the end,
+/// and that is handled first; one that was killed has said nothing.
+Task<void> Feed::pump_ended(Down down) {
+    pump_is_gone_ = true;
+    if (down.reason.kind() != ExitReason::Kind::normal) {
+        co_await pass_on_end(error(Errc::closed, "the connection is closed"));
+    }
+    if (over()) end();
+}
+
+void Feed::end() {
     self(this).stop(Stop::stop, ExitReason(ExitReason::Kind::normal));
 }
 

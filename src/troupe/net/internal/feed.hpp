@@ -35,17 +35,21 @@ public:
     /// Bytes from the peer.
     virtual Task<void> bytes(std::string piece) = 0;
     /// Nothing more comes. The pump says so once, behind all bytes.
-    virtual Task<void> ended(Result<void> why) = 0;
+    Task<void> ended(Result<void> why);
 
 protected:
     Ref<Pump> pump() const { return pump_; }
+    /// Passes on what is left, and the end, unless it was passed on before.
+    virtual Task<void> pass_on_end(Result<void> why) = 0;
+    virtual bool over() const = 0;
 
 private:
     Task<Result<void>> on_start() override;
-    void pump_ended(Down down);
-    Task<void> nobody_pumps();
+    Task<void> pump_ended(Down down);
+    void end();
 
     Ref<Pump> pump_;
+    bool pump_is_gone_ = false;
 };
 
 template <auto OnFrame, auto OnEnd, codec::Codec C, class A, class... Extra>
@@ -63,7 +67,7 @@ public:
             Result<std::optional<typename C::Frame>> frame = codec_.decode(rest);
             if (!frame) {
                 pump().stop();
-                co_await end(std::unexpected(std::move(frame).error()));
+                co_await tell_end(std::unexpected(std::move(frame).error()));
                 co_return;
             }
             if (!*frame) break;
@@ -72,14 +76,17 @@ public:
         if (!over_) ignore(co_await pump().template send<&Pump::more>(), "its end is told, too");
     }
 
-    Task<void> ended(Result<void> why) override {
+protected:
+    Task<void> pass_on_end(Result<void> why) override {
         if (!over_ && why) {
             Result<std::optional<typename C::Frame>> last = codec_.finish();
             if (!last) why = std::unexpected(std::move(last).error());
             if (last && *last) co_await deliver(std::move(**last));
         }
-        co_await end(std::move(why));
+        co_await tell_end(std::move(why));
     }
+
+    bool over() const override { return over_; }
 
 private:
     Task<void> deliver(typename C::Frame frame) {
@@ -87,10 +94,12 @@ private:
             return target_.template send<OnFrame>(std::move(frame), extra...);
         };
         Result<void> sent = co_await std::apply(send, extra_);
-        if (!sent) over_ = true;  // nobody is there to be told anything more
+        // A mailbox may be told to refuse what does not fit; then that is what the actor wants.
+        // Every other error means that nobody is there to be told anything more.
+        if (!sent && sent.error() != Errc::mailbox_full) over_ = true;
     }
 
-    Task<void> end(Result<void> why) {
+    Task<void> tell_end(Result<void> why) {
         if (std::exchange(over_, true)) co_return;
         auto send = [&](const Extra&... extra) {
             return target_.template send<OnEnd>(std::move(why), extra...);

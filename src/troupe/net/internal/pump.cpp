@@ -71,6 +71,8 @@ Task<void> Pump::more() {
 }
 
 Task<void> Pump::finish() {
+    finishing_ = true;
+    if (!stream_.is_open()) outcome_ = error(Errc::closed, "the connection has ended before");
     while (!output_.empty() && stream_.is_open()) {
         nudged_ = false;
         outcome_ = co_await transfer(false);
@@ -95,7 +97,6 @@ Task<void> Pump::run() {
         if (moved || (moved.error() == Errc::cancelled && nudged_)) continue;
         if (moved.error() == Errc::cancelled) co_return;  // a stop: the turn knows
         end(moved.error());
-        self(this).stop(Stop::stop, ExitReason(ExitReason::Kind::normal));
     }
 }
 
@@ -165,10 +166,12 @@ Error Pump::timeout_error(bool reads) const {
                      std::to_string(limit.count() / 1'000'000) + " ms");
 }
 
+/// The connection is no more. That this actor ends as `normal` says that it has told its feed.
 void Pump::end(const Error& why) {
-    if (!std::exchange(ended_, true)) feed_.tell<&Feed::ended>(std::unexpected(why));
     stream_.close();
     output_.clear();
+    if (!std::exchange(ended_, true)) feed_.tell<&Feed::ended>(std::unexpected(why));
+    if (!finishing_) self(this).stop(Stop::stop, ExitReason(ExitReason::Kind::normal));
 }
 
 // ---- for handles --------------------------------------------------------------------------------

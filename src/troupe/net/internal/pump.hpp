@@ -71,7 +71,8 @@ private:
     bool demand_ = false;    // the feed waits for more
     bool ended_ = false;     // the feed was told that nothing more comes
     bool nudged_ = false;
-    Result<void> outcome_;  // of finish()
+    bool finishing_ = false;  // somebody will ask how that went
+    Result<void> outcome_;    // of finish()
 };
 
 // For handles: in an actor or task, but for try_write_to.
