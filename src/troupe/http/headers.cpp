@@ -29,9 +29,4 @@ void Headers::add(std::string_view name, std::string_view value) {
     text_ += value;
 }
 
-void Headers::clear() {
-    text_.clear();
-    lines_.clear();
-}
-
 }  // namespace troupe::http

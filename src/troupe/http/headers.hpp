@@ -34,7 +34,10 @@ public:
     void add(std::string_view name, std::string_view value);
 
     /// Forgets all lines and keeps the memory.
-    void clear();
+    void clear() {
+        text_.clear();
+        lines_.clear();
+    }
 
     // ---- for parsers: a head is copied once, as a whole, and its lines are places in it ----
 
@@ -48,6 +51,9 @@ public:
 
     /// The text of the lines that were noted since clear().
     void hold(std::string_view text) { text_.assign(text); }
+
+    /// What hold() was given.
+    std::string_view text() const { return text_; }
 
 private:
     // Offsets rather than views, so that moving or copying the text leaves them right.

@@ -45,12 +45,13 @@ void Request::clear() {
     // One large upload must not make an idle connection large for the rest of its life.
     constexpr std::size_t kBodyBytesKept = 64 * 1024;
 
-    method.assign("GET");
-    path.assign("/");
+    constexpr std::string_view kGet = "GET";
+    if (method != kGet) method.assign(kGet);
+    path.assign(1, '/');
     query.clear();
     body.clear();
     if (body.capacity() > kBodyBytesKept) body.shrink_to_fit();
-    target.clear();
+    note_target(0, 0);
     minor_version = 1;
     keep_alive = true;
     headers_.clear();

@@ -32,9 +32,6 @@ public:
     /// The body, with any chunked coding removed.
     std::string body;
 
-    /// The target as it was received. Empty in a request made by hand.
-    std::string target;
-
     /// The minor version: 1 for HTTP/1.1, 0 for HTTP/1.0.
     int minor_version = 1;
 
@@ -42,6 +39,15 @@ public:
     bool keep_alive = true;
 
     Request() = default;
+
+    /// The target as it was received. Empty in a request made by hand.
+    std::string_view target() const { return headers_.text().substr(target_at_, target_size_); }
+
+    /// Says where in the text of the header lines the target stands. For parsers.
+    void note_target(std::size_t at, std::size_t size) {
+        target_at_ = static_cast<std::uint32_t>(at);
+        target_size_ = static_cast<std::uint32_t>(size);
+    }
 
     /// The value of the first header line of that name, in any letter case; nothing when there is
     /// none.
@@ -82,6 +88,8 @@ private:
     Headers headers_;
     Headers trailers_;
     Headers parameters_;  // names and values, as the others
+    std::uint32_t target_at_ = 0;
+    std::uint32_t target_size_ = 0;
 };
 
 }  // namespace troupe::http

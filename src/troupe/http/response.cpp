@@ -41,12 +41,6 @@ public:
     std::string text;
 };
 
-Response typed(int status, std::string_view type, std::string body) {
-    Response response(status);
-    response.type(type).body(std::move(body));
-    return response;
-}
-
 }  // namespace
 
 std::string_view reason_phrase(int status) {
@@ -197,20 +191,12 @@ std::string_view Response::header(std::string_view name) const& {
     return std::string_view();
 }
 
-Response ok(std::string text) {
-    return typed(200, "text/plain; charset=utf-8", std::move(text));
-}
-
-Response json(std::string document) {
-    return typed(200, "application/json", std::move(document));
-}
-
 Response html(std::string page) {
-    return typed(200, "text/html; charset=utf-8", std::move(page));
+    return Response(200, "text/html; charset=utf-8", std::move(page));
 }
 
 Response text(int status, std::string text) {
-    return typed(status, "text/plain; charset=utf-8", std::move(text));
+    return Response(status, "text/plain; charset=utf-8", std::move(text));
 }
 
 Task<Result<std::string>> whole_body(Response response) {
@@ -226,7 +212,7 @@ Response from(const Error& error) {
     document += ",\"code\":";
     append_json_string(document, code_of(error));
     document += "}";
-    return typed(status_of(error), "application/json", std::move(document));
+    return Response(status_of(error), "application/json", std::move(document));
 }
 
 }  // namespace troupe::http

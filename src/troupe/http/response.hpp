@@ -24,6 +24,10 @@ class Response {
 public:
     explicit Response(int status = 200) : status_(status) {}
 
+    /// With a body of that type; of `type` see type().
+    Response(int status, std::string_view type, std::string body)
+        : status_(status), type_(type), body_(std::move(body)) {}
+
     int status() const& { return status_; }
     Response& status(int status) & {
         status_ = status;
@@ -113,10 +117,14 @@ private:
 };
 
 /// 200 with plain text.
-Response ok(std::string text);
+inline Response ok(std::string text) {
+    return Response(200, "text/plain; charset=utf-8", std::move(text));
+}
 
 /// 200 with a JSON document, which the caller has written. See json.hpp for strings in it.
-Response json(std::string document);
+inline Response json(std::string document) {
+    return Response(200, "application/json", std::move(document));
+}
 
 /// 200 with an HTML page in UTF-8.
 Response html(std::string page);

@@ -57,6 +57,10 @@ bool Router::has_middleware() const {
 
 const http_internal::Handler* Router::find(Request& request, Response& refusal) const {
     const RouteTree& tree = routes_->tree;
+    request.clear_parameters();
+    if (auto exact = tree.find_exact(request.method, request.path)) {
+        return routes_->handlers[*exact].get();
+    }
     RouteTree::Match match;
     switch (tree.find(request.method, request.path, match)) {
         case RouteTree::Found::route:
@@ -83,7 +87,6 @@ const http_internal::Handler* Router::find(Request& request, Response& refusal) 
             }
             return nullptr;
     }
-    request.clear_parameters();
     const std::vector<std::string>& names = tree.parameter_names(match.route);
     std::string decoded;
     for (std::size_t i = 0; i < names.size(); ++i) {

@@ -34,6 +34,8 @@ constexpr Duration kLingerTime = std::chrono::seconds(1);
 constexpr Duration kLingerTimeOfAStop = std::chrono::milliseconds(200);  // somebody waits for us
 constexpr std::size_t kLingerBytes = 1024 * 1024;
 
+constexpr std::string_view kHead = "HEAD";
+
 constexpr ParseRefusal kTooSlow{408, "The request took too long to arrive."};
 
 http::Response refusal_of(const ParseRefusal& refusal) {
@@ -46,11 +48,6 @@ http::Response failed_handler() {
     http::Response response = http::text(500, "The handler of this request failed.");
     response.close();
     return response;
-}
-
-/// Whether the response leaves with others in one write. Of a head alone the body does not count.
-bool is_small(const http::Response& response) {
-    return !response.producer() && response.body().size() < kLargeBody;
 }
 
 }  // namespace
@@ -99,19 +96,15 @@ Task<void> Connection::serve() {
         RequestParser::Step step = parser_.read_head(input_.pending(), request_);
         input_.consume(step.consumed);
         if (step.status == RequestParser::Status::head) {
-            Asked asked{request_.method == "HEAD", request_.keep_alive, request_.minor_version};
-            http::Response response;
-            const Handler* handler = server_->router.find(request_, response);
-            if (!can_answer_here(handler)) {
-                response = co_await wait_for_answer(handler, std::move(response));
-            } else if (handler) {
-                response = answer(*handler);
-            }
-            Framing framing = frame(response, asked);
-            if (is_small(response)) {
-                write_small(response, framing);
+            Asked asked{request_.method == kHead, request_.keep_alive, request_.minor_version};
+            http::Response refusal;
+            const Handler* handler = server_->router.find(request_, refusal);
+            if (can_answer_here(handler)) {
+                http::Response response = handler ? answer(*handler) : std::move(refusal);
+                if (!write_small(response, asked)) co_await write_large(std::move(response), asked);
             } else {
-                co_await write_large(std::move(response), framing);
+                refusal = co_await wait_for_answer(handler, std::move(refusal));
+                if (!write_small(refusal, asked)) co_await write_large(std::move(refusal), asked);
             }
             // Those behind it may be here already: their responses leave together.
             if (open_ && output_.size() < kOutputBytesMax) continue;
@@ -135,7 +128,7 @@ Task<void> Connection::serve() {
 bool Connection::can_answer_here(const Handler* handler) {
     bool plain = !handler || handler->kind() == HandlerKind::plain;
     if (!plain || server_->router.has_middleware()) return false;
-    return collect_what_is_here() == RequestParser::Status::complete;
+    return !parser_.body_follows() || collect_what_is_here() == RequestParser::Status::complete;
 }
 
 http::Response Connection::answer(const Handler& handler) {
@@ -264,16 +257,21 @@ Framing Connection::frame(const http::Response& response, const Asked& asked) {
     return framing;
 }
 
-void Connection::write_small(http::Response& response, const Framing& framing) {
-    append_response(output_, response, framing, date());
+/// Writes a response that leaves with others in one write. False, and nothing happened, when this
+/// one is not small.
+bool Connection::write_small(http::Response& response, const Asked& asked) {
+    if (response.producer() || response.body().size() >= kLargeBody) return false;
+    append_response(output_, response, frame(response, asked), date());
     continue_sent_ = false;
     // The next body finds the memory of this one.
-    if (request_.body.capacity() < response.body().capacity()) {
+    if (response.body().capacity() > request_.body.capacity()) {
         request_.body = response.take_body();
     }
+    return true;
 }
 
-Task<void> Connection::write_large(http::Response response, Framing framing) {
+Task<void> Connection::write_large(http::Response response, Asked asked) {
+    Framing framing = frame(response, asked);
     append_head(output_, response, framing, date());
     continue_sent_ = false;
     body_end_ = body_end(response, framing);
@@ -338,13 +336,13 @@ void Connection::trailer(std::string_view name, std::string_view value) {
 
 void Connection::refuse(const ParseRefusal& refusal) {
     http::Response response = refusal_of(refusal);
-    write_small(response, frame(response, Asked()));
+    ignore(write_small(response, Asked()), "a sentence is small");
 }
 
 /// The clock is read once a turn.
-std::string_view Connection::date() {
-    if (date_.empty()) date_ = dates_.at(system().engine().wall_now());
-    return date_;
+const DateCache::Text& Connection::date() {
+    if (!date_) date_ = &dates_.at(system().engine().wall_now());
+    return *date_;
 }
 
 // ---- the wire -----------------------------------------------------------------------------------
@@ -364,7 +362,7 @@ Task<void> Connection::receive_first() {
     // been silent for this long gives them back and waits with a few bytes.
     constexpr Duration kBuffersKept = std::chrono::seconds(2);
 
-    date_ = std::string_view();
+    date_ = nullptr;
     input_.release_if_large();
     output_.release_if_large();
     connected_ = phase_->begin_waiting();
@@ -387,7 +385,7 @@ Task<void> Connection::receive_first() {
 
 /// Waits for more of what has begun, as long as patience lasts. False when none came.
 Task<bool> Connection::receive_more() {
-    date_ = std::string_view();
+    date_ = nullptr;
     Duration before = system().now();
     std::size_t wanted = std::max<std::size_t>(parser_.bytes_wanted(), 1);
     auto received = co_await stream_.read_some(input_.room(wanted)).within(patience_);
@@ -429,7 +427,7 @@ Task<void> Connection::send(std::string_view bytes) {
         broken_ = written.error() == Errc::timed_out ? Errc::timed_out : Errc::closed;
         connected_ = false;
     }
-    date_ = std::string_view();
+    date_ = nullptr;
 }
 
 /// Says that nothing more will come, and listens to the peer until it knows.

@@ -60,13 +60,13 @@ private:
 
     // The response.
     Framing frame(const http::Response& response, const Asked& asked);
-    void write_small(http::Response& response, const Framing& framing);
-    Task<void> write_large(http::Response response, Framing framing);
+    bool write_small(http::Response& response, const Asked& asked);
+    Task<void> write_large(http::Response response, Asked asked);
     Task<void> write_streamed(http::Response response);
     Task<Result<void>> write(std::string_view piece) override;
     void trailer(std::string_view name, std::string_view value) override;
     void refuse(const ParseRefusal& refusal);
-    std::string_view date();
+    const DateCache::Text& date();
 
     // The wire.
     Task<void> receive();
@@ -85,7 +85,7 @@ private:
     ByteBuffer input_;
     ByteBuffer output_;
     DateCache dates_;
-    std::string_view date_;        // of the present turn; empty: to be asked for
+    const DateCache::Text* date_ = nullptr;  // of the present turn; null: to be asked for
     Duration patience_{};          // how much longer the rest of the request may let us wait
     std::exception_ptr thrown_;    // by a handler, until the actor ends with it
     ParseRefusal body_refusal_;    // what was wrong with the body, if anything

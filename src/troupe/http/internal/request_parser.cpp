@@ -10,6 +10,10 @@ namespace troupe::http_internal {
 
 namespace {
 
+// Compared by their length first, which a comparison with a literal would not do.
+constexpr std::string_view kConnect = "CONNECT";
+constexpr std::string_view kOptions = "OPTIONS";
+
 // A peer may send a line end after a body, which then stands before the next request. More than
 // this many is no slip any more.
 constexpr std::uint8_t kEmptyLinesMax = 4;
@@ -33,6 +37,21 @@ bool is_host(std::string_view text) {
     static constexpr std::array<bool, 256> kHost = host_table();
     return std::all_of(text.begin(), text.end(),
                        [](char c) { return kHost[static_cast<unsigned char>(c)]; });
+}
+
+// What neither ends a path nor encodes something in it.
+bool is_plain_in_path(char c) {
+    return c != '?' && c != '#' && c != '%';
+}
+
+/// Whether a header line has this name. `lower` is in lower case and made of letters and "-", for
+/// which the bit that makes letters small can be set in any character a name may have.
+template <std::size_t N>
+bool is_named(std::string_view name, const char (&lower)[N]) {
+    for (std::size_t i = 0; i + 1 < N; ++i) {
+        if ((name[i] | 0x20) != lower[i]) return false;
+    }
+    return true;
 }
 
 std::uint8_t count_one_more(std::uint8_t count) {
@@ -139,7 +158,7 @@ RequestParser::Step RequestParser::head_is_cut(std::size_t head_size, std::size_
 
 void RequestParser::take_request_line(std::string_view head, const RequestLine& line,
                                       http::Request& request) {
-    request.method.assign(line.method);
+    if (request.method != line.method) request.method.assign(line.method);
     request.minor_version = line.minor_version;
     facts_.target.at = static_cast<std::uint32_t>(line.target.data() - head.data());
     facts_.target.size = static_cast<std::uint32_t>(line.target.size());
@@ -159,19 +178,18 @@ bool RequestParser::take_field(std::string_view head, const FieldLine& line,
         out.size = static_cast<std::uint32_t>(text.size());
         return out;
     };
-    auto named = [&](std::string_view name) { return equals_ignoring_case(line.name, name); };
     Place value = place(line.value);
     request.headers().note(line_start_, line.name.size(), value.at, value.size);
     line_start_ += line.size;
 
     switch (line.name.size()) {
         case 4:
-            if (!named("Host")) break;
+            if (!is_named(line.name, "host")) break;
             facts_.hosts = count_one_more(facts_.hosts);
             facts_.host = value;
             break;
         case 6:
-            if (!named("Expect")) break;
+            if (!is_named(line.name, "expect")) break;
             if (equals_ignoring_case(line.value, "100-continue")) {
                 facts_.expects_continue = true;
             } else {
@@ -179,19 +197,19 @@ bool RequestParser::take_field(std::string_view head, const FieldLine& line,
             }
             break;
         case 10:
-            if (!named("Connection")) break;
+            if (!is_named(line.name, "connection")) break;
             for_each_token(line.value, [&](std::string_view token) {
                 if (equals_ignoring_case(token, "close")) facts_.says_close = true;
                 if (equals_ignoring_case(token, "keep-alive")) facts_.says_keep_alive = true;
             });
             break;
         case 14:
-            if (!named("Content-Length")) break;
+            if (!is_named(line.name, "content-length")) break;
             facts_.lengths = count_one_more(facts_.lengths);
             facts_.length = value;
             break;
         case 17:
-            if (!named("Transfer-Encoding")) break;
+            if (!is_named(line.name, "transfer-encoding")) break;
             facts_.codings = count_one_more(facts_.codings);
             facts_.coding = value;
             break;
@@ -220,39 +238,53 @@ RequestParser::Step RequestParser::judge(std::string_view head, http::Request& r
 
 /// Finds the path and the query in the target, and decodes the path.
 bool RequestParser::judge_target(std::string_view target, http::Request& request) {
-    request.target.assign(target);
-    if (request.method == "CONNECT") {
+    request.note_target(facts_.target.at, facts_.target.size);
+    if (target[0] != '/' || request.method == kConnect) return judge_other_target(target, request);
+    return judge_path(target, request);
+}
+
+/// A target that is no path: an address with its host, or "*".
+bool RequestParser::judge_other_target(std::string_view target, http::Request& request) {
+    if (request.method == kConnect) {
         refuse(501, "This server is not a proxy.");
         return false;
     }
-    if (target.find('#') != std::string_view::npos) {
+    bool options = request.method == kOptions;
+    std::size_t authority = 0;
+    if (equals_ignoring_case(target.substr(0, 7), "http://")) authority = 7;
+    if (equals_ignoring_case(target.substr(0, 8), "https://")) authority = 8;
+    std::size_t authority_end = std::min(target.find_first_of("/?", authority), target.size());
+    std::string_view host = target.substr(authority, authority_end - authority);
+    bool is_address = authority > 0 && !host.empty() && is_host(host);
+    if (options && (target == "*" || (is_address && authority_end == target.size()))) {
+        request.path.assign(1, '*');
+        return true;
+    }
+    if (!is_address) {
+        refuse(400, "The request target is neither a path nor an http address.");
+        return false;
+    }
+    return judge_path(target.substr(authority_end), request);
+}
+
+bool RequestParser::judge_path(std::string_view target, http::Request& request) {
+    std::size_t path_size = 0;
+    while (path_size < target.size() && is_plain_in_path(target[path_size]))
+        ++path_size;
+    bool is_encoded = path_size < target.size() && target[path_size] == '%';
+    if (is_encoded) path_size = std::min(target.find_first_of("?#", path_size), target.size());
+    std::string_view path = target.substr(0, path_size);
+    std::string_view query = target.substr(path_size);
+    if (query.find('#') != std::string_view::npos) {
         refuse(400, "A request target has no fragment.");
         return false;
     }
-    if (target[0] != '/') {
-        if (target == "*" && request.method == "OPTIONS") {
-            request.path.assign("*");
-            return true;
-        }
-        std::size_t authority = 0;
-        if (equals_ignoring_case(target.substr(0, 7), "http://")) authority = 7;
-        if (equals_ignoring_case(target.substr(0, 8), "https://")) authority = 8;
-        std::size_t authority_end = std::min(target.find_first_of("/?", authority), target.size());
-        std::string_view host = target.substr(authority, authority_end - authority);
-        if (authority == 0 || host.empty() || !is_host(host)) {
-            refuse(400, "The request target is neither a path nor an http address.");
-            return false;
-        }
-        target.remove_prefix(authority_end);
-        if (target.empty() && request.method == "OPTIONS") {
-            request.path.assign("*");
-            return true;
-        }
-    }
-    std::size_t question = target.find('?');
-    if (question != std::string_view::npos) request.query.assign(target.substr(question + 1));
-    std::string_view path = target.substr(0, question);
+    if (!query.empty()) request.query.assign(query.substr(1));
     if (path.empty()) path = "/";
+    if (!is_encoded) {
+        request.path.assign(path);
+        return true;
+    }
     request.path.clear();
     switch (append_decoded_path(request.path, path)) {
         case PathDecoding::done:

@@ -115,6 +115,8 @@ private:
     bool take_field(std::string_view head, const FieldLine& line, http::Request& request);
     Step judge(std::string_view head, http::Request& request, std::size_t consumed);
     bool judge_target(std::string_view target, http::Request& request);
+    bool judge_other_target(std::string_view target, http::Request& request);
+    bool judge_path(std::string_view target, http::Request& request);
     bool judge_framing(std::string_view head, const http::Request& request);
 
     RequestLimits limits_;

@@ -64,8 +64,8 @@ Outcome parse(std::string_view bytes, const RequestLimits& limits = RequestLimit
 }
 
 std::string describe(const http::Request& request) {
-    std::string out = request.method + " " + request.target + " path=" + request.path +
-                      " query=" + request.query +
+    std::string out = request.method + " " + std::string(request.target()) +
+                      " path=" + request.path + " query=" + request.query +
                       " minor=" + std::to_string(request.minor_version) +
                       " keep=" + std::to_string(request.keep_alive) + "\n";
     for (std::size_t i = 0; i < request.headers().size(); ++i) {

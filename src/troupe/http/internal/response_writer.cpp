@@ -42,6 +42,18 @@ Day day_of(std::int64_t days_since_1970) {
     return day;
 }
 
+// Of a known size: copied in place.
+template <std::size_t N>
+char* put(char* at, const char (&literal)[N]) {
+    std::memcpy(at, literal, N - 1);
+    return at + N - 1;
+}
+
+char* put(char* at, const DateCache::Text& date) {
+    std::memcpy(at, date.data(), date.size());
+    return at + date.size();
+}
+
 char* put(char* at, std::string_view text) {
     if (!text.empty()) std::memcpy(at, text.data(), text.size());
     return at + text.size();
@@ -61,7 +73,7 @@ bool has_no_body(int status) {
 
 }  // namespace
 
-std::string_view DateCache::at(Duration wall) {
+const DateCache::Text& DateCache::at(Duration wall) {
     std::int64_t second = wall.count() < 0 ? 0 : wall.count() / kNanosecondsPerSecond;
     if (second != second_) {
         second_ = second;
@@ -69,7 +81,7 @@ std::string_view DateCache::at(Duration wall) {
         int rest = static_cast<int>(second % kSecondsPerDay);
         Day day = day_of(days);
         constexpr int kWeekdayOfFirst = 4;  // a Thursday
-        char* at = put(text_, kWeekdays[(days + kWeekdayOfFirst) % 7]);
+        char* at = put(text_.data(), kWeekdays[(days + kWeekdayOfFirst) % 7]);
         at = put_number(put(at, ", "), day.day, 2);
         at = put(put(at, " "), kMonths[day.month]);
         at = put_number(put(at, " "), day.year, 4);
@@ -78,7 +90,7 @@ std::string_view DateCache::at(Duration wall) {
         at = put_number(put(at, ":"), rest % 60, 2);
         put(at, " GMT");
     }
-    return std::string_view(text_, kSize);
+    return text_;
 }
 
 BodyEnd body_end(const http::Response& response, const Framing& framing) {
@@ -90,7 +102,7 @@ BodyEnd body_end(const http::Response& response, const Framing& framing) {
 }
 
 void append_head(ByteBuffer& out, const http::Response& response, const Framing& framing,
-                 std::string_view date) {
+                 const DateCache::Text& date) {
     // More than all that is written below apart from what is counted beside it.
     constexpr std::size_t kFixedLines = 256;
 
@@ -134,7 +146,7 @@ void append_head(ByteBuffer& out, const http::Response& response, const Framing&
 }
 
 void append_response(ByteBuffer& out, const http::Response& response, const Framing& framing,
-                     std::string_view date) {
+                     const DateCache::Text& date) {
     append_head(out, response, framing, date);
     if (body_end(response, framing) != BodyEnd::nothing_follows) out.append(response.body());
 }

@@ -4,6 +4,7 @@
 #include <troupe/http/internal/byte_buffer.hpp>
 #include <troupe/http/response.hpp>
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -15,16 +16,16 @@ namespace troupe::http_internal {
 /// engine two runs write the same bytes.
 class DateCache {
 public:
+    using Text = std::array<char, 29>;
+
     /// For example "Sun, 06 Nov 1994 08:49:37 GMT".
     ///
     /// Units: `wall` counts from 1970-01-01T00:00:00Z; before that the answer is that instant.
-    std::string_view at(Duration wall);
+    const Text& at(Duration wall);
 
 private:
-    static constexpr std::size_t kSize = 29;
-
     std::int64_t second_ = -1;
-    char text_[kSize] = {};
+    Text text_{};
 };
 
 /// How the connection stands for one response.
@@ -49,10 +50,10 @@ BodyEnd body_end(const http::Response& response, const Framing& framing);
 /// Appends the response's head. Responses to pipelined requests are appended to one buffer and
 /// leave in one write.
 void append_head(ByteBuffer& out, const http::Response& response, const Framing& framing,
-                 std::string_view date);
+                 const DateCache::Text& date);
 
 /// The same, and the body of a response that is not streamed.
 void append_response(ByteBuffer& out, const http::Response& response, const Framing& framing,
-                     std::string_view date);
+                     const DateCache::Text& date);
 
 }  // namespace troupe::http_internal

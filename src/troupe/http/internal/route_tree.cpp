@@ -1,7 +1,10 @@
 #include <troupe/base/assert.hpp>
+#include <troupe/base/hash.hpp>
 #include <troupe/http/internal/route_tree.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 
 namespace troupe::http_internal {
@@ -95,6 +98,62 @@ struct RouteTree::Node {
     }
 };
 
+/// The endpoints of the patterns without parameters, by their whole path. Open addressing; whoever
+/// chooses the paths that are looked up does not choose the ones that are in it.
+class RouteTree::ExactPaths {
+public:
+    const Endpoint* find(std::string_view path) const {
+        for (std::size_t at = hash(path) & mask();; at = (at + 1) & mask()) {
+            if (!slots_[at].endpoint) return nullptr;
+            if (slots_[at].path == path) return slots_[at].endpoint;
+        }
+    }
+
+    void add(std::string_view path, const Endpoint* endpoint) {
+        if (find(path)) return;
+        std::vector<Slot> before(slots_.size());
+        before.swap(slots_);
+        if (++count_ * 2 > slots_.size()) slots_.resize(slots_.size() * 2);
+        for (Slot& slot : before) {
+            if (slot.endpoint) place(std::move(slot));
+        }
+        place(Slot{std::string(path), endpoint});
+    }
+
+private:
+    struct Slot {
+        std::string path;
+        const Endpoint* endpoint = nullptr;
+    };
+
+    // Length, beginning and end tell paths apart well enough to begin with.
+    static std::size_t hash(std::string_view path) {
+        std::uint64_t first = 0;
+        std::uint64_t last = 0;
+        std::size_t part = std::min(path.size(), sizeof first);
+        if (part == sizeof first) {
+            std::memcpy(&first, path.data(), sizeof first);
+            std::memcpy(&last, path.data() + path.size() - sizeof last, sizeof last);
+        } else {
+            for (char c : path)
+                first = first << 8 | static_cast<unsigned char>(c);
+        }
+        return static_cast<std::size_t>(mix_64(first + last * 31 + path.size()));
+    }
+
+    std::size_t mask() const { return slots_.size() - 1; }
+
+    void place(Slot slot) {
+        std::size_t at = hash(slot.path) & mask();
+        while (slots_[at].endpoint)
+            at = (at + 1) & mask();
+        slots_[at] = std::move(slot);
+    }
+
+    std::vector<Slot> slots_{std::vector<Slot>(8)};  // a power of two, half of it empty at least
+    std::size_t count_ = 0;
+};
+
 /// One walk down the tree. Visits the endpoints a path leads to, the most specific first, until
 /// one is taken.
 struct RouteTree::Search {
@@ -138,7 +197,7 @@ struct RouteTree::Search {
     }
 };
 
-RouteTree::RouteTree() : root_(std::make_unique<Node>()) {}
+RouteTree::RouteTree() : root_(std::make_unique<Node>()), exact_(std::make_unique<ExactPaths>()) {}
 RouteTree::~RouteTree() = default;
 RouteTree::RouteTree(RouteTree&&) noexcept = default;
 RouteTree& RouteTree::operator=(RouteTree&&) noexcept = default;
@@ -169,8 +228,16 @@ void RouteTree::add(std::string_view method, std::string_view pattern) {
     if (!endpoint) endpoint = &node->here;
     TROUPE_ASSERT(!endpoint->find(method), "a route is given once for each method");
     endpoint->routes.push_back(MethodRoute{std::string(method), names_.size()});
+    if (names.empty()) exact_->add(pattern, endpoint);
     names_.push_back(std::move(names));
     insert_sorted(methods_, method);
+}
+
+std::optional<std::size_t> RouteTree::find_exact(std::string_view method,
+                                                 std::string_view path) const {
+    const Endpoint* endpoint = exact_->find(path);
+    const MethodRoute* route = endpoint ? endpoint->best(method) : nullptr;
+    return route ? std::optional(route->route) : std::nullopt;
 }
 
 RouteTree::Found RouteTree::find(std::string_view method, std::string_view path,

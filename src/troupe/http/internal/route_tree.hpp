@@ -7,10 +7,14 @@
 // is left again, so "/users/me" and "/users/:id/posts" can stand beside each other. A segment's
 // depth fixes the node it is compared at, so no node is looked at twice: a lookup costs at most the
 // size of the tree, and nothing is allocated.
+//
+// Most routes have no parameters. The walk would find these first in any case, so they can be
+// looked up in a hash table before, by their whole path.
 
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +44,9 @@ public:
     /// already for this method, is a mistake in the program and ends it.
     void add(std::string_view method, std::string_view pattern);
 
+    /// The route of a pattern without parameters, or nothing: then find() may know one.
+    std::optional<std::size_t> find_exact(std::string_view method, std::string_view path) const;
+
     /// Looks for the route of this method and path. At each place in the tree HEAD is answered by
     /// GET where it has no route of its own, and any method by "*".
     Found find(std::string_view method, std::string_view path, Match& match) const;
@@ -58,8 +65,10 @@ public:
 private:
     struct Node;
     struct Search;
+    class ExactPaths;
 
     std::unique_ptr<Node> root_;
+    std::unique_ptr<ExactPaths> exact_;
     std::vector<std::vector<std::string>> names_;
     std::vector<std::string> methods_;  // each once, sorted
 };

@@ -11,7 +11,12 @@ namespace {
 /// The pattern's number and what its parameters stand for: "2 id=7 *=a/b". Or why there is none.
 std::string found(const RouteTree& tree, std::string_view method, std::string_view path) {
     RouteTree::Match match;
-    switch (tree.find(method, path, match)) {
+    RouteTree::Found what = tree.find(method, path, match);
+    if (auto exact = tree.find_exact(method, path)) {
+        EXPECT_EQ(what, RouteTree::Found::route);
+        EXPECT_EQ(match.route, *exact) << "the table and the tree agree";
+    }
+    switch (what) {
         case RouteTree::Found::nothing:
             return "nothing";
         case RouteTree::Found::other_methods:
@@ -47,6 +52,37 @@ TEST(RouteTree, PrefersExactToParameterToRest) {
     EXPECT_EQ(found(tree, "GET", "/user"), "nothing");
     EXPECT_EQ(found(tree, "GET", "*"), "nothing");
     EXPECT_EQ(found(tree, "GET", ""), "nothing");
+}
+
+TEST(RouteTree, FindsEveryPathWithoutParametersInItsTable) {
+    RouteTree tree;
+    std::string path;
+    for (std::size_t i = 0; i < 200; ++i) {
+        path = "/" + std::string(i / 3, 'a') + std::to_string(i);
+        tree.add(i % 2 == 0 ? "GET" : "*", path);
+    }
+    for (std::size_t i = 0; i < 200; ++i) {
+        path = "/" + std::string(i / 3, 'a') + std::to_string(i);
+        EXPECT_EQ(tree.find_exact("GET", path), i);
+        EXPECT_EQ(tree.find_exact("PUT", path).has_value(), i % 2 == 1);
+        EXPECT_FALSE(tree.find_exact("GET", path + "x").has_value());
+    }
+    EXPECT_FALSE(tree.find_exact("GET", "").has_value());
+}
+
+TEST(RouteTree, AnswersAnyMethodWhereNoneIsNamed) {
+    RouteTree tree;
+    tree.add("*", "/a");       // 0
+    tree.add("POST", "/a");    // 1
+    tree.add("PUT", "/:x");    // 2
+    tree.add("HEAD", "/b/*");  // 3
+    tree.add("GET", "/b/c");   // 4
+    EXPECT_EQ(found(tree, "POST", "/a"), "1");
+    EXPECT_EQ(found(tree, "BREW", "/a"), "0");
+    EXPECT_EQ(found(tree, "PUT", "/a"), "0") << "the more specific path answers";
+    EXPECT_EQ(found(tree, "HEAD", "/a"), "0");
+    EXPECT_EQ(found(tree, "HEAD", "/b/c"), "4") << "GET answers HEAD where it stands";
+    EXPECT_EQ(tree.allowed_methods("/a"), "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
 }
 
 TEST(RouteTree, LeavesABranchThatLeadsNowhere) {
