@@ -1,5 +1,6 @@
 // The HTTP routes of the web benchmark, as a user would write them: troupe_web --port P --threads
-// T. Beyond them /health, and /crash with a handler that throws.
+// T. Beyond them /health, /crash with a handler that throws, streamed bodies, and what conformance
+// probes ask a server for: an echo of bodies, of header lines and of cookies.
 
 #include <troupe/actor/run.hpp>
 #include <troupe/http/json.hpp>
@@ -7,12 +8,16 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <utility>
 
 namespace http = troupe::http;
 
@@ -21,19 +26,82 @@ namespace {
 // What the command line said. Written by main before there is anybody to read it.
 std::uint16_t port = 8080;
 
+http::Response echo_body(http::Request request) {
+    http::Response response;
+    response.type("application/octet-stream").body(std::move(request.body));
+    return response;
+}
+
+/// The header lines as they were received, or the body if there is one.
+http::Response echo(http::Request request) {
+    if (!request.body.empty()) return echo_body(std::move(request));
+    std::string lines;
+    for (std::size_t i = 0; i < request.headers().size(); ++i) {
+        http::HeaderField field = request.headers().at(i);
+        lines.append(field.name).append(": ").append(field.value).append("\n");
+    }
+    return http::ok(std::move(lines));
+}
+
+/// The cookies, a line of name=value for each.
+http::Response cookies(const http::Request& request) {
+    std::string lines;
+    for (std::size_t i = 0; i < request.headers().size(); ++i) {
+        http::HeaderField field = request.headers().at(i);
+        if (!http::same_name(field.name, "Cookie")) continue;
+        for (std::string_view rest = field.value; !rest.empty();) {
+            std::size_t end = std::min(rest.find(';'), rest.size());
+            std::string_view cookie = rest.substr(0, end);
+            cookie.remove_prefix(std::min(cookie.find_first_not_of(' '), cookie.size()));
+            if (!cookie.empty()) lines.append(cookie).append("\n");
+            rest.remove_prefix(std::min(end + 1, rest.size()));
+        }
+    }
+    return http::ok(std::move(lines));
+}
+
+/// Counts the bytes of a body of any size without holding it.
+troupe::Task<http::Response> count(http::Request, http::BodyReader body) {
+    std::size_t bytes = 0;
+    for (;;) {
+        auto piece = co_await body.next();
+        if (!piece) co_return http::from(piece.error());
+        if (piece->empty()) break;
+        bytes += piece->size();
+    }
+    co_return http::ok(std::to_string(bytes) + "\n");
+}
+
+/// So many lines, made while they are sent.
+http::Response lines(const http::Request& request) {
+    int count = std::atoi(std::string(request.parameter("count")).c_str());
+    return http::stream("text/plain",
+                        [count](http::BodyWriter out) -> troupe::Task<troupe::Result<void>> {
+                            for (int i = 0; i < count; ++i) {
+                                std::string line = "line " + std::to_string(i) + "\n";
+                                co_await troupe::or_return(co_await out.write(line));
+                            }
+                            co_return troupe::Result<void>();
+                        });
+}
+
 http::Router routes() {
     http::Router router;
     router.get("/plaintext", [](const http::Request&) { return http::ok("Hello, World!"); });
     router.get("/json", [](const http::Request&) {
         std::string document = "{\"message\":";
         http::append_json_string(document, "Hello, World!");
-        return http::json(document + "}");
+        document += '}';
+        return http::json(std::move(document));
     });
-    router.post("/echo", [](http::Request request) {
-        http::Response response;
-        response.type("application/octet-stream").body(std::move(request.body));
-        return response;
+    router.post("/echo", echo_body);
+    router.any("/echo", echo);
+    router.any("/", [](http::Request request) {
+        return request.body.empty() ? http::ok("ok\n") : echo_body(std::move(request));
     });
+    router.any("/cookie", cookies);
+    router.post("/count", count);
+    router.get("/lines/:count", lines);
     router.get("/health", [](const http::Request&) { return http::ok("ok\n"); });
     router.get("/crash", [](const http::Request&) -> http::Response {
         throw std::runtime_error("this route always crashes");

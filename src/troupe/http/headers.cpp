@@ -3,6 +3,10 @@
 
 namespace troupe::http {
 
+bool same_name(std::string_view a, std::string_view b) {
+    return http_internal::equals_ignoring_case(a, b);
+}
+
 std::optional<std::string_view> Headers::find(std::string_view name) const {
     std::string_view text = text_;
     for (const Line& line : lines_) {

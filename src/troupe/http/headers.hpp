@@ -1,5 +1,7 @@
 #pragma once
 
+#include <troupe/base/block_pool.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -7,7 +9,29 @@
 #include <string_view>
 #include <vector>
 
-namespace troupe::http {
+namespace troupe {
+
+namespace http_internal {
+
+/// For the few vectors and strings that are made and given away with every request: their memory
+/// comes from the thread's own blocks.
+template <class T>
+struct PoolAllocator {
+    using value_type = T;
+
+    PoolAllocator() = default;
+    template <class U>
+    PoolAllocator(const PoolAllocator<U>&) noexcept {}
+
+    T* allocate(std::size_t count) { return static_cast<T*>(allocate_block(count * sizeof(T))); }
+    void deallocate(T* block, std::size_t count) noexcept { free_block(block, count * sizeof(T)); }
+
+    friend bool operator==(PoolAllocator, PoolAllocator) { return true; }
+};
+
+}  // namespace http_internal
+
+namespace http {
 
 /// One header line: a view, valid as long as the Headers it came from are neither changed nor
 /// moved.
@@ -15,6 +39,9 @@ struct HeaderField {
     std::string_view name;
     std::string_view value;
 };
+
+/// Whether two header lines have the same name, in any letter case.
+bool same_name(std::string_view a, std::string_view b);
 
 /// Header lines, or trailer lines, in the order they came. Owns their text.
 class Headers {
@@ -64,8 +91,12 @@ private:
         std::uint32_t value_size;
     };
 
-    std::string text_;
-    std::vector<Line> lines_;
+    template <class T>
+    using Allocator = http_internal::PoolAllocator<T>;
+
+    std::basic_string<char, std::char_traits<char>, Allocator<char>> text_;
+    std::vector<Line, Allocator<Line>> lines_;
 };
 
-}  // namespace troupe::http
+}  // namespace http
+}  // namespace troupe

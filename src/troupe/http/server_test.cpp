@@ -2,114 +2,57 @@
 // engine's network, which cuts and delays them.
 
 #include <troupe/actor/actor.hpp>
+#include <troupe/base/block_pool.hpp>
 #include <troupe/http/internal/both_engines.hpp>
+#include <troupe/http/internal/test_client.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/io/stream.hpp>
 
 #include <gtest/gtest.h>
 
-#include <charconv>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
 #include <memory>
+#include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
+
+namespace {
+
+// Counts what this program allocates from the global allocator.
+std::atomic<std::uint64_t> allocations = 0;
+
+}  // namespace
+
+void* operator new(std::size_t bytes) {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    if (void* block = std::malloc(bytes)) return block;
+    std::abort();
+}
+
+void operator delete(void* block) noexcept {
+    std::free(block);
+}
+
+void operator delete(void* block, std::size_t) noexcept {
+    std::free(block);
+}
 
 namespace troupe::http {
 namespace {
 
 using namespace std::chrono_literals;
-using http_internal::on_both_engines;
-
-/// What a server answered.
-struct Reply {
-    int status = 0;
-    std::string head;
-    std::string body;
-};
-
-/// A client that sends what it is told and reads what comes.
-class Client {
-public:
-    explicit Client(Stream stream) : stream_(std::move(stream)) {}
-
-    static Task<Client> connect(System system, std::uint16_t port) {
-        auto stream = co_await troupe::connect(system.engine(), Endpoint("127.0.0.1", port));
-        EXPECT_TRUE(stream.has_value()) << stream.error().message();
-        co_return Client(stream ? std::move(*stream) : Stream());
-    }
-
-    Task<bool> send(std::string bytes) {
-        auto sent = co_await stream_.write_all(bytes);
-        co_return sent.has_value();
-    }
-
-    /// The next response. Status 0: the connection ended before it was whole.
-    Task<Reply> receive(bool head_only = false) {
-        Reply reply;
-        std::size_t end = 0;
-        while ((end = pending_.find("\r\n\r\n")) == std::string::npos) {
-            if (!co_await more()) co_return reply;
-        }
-        reply.head = pending_.substr(0, end + 4);
-        pending_.erase(0, end + 4);
-        std::size_t length = head_only ? 0 : number_behind(reply.head, "Content-Length: ");
-        while (pending_.size() < length) {
-            if (!co_await more()) co_return reply;
-        }
-        reply.body = pending_.substr(0, length);
-        pending_.erase(0, length);
-        reply.status = static_cast<int>(number_behind(reply.head, "HTTP/1.1 "));
-        co_return reply;
-    }
-
-    Task<Reply> ask(std::string bytes) {
-        EXPECT_TRUE(co_await send(std::move(bytes)));
-        co_return co_await receive();
-    }
-
-    /// Waits for the server to end the connection. False when it was reset or had more to say.
-    Task<bool> ended() {
-        if (!pending_.empty()) co_return false;
-        char buffer[100];
-        auto got = co_await stream_.read_some(buffer);
-        co_return got.has_value() && *got == 0;
-    }
-
-    void close() { stream_.close(); }
-    Stream& stream() { return stream_; }
-
-private:
-    static std::size_t number_behind(const std::string& text, std::string_view mark) {
-        std::size_t at = text.find(mark);
-        std::size_t number = 0;
-        if (at == std::string::npos) return number;
-        at += mark.size();
-        std::from_chars(text.data() + at, text.data() + text.size(), number);
-        return number;
-    }
-
-    Task<bool> more() {
-        char buffer[3000];
-        auto got = co_await stream_.read_some(buffer);
-        if (!got || *got == 0) co_return false;
-        pending_.append(buffer, *got);
-        co_return true;
-    }
-
-    Stream stream_;
-    std::string pending_;
-};
-
-std::string get(std::string path) {
-    return "GET " + path + " HTTP/1.1\r\nHost: test\r\n\r\n";
-}
-
-std::string post(std::string path, const std::string& body) {
-    return "POST " + path +
-           " HTTP/1.1\r\nHost: test\r\nContent-Length: " + std::to_string(body.size()) +
-           "\r\n\r\n" + body;
-}
+using http_internal::Client;
+using http_internal::get;
+using http_internal::post;
+using http_internal::Reply;
+using http_internal::serve_in_virtual_time;
+using http_internal::serve_on_both_engines;
 
 struct Breakage {};  // no std::exception
 
@@ -143,17 +86,6 @@ Task<Server> start(System system, ServerOptions options = ServerOptions()) {
 Task<void> stop(Server server) {
     auto stopped = co_await server.stop(1s);
     EXPECT_TRUE(stopped.has_value()) << stopped.error().message();
-}
-
-/// Runs `body(system)`, a coroutine, on both engines.
-void serve_on_both_engines(std::size_t seeds, Task<void> (*body)(System)) {
-    on_both_engines(seeds, [body](System& system) { system.block_on(body(system)); });
-}
-
-/// The same on the deterministic engine alone, for what is about time.
-void serve_in_virtual_time(std::size_t seeds, Task<void> (*body)(System)) {
-    http_internal::on_deterministic_engine(
-        seeds, [body](System& system) { system.block_on(body(system)); });
 }
 
 // ---- what is answered ---------------------------------------------------------------------------
@@ -357,6 +289,15 @@ public:
 private:
     int good_ = 0;
     int finished_ = 0;
+};
+
+/// Stops a server and says when that is done.
+class Stopper : public Actor {
+public:
+    Task<void> stop_server(Server server, Ref<Tally> tally) {
+        auto stopped = co_await server.stop(4s);
+        tally.tell<&Tally::add>(stopped ? 1 : 0);
+    }
 };
 
 /// A client as an actor, so that many are under way at once.
@@ -595,6 +536,164 @@ Task<void> restarted(System system) {
 
 TEST(Server, StartsAndStopsAgainAndAgain) {
     serve_on_both_engines(10, restarted);
+}
+
+Task<void> thousand_times(System system) {
+    for (int i = 0; i < 1000; ++i) {
+        Server server = co_await start(system);
+        Client client = co_await Client::connect(system, server.port());
+        EXPECT_EQ((co_await client.ask(get("/hello"))).status, 200);
+        client.close();
+        co_await stop(server);
+    }
+    EXPECT_LE(system.actors().size(), 1U) << "nothing is left of them";
+}
+
+TEST(Server, LeavesNothingBehindAfterAThousandStops) {
+    std::uint64_t before = block_pool_stats().live_bytes;
+    serve_in_virtual_time(2, thousand_times);
+    EXPECT_LE(block_pool_stats().live_bytes, before + 100'000);
+}
+
+// Goal: no request is lost to a stop. Method: the server begins to stop while requests are on their
+// way on connections that are idle as far as it knows.
+Task<void> late_requests(System system) {
+    Server server = co_await start(system);
+    constexpr int kClients = 20;
+    std::vector<Client> clients;
+    for (int i = 0; i < kClients; ++i) {
+        clients.push_back(co_await Client::connect(system, server.port()));
+        EXPECT_EQ((co_await clients.back().ask(get("/hello"))).status, 200);
+    }
+    auto tally = system.spawn<Tally>();
+    auto stopper = system.spawn<Stopper>();
+    stopper.tell<&Stopper::stop_server>(server, tally);
+    ignore(co_await sleep(1ms), "a test that nobody cancels");
+    for (Client& client : clients)
+        EXPECT_TRUE(co_await client.send(get("/slow/20")));
+    for (Client& client : clients) {
+        Reply reply = co_await client.receive();
+        EXPECT_EQ(reply.body, "/slow/20");
+        EXPECT_NE(reply.head.find("\r\nConnection: close\r\n"), std::string::npos);
+        EXPECT_TRUE(co_await client.ended());
+    }
+    while (*co_await tally.ask<&Tally::finished>() == 0)
+        ignore(co_await sleep(1ms), "a test that nobody cancels");
+}
+
+TEST(Server, AnswersRequestsThatWereOnTheirWayWhenItBeganToStop) {
+    serve_in_virtual_time(100, late_requests);
+}
+
+Task<void> hundred_in_flight(System system) {
+    Server server = co_await start(system);
+    std::vector<Client> clients;
+    for (int i = 0; i < 100; ++i) {
+        clients.push_back(co_await Client::connect(system, server.port()));
+        EXPECT_TRUE(co_await clients.back().send(get("/slow/500")));
+    }
+    ignore(co_await sleep(50ms), "the requests arrive");
+    Duration before = system.now();
+    EXPECT_TRUE((co_await server.stop(2s)).has_value());
+    EXPECT_LT(system.now() - before, 1500ms);
+    for (Client& client : clients)
+        EXPECT_EQ((co_await client.receive()).body, "/slow/500");
+}
+
+TEST(Server, DrainsAHundredRequestsAndReturnsSoonAfterTheLast) {
+    serve_in_virtual_time(10, hundred_in_flight);
+}
+
+/// Serves from within an actor.
+class Host : public Actor {
+public:
+    Task<int> host() {
+        Server server = co_await start(system());
+        Server second = co_await start(system());
+        int good = 0;
+        for (std::uint16_t port : {server.port(), second.port()}) {
+            Client client = co_await Client::connect(system(), port);
+            Reply reply = co_await client.ask(get("/hello"));
+            good += reply.status == 200 ? 1 : 0;
+            client.close();
+        }
+        EXPECT_NE(server.port(), second.port());
+        co_await stop(server);
+        co_await stop(second);
+        co_return good;
+    }
+};
+
+Task<void> hosted(System system) {
+    auto first = system.spawn<Host>();
+    auto second = system.spawn<Host>();
+    auto both = co_await first.ask<&Host::host>();
+    auto more = co_await second.ask<&Host::host>();
+    EXPECT_TRUE(both && *both == 2);
+    EXPECT_TRUE(more && *more == 2);
+}
+
+TEST(Server, RunsBesideOthersAndFromWithinActors) {
+    serve_on_both_engines(30, hosted);
+}
+
+TEST(Server, IsServedFromSeveralThreadsAtOnce) {
+    OwnedSystem system;
+    std::atomic<int> good = 0;  // by the threads, read behind their join
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&system, &good] {
+            good += system->block_on(system->spawn<Host>().ask<&Host::host>()).value_or(0);
+        });
+    }
+    for (std::thread& thread : threads)
+        thread.join();
+    EXPECT_EQ(good, 8);
+    system.stop();
+}
+
+// ---- what it costs ------------------------------------------------------------------------------
+
+/// The same requests again and again, before and after which somebody may count.
+class Repeater : public Actor {
+public:
+    Task<void> connect(std::uint16_t port) {
+        client_.emplace(co_await Client::connect(system(), port));
+    }
+    Task<int> repeat(std::string request, int times) {
+        int good = 0;
+        for (int i = 0; i < times; ++i) {
+            auto sent = co_await client_->stream().write_all(request);
+            char buffer[4096];
+            auto got = co_await client_->stream().read_some(buffer);
+            good +=
+                sent && got && std::string_view(buffer, *got).starts_with("HTTP/1.1 200") ? 1 : 0;
+        }
+        co_return good;
+    }
+
+private:
+    std::optional<Client> client_;
+};
+
+TEST(Server, AllocatesNothingForARequestInSteadyState) {
+    OwnedSystem system;
+    Server server = system->block_on(start(*system));
+    auto repeater = system->spawn<Repeater>();
+    ASSERT_TRUE(system->block_on(repeater.ask<&Repeater::connect>(server.port())).has_value());
+    for (const std::string& request : {get("/hello"), get("/hello") + get("/hello"),
+                                       post("/echo", std::string(1000, 'x')), get("/slow/0")}) {
+        constexpr int kTimes = 500;
+        ASSERT_EQ(system->block_on(repeater.ask<&Repeater::repeat>(request, kTimes)), kTimes);
+        std::uint64_t before = allocations.load(std::memory_order_relaxed);
+        std::uint64_t reserved = block_pool_stats().reserved_bytes;
+        ASSERT_EQ(system->block_on(repeater.ask<&Repeater::repeat>(request, kTimes)), kTimes);
+        // Starting to measure costs some itself: the message, the reply, the waiting thread.
+        EXPECT_LT(allocations.load(std::memory_order_relaxed) - before, 50U) << request;
+        EXPECT_EQ(block_pool_stats().reserved_bytes, reserved) << request;
+    }
+    system->block_on(stop(server));
+    system.stop();
 }
 
 }  // namespace

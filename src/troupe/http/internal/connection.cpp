@@ -297,7 +297,7 @@ Task<void> Connection::write_streamed(http::Response response) {
     if (!whole) {
         // That something is missing shows by the end of the connection.
         open_ = false;
-        peer_may_send_ = false;
+        peer_may_send_ = connected_;
     } else if (body_end_ == BodyEnd::chunks) {
         output_.append("0\r\n");
         output_.append(trailer_lines_);
