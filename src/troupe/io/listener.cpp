@@ -7,7 +7,9 @@
 #include <troupe/task/sleep.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace troupe {
 
@@ -42,6 +44,14 @@ Result<Listener> Listener::listen(Engine& engine, const Endpoint& endpoint,
 
 Task<Result<Stream>> Listener::accept() {
     return accept_from(core_);
+}
+
+Result<std::optional<Stream>> Listener::try_accept() {
+    if (core_ == nullptr) return error(Errc::closed, "the listener is closed");
+    Result<io_internal::StreamCore*> accepted = nullptr;
+    if (core_->accept(accepted) != io_internal::ListenerCore::Accept::done) return std::nullopt;
+    if (!accepted) return std::unexpected(std::move(accepted).error());
+    return Stream(*accepted);
 }
 
 void Listener::close() noexcept {

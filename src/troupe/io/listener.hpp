@@ -6,6 +6,7 @@
 #include <troupe/task/task.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace troupe {
@@ -64,6 +65,9 @@ public:
     ///          is broken.
     /// Threads: in the turn of the actor or task it belongs to; suspends that, never the worker.
     Task<Result<Stream>> accept();
+
+    /// What accept would give without waiting; nullopt: nobody waits to be accepted.
+    Result<std::optional<Stream>> try_accept();
 
     /// Ends listening: connections nobody has accepted are reset. Does nothing twice.
     void close() noexcept;

@@ -116,7 +116,7 @@ Task<void> Connection::serve() {
         if (step.status == RequestParser::Status::need_more) co_await receive();
     }
     if (!output_.empty()) co_await flush();
-    if (peer_may_send_) co_await linger();
+    if (connected_) co_await linger();
     stream_.close();
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
     self(this).stop(Stop::stop, ExitReason(ExitReason::Kind::normal));
@@ -252,8 +252,6 @@ Framing Connection::frame(const http::Response& response, const Asked& asked) {
     framing.keep_alive = asked.keep_alive && !response.closes() && !ends_the_body &&
                          !phase_->closing() && !parser_.body_follows();
     open_ = framing.keep_alive && connected_;
-    // Whoever asked for the end has sent all it will.
-    peer_may_send_ = connected_ && !open_ && (asked.keep_alive || parser_.body_follows());
     return framing;
 }
 
@@ -297,7 +295,6 @@ Task<void> Connection::write_streamed(http::Response response) {
     if (!whole) {
         // That something is missing shows by the end of the connection.
         open_ = false;
-        peer_may_send_ = connected_;
     } else if (body_end_ == BodyEnd::chunks) {
         output_.append("0\r\n");
         output_.append(trailer_lines_);
@@ -430,9 +427,10 @@ Task<void> Connection::send(std::string_view bytes) {
     date_ = nullptr;
 }
 
-/// Says that nothing more will come, and listens to the peer until it knows.
+/// Says that nothing more will come, and listens to the peer until it knows. Also when it was the
+/// peer that asked for the end: it may have sent more all the same.
 Task<void> Connection::linger() {
-    if (!connected_ || !stream_.shutdown_write()) co_return;
+    if (!stream_.shutdown_write()) co_return;
     Duration end = system().now() + (phase_->closing() ? kLingerTimeOfAStop : kLingerTime);
     for (std::size_t seen = 0; seen < kLingerBytes;) {
         input_.consume(input_.size());

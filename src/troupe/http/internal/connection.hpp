@@ -96,7 +96,6 @@ private:
     Errc broken_ = Errc::closed;  // why it is not connected any more
     bool connected_ = true;       // the peer can be talked to
     bool open_ = true;            // further requests are welcome
-    bool peer_may_send_ = false;  // the peer did not expect the end
     bool continue_sent_ = false;
 };
 

@@ -1,6 +1,7 @@
 #include <troupe/base/log.hpp>
 #include <troupe/http/internal/gatekeeper.hpp>
 
+#include <optional>
 #include <utility>
 
 namespace troupe::http_internal {
@@ -13,13 +14,14 @@ void Gatekeeper::open(Listener listener) {
 }
 
 bool Gatekeeper::admit(Stream stream) {
-    if (draining_) return false;
+    if (waits_ended_) return false;
     auto phase = std::make_shared<ConnectionPhase>();
+    if (draining_) phase->close();
     auto connection = spawn<Connection>(server_, phase, std::move(stream));
     monitor<&Gatekeeper::connection_ended>(connection);
     connections_.insert_or_assign(connection.pid(), Entry{connection, std::move(phase)});
     connection.tell<&Connection::serve>();
-    paused_ = connections_.size() >= server_->options.connections_max();
+    paused_ = draining_ || connections_.size() >= server_->options.connections_max();
     return !paused_;
 }
 
@@ -42,6 +44,7 @@ void Gatekeeper::drain() {
 }
 
 void Gatekeeper::end_waits() {
+    waits_ended_ = true;
     for (auto& [pid, entry] : connections_) {
         if (entry.phase->end_waits()) entry.connection.stop();
     }
@@ -63,7 +66,10 @@ Task<void> Gatekeeper::on_stop(const ExitReason&) {
 Task<void> Acceptor::accept() {
     for (;;) {
         Result<Stream> stream = co_await listener_.accept();
-        if (!stream && stream.error() == Errc::cancelled) co_return;
+        if (!stream && stream.error() == Errc::cancelled) {
+            accept_the_last();
+            co_return;
+        }
         if (!stream) {
             log_error("a server cannot accept connections any more",
                       {{"reason", stream.error().text()}});
@@ -71,6 +77,14 @@ Task<void> Acceptor::accept() {
         }
         Result<bool> room = co_await gatekeeper_.ask<&Gatekeeper::admit>(std::move(*stream));
         if (!room || !*room) co_return;
+    }
+}
+
+void Acceptor::accept_the_last() {
+    for (;;) {
+        Result<std::optional<Stream>> stream = listener_.try_accept();
+        if (!stream || !*stream) return;
+        if (gatekeeper_.tell<&Gatekeeper::admit>(std::move(**stream)) != SendStatus::sent) return;
     }
 }
 

@@ -24,7 +24,7 @@ public:
     void open(Listener listener);
 
     /// Makes a connection of a stream. False when no further one should be accepted for now: the
-    /// acceptor is told when.
+    /// acceptor is told when. While the server drains it is a connection for one request.
     bool admit(Stream stream);
 
     std::size_t connections() const { return connections_.size(); }
@@ -57,6 +57,7 @@ private:
     bool accepting_ = false;  // there is an acceptor
     bool paused_ = false;     // it waits to be told that there is room
     bool draining_ = false;
+    bool waits_ended_ = false;
 };
 
 /// Accepts connections, one after the other, and hands them to the gatekeeper.
@@ -65,10 +66,13 @@ public:
     Acceptor(Listener listener, Ref<Gatekeeper> gatekeeper)
         : listener_(std::move(listener)), gatekeeper_(gatekeeper) {}
 
-    /// Accepts until the gatekeeper has no room or the actor is stopped.
+    /// Accepts until the gatekeeper has no room or the actor is stopped. Stopped, it hands over
+    /// those the kernel has taken in already, whom the end of the listener would reset.
     Task<void> accept();
 
 private:
+    void accept_the_last();
+
     Listener listener_;
     Ref<Gatekeeper> gatekeeper_;
 };

@@ -1,0 +1,324 @@
+/// Runs a server on sockets and prints what no unit test may depend on: what an idle connection
+/// costs, how soon others are answered beside peers that never read or never finish, what a machine
+/// without descriptors does to it, and what is left behind after many connections and many stops.
+///
+/// Usage: http_soak [connections to hold, as many as the limit on descriptors allows]
+/// It fails when a request goes unanswered or something is left behind.
+
+#include <troupe/actor/system.hpp>
+#include <troupe/base/clock.hpp>
+#include <troupe/base/log.hpp>
+#include <troupe/http/server.hpp>
+
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace troupe;
+
+bool good = true;
+
+void expect(bool holds, const char* what) {
+    if (holds) return;
+    std::printf("  FAILED: %s\n", what);
+    good = false;
+}
+
+/// A blocking client. It gives up after ten seconds.
+class Peer {
+public:
+    Peer() = default;
+    explicit Peer(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        timeval patience{10, 0};
+        ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) close();
+    }
+    Peer(Peer&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Peer& operator=(Peer&& other) noexcept {
+        if (this != &other) {
+            close();
+            fd_ = std::exchange(other.fd_, -1);
+        }
+        return *this;
+    }
+    ~Peer() { close(); }
+
+    bool is_open() const { return fd_ >= 0; }
+
+    bool send(std::string_view bytes) {
+        return ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+               static_cast<ssize_t>(bytes.size());
+    }
+
+    /// Whether the next bytes are a response with this status.
+    bool receive(std::string_view status) {
+        char buffer[4096];
+        ssize_t got = ::recv(fd_, buffer, sizeof buffer, 0);
+        return got > 12 &&
+               std::string_view(buffer, static_cast<std::size_t>(got)).substr(9, 3) == status;
+    }
+
+    bool ask(std::string_view path, std::string_view status = "200") {
+        return send("GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n\r\n") && receive(status);
+    }
+
+    void close() {
+        if (fd_ >= 0) ::close(fd_);
+        fd_ = -1;
+    }
+
+private:
+    int fd_ = -1;
+};
+
+std::size_t resident_bytes() {
+    std::ifstream file("/proc/self/statm");
+    std::size_t pages = 0;
+    file >> pages >> pages;
+    return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::size_t entries(const char* directory) {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+        static_cast<void>(entry);
+        ++count;
+    }
+    return count;
+}
+
+std::size_t open_files() {
+    return entries("/proc/self/fd");
+}
+
+Duration processor_time() {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    auto of = [](const timeval& time) {
+        return Duration(std::chrono::seconds(time.tv_sec)) +
+               std::chrono::microseconds(time.tv_usec);
+    };
+    return of(usage.ru_utime) + of(usage.ru_stime);
+}
+
+std::size_t file_limit() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+void limit_files(std::size_t files) {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = files;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+http::Router routes() {
+    http::Router router;
+    router.get("/health", [](const http::Request&) { return http::ok("ok"); });
+    router.get("/large",
+               [](const http::Request&) { return http::ok(std::string(10'000'000, 'x')); });
+    router.get("/crash",
+               [](const http::Request&) -> http::Response { throw std::runtime_error("planted"); });
+    return router;
+}
+
+http::Server start(System system) {
+    auto server = system.block_on(http::serve(system, routes()));
+    if (!server) {
+        std::printf("cannot serve: %s\n", server.error().text().c_str());
+        std::exit(1);
+    }
+    return *server;
+}
+
+void stop(System system, http::Server server, Duration drain = 1s) {
+    expect(system.block_on(server.stop(drain)).has_value(), "the server stops");
+}
+
+/// How long /health takes at most and in the median, in milliseconds.
+void print_health(const char* beside, std::uint16_t port) {
+    std::vector<double> took;
+    for (int i = 0; i < 200; ++i) {
+        Duration before = monotonic_now();
+        Peer peer(port);
+        expect(peer.ask("/health"), "/health answers");
+        took.push_back(static_cast<double>((monotonic_now() - before).count()) / 1e6);
+    }
+    std::sort(took.begin(), took.end());
+    std::printf("  /health %s: median %.2f ms, worst %.2f ms\n", beside, took[took.size() / 2],
+                took.back());
+}
+
+void idle_connections(System system, std::size_t wanted) {
+    // Both ends are in this process.
+    std::size_t count = std::min(wanted, (file_limit() - open_files() - 100) / 2);
+    http::Server server = start(system);
+    std::size_t before = resident_bytes();
+    std::vector<Peer> peers;
+    for (std::size_t i = 0; i < count; ++i) {
+        peers.emplace_back(server.port());
+        expect(peers.back().ask("/health"), "every connection is answered");
+    }
+    auto each = [&] { return (resident_bytes() - before) / count; };
+    std::size_t at_once = each();
+    std::this_thread::sleep_for(4s);
+    std::printf("idle: %zu connections, %zu bytes each at once\n", count, at_once);
+    print_health("beside them", server.port());
+    for (Peer& peer : peers)
+        expect(peer.ask("/health"), "every idle connection is answered again");
+    std::printf("  %zu bytes each when all have been asked again\n", each());
+    peers.clear();
+    stop(system, server);
+}
+
+void bad_peers(System system) {
+    http::Server server = start(system);
+    std::printf("bad peers: 40 that never read 10 MB, 200 that never finish a request\n");
+    print_health("alone", server.port());
+    std::vector<Peer> peers;
+    for (int i = 0; i < 40; ++i) {
+        peers.emplace_back(server.port());
+        expect(peers.back().send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n"), "it can be sent");
+    }
+    for (int i = 0; i < 200; ++i) {
+        peers.emplace_back(server.port());
+        expect(peers.back().send("GET /health HTTP/1.1\r\nHo"), "it can be sent");
+    }
+    print_health("beside them", server.port());
+    peers.clear();
+    stop(system, server);
+}
+
+void many_connections(System system) {
+    constexpr int kConnections = 20'000;
+    http::Server server = start(system);
+    std::size_t files = 0;
+    std::size_t memory = 0;
+    for (int i = 0; i < 2 * kConnections; ++i) {
+        if (i == kConnections) {
+            files = open_files();
+            memory = resident_bytes();
+        }
+        Peer peer(server.port());
+        expect(peer.ask("/health"), "it is answered");
+    }
+    auto grown = static_cast<long>(resident_bytes()) - static_cast<long>(memory);
+    std::printf("connect, ask, close: %d times after as many; %+ld bytes, %+ld descriptors\n",
+                kConnections, grown, static_cast<long>(open_files()) - static_cast<long>(files));
+    stop(system, server);
+    expect(grown < 4'000'000, "memory does not grow");
+}
+
+void crashes(System system) {
+    http::Server server = start(system);
+    int good_ones = 0;
+    Peer keeper(server.port());
+    for (int i = 0; i < 1000; ++i) {
+        Peer peer(server.port());
+        expect(peer.ask("/crash", "500"), "a crash is told");
+        for (int k = 0; k < 10; ++k)
+            good_ones += keeper.ask("/health") ? 1 : 0;
+    }
+    std::printf("crashes: 1000, and %d of 10000 good requests answered beside them\n", good_ones);
+    expect(good_ones == 10'000, "nobody else is hurt");
+    stop(system, server);
+}
+
+void no_descriptors(System system) {
+    http::Server server = start(system);
+    Peer kept(server.port());
+    expect(kept.ask("/health"), "it is answered");
+    std::vector<Peer> peers;
+    limit_files(open_files() + 40);
+    while (true) {
+        peers.emplace_back(server.port());
+        if (!peers.back().is_open()) break;
+    }
+    peers.pop_back();
+    Duration used = processor_time();
+    std::this_thread::sleep_for(2s);
+    used = processor_time() - used;
+    int answered = 0;
+    for (int i = 0; i < 100; ++i)
+        answered += kept.ask("/health") ? 1 : 0;
+    std::printf("no descriptors: %.1f %% of a processor, %d of 100 answered on a kept connection\n",
+                static_cast<double>(used.count()) / 2e7, answered);
+    expect(answered == 100, "a kept connection is served");
+    expect(used < 200ms, "it does not spin");
+
+    peers.resize(peers.size() / 2);
+    Duration before = monotonic_now();
+    Peer late(server.port());
+    expect(late.ask("/health"), "it recovers");
+    std::printf("  recovers within %.0f ms of their being free\n",
+                static_cast<double>((monotonic_now() - before).count()) / 1e6);
+    file_limit();
+    peers.clear();
+    stop(system, server);
+}
+
+void many_stops(System system) {
+    constexpr int kTimes = 1000;
+    std::size_t files = 0;
+    std::size_t threads = 0;
+    std::size_t memory = 0;
+    for (int i = 0; i < kTimes; ++i) {
+        http::Server server = start(system);
+        Peer peer(server.port());
+        expect(peer.ask("/health"), "it is answered");
+        peer.close();
+        stop(system, server, 20ms);
+        if (i != kTimes / 10) continue;
+        files = open_files();
+        threads = entries("/proc/self/task");
+        memory = resident_bytes();
+    }
+    std::printf("start and stop: %d times; %+ld descriptors, %+ld threads, %+ld bytes\n", kTimes,
+                static_cast<long>(open_files()) - static_cast<long>(files),
+                static_cast<long>(entries("/proc/self/task")) - static_cast<long>(threads),
+                static_cast<long>(resident_bytes()) - static_cast<long>(memory));
+    expect(open_files() <= files, "no descriptor is left");
+    expect(entries("/proc/self/task") <= threads, "no thread is left");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    std::size_t connections = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 1'000'000;
+    OwnedSystem system;
+    bad_peers(*system);
+    many_connections(*system);
+    many_stops(*system);
+    no_descriptors(*system);
+    crashes(*system);
+    idle_connections(*system, connections);
+    system.stop();
+    return good ? 0 : 1;
+}
