@@ -157,10 +157,10 @@ TEST(CallCycle, ClosedByAllAtOnceFailsExactlyOne) {
             const auto members = ring(system, 2 + static_cast<std::size_t>(round % 3), outcomes);
             for (const auto& member : members)
                 member.tell<&Member::ask_next>();
-            for (const auto& member : members) {
+            for (const auto& member : members)
                 EXPECT_TRUE(system->block_on(member.ask<&Member::taken>()).has_value());
+            for (const auto& member : members)
                 member.stop();
-            }
             EXPECT_LE(outcomes->cycles.size(), 1U);
             EXPECT_EQ(outcomes->cycles.size() + static_cast<std::size_t>(outcomes->fine),
                       members.size());

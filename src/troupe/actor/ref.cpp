@@ -198,12 +198,13 @@ SendStatus post(Cell* cell, std::uint32_t generation, MailNode* message) noexcep
 void post_request(Cell* target, std::uint32_t generation, AskHeader* request) noexcept {
     const BlockedCell asker{request->piped ? nullptr : request->asker, request->asker_generation,
                             request->await_number};
+    WaitsFor* const edge = asker.cell != nullptr ? WaitsFor::find(*asker.cell) : nullptr;
     goes_elsewhere(request, target);
     switch (admit(target, generation, request, Sender::asks)) {
         case Admission::admitted:
         case Admission::redirected:
             // The asker has waited for long, so nobody else looks whether this closes a cycle.
-            if (asker.cell != nullptr) look_for_cycle(asker);
+            if (edge != nullptr) look_after_blocking(asker, *edge);
             return;
         case Admission::dropped:
             return;

@@ -7,15 +7,23 @@ using scheduler_internal::CellChunk;
 
 static_assert(sizeof(Cell) == 128 && alignof(CellChunk) == 128, "see WaitsFor::kNumberMask");
 
-WaitsFor* WaitsFor::find(const Cell& cell) noexcept {
+namespace {
+
+inline WaitsFor* find_in_chunk(const Cell& cell) noexcept {
     CellChunk& chunk = CellChunk::of(cell);
     // acquire: sees the table as it was made; pairs with of().
     WaitsFor* const table = chunk.waits_for.load(std::memory_order_acquire);
     return table != nullptr ? table + chunk.index_of(cell) : nullptr;
 }
 
+}  // namespace
+
+WaitsFor* WaitsFor::find(const Cell& cell) noexcept {
+    return find_in_chunk(cell);
+}
+
 WaitsFor& WaitsFor::of(const Cell& cell) {
-    if (WaitsFor* const found = find(cell)) [[likely]]
+    if (WaitsFor* const found = find_in_chunk(cell)) [[likely]]
         return *found;
     CellChunk& chunk = CellChunk::of(cell);
     auto* const made = new WaitsFor[CellChunk::kCells];
@@ -25,7 +33,7 @@ WaitsFor& WaitsFor::of(const Cell& cell) {
                                                  std::memory_order_acquire)) {
         delete[] made;
     }
-    return *find(cell);
+    return *find_in_chunk(cell);
 }
 
 }  // namespace troupe

@@ -17,12 +17,6 @@ namespace {
 // taken for such a one.
 constexpr std::size_t kChainMax = 1 << 20;
 
-bool is_blocked(const Cell& cell) noexcept {
-    // seq_cst: of two cells that block and then look at each other, one sees the other blocked, and
-    // with it its edge; pairs with try_block.
-    return (cell.word_.load(std::memory_order_seq_cst) & Cell::kBlocked) != 0;
-}
-
 /// Whom a blocked cell waits for; 0 when it is not blocked, or waits for no other cell.
 WaitsFor::Edge edge_of(const Cell& cell) noexcept {
     if (!is_blocked(cell)) return 0;
@@ -290,28 +284,25 @@ void send_nested(Cell& cell, Cell& target) noexcept {
                 target, seen);
 }
 
-void look_for_cycle(const BlockedCell& blocked) noexcept {
+void look_for_cycle(const BlockedCell& blocked, WaitsFor& waits_for) noexcept {
     Cell& cell = *blocked.cell;
-    WaitsFor* const waits_for = WaitsFor::find(cell);
-    if (waits_for == nullptr) return;
-    const WaitsFor::Edge edge = waits_for->get();
+    const WaitsFor::Edge edge = waits_for.get();
     if (!WaitsFor::is_await(edge, blocked.await_number)) return;
     Cell& target = *WaitsFor::target_of(edge);
-    if (!leads_to(target, cell)) [[likely]]
-        return;
+    if (!leads_to(target, cell)) return;
     CycleSignal* signal = nullptr;
     WaitsFor::Edge target_edge = 0;
     bool nested = false;
     {
         LockGuard lock(SystemCore::of(cell).cycle_mutex());
-        const MailOps* const request = waits_for->request();
+        const MailOps* const request = waits_for.request();
         std::string text = find_cycle({&cell, edge, request, blocked.generation});
         // The cell itself must be one of those who waited all the while.
         if (text.empty() || edge_of(cell) != edge) return;
         target_edge = edge_of(target);
         nested = can_nest(request, target_edge);
         // Without its edge the cycle is open, and nobody else finds it.
-        if (!nested && !waits_for->redirect(edge, nullptr)) return;
+        if (!nested && !waits_for.redirect(edge, nullptr)) return;
         signal = make_signal(cell, blocked.generation, blocked.await_number, std::move(text));
     }
     if (nested) return post_nested(signal, target, target_edge);

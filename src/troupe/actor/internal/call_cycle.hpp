@@ -27,6 +27,12 @@
 
 namespace troupe::actor_internal {
 
+inline bool is_blocked(const Cell& cell) noexcept {
+    // seq_cst: of two cells that block and then look at each other, one sees the other blocked, and
+    // with it its edge; pairs with try_block.
+    return (cell.word_.load(std::memory_order_seq_cst) & Cell::kBlocked) != 0;
+}
+
 /// How an actor may wait for another.
 enum class WaitOutcome : std::uint8_t {
     may_wait,
@@ -52,8 +58,17 @@ struct BlockedCell {
     std::uint32_t generation;
     std::uint32_t await_number;
 };
-/// Finds the cycle that several have closed at the same time.
-void look_for_cycle(const BlockedCell& blocked) noexcept;
+/// Finds the cycle that several have closed at the same time. `edge` is that of the cell.
+void look_for_cycle(const BlockedCell& blocked, WaitsFor& edge) noexcept;
+
+/// The same; most wait for one that is not blocked, and close nothing.
+inline void look_after_blocking(const BlockedCell& blocked, WaitsFor& edge) noexcept {
+    const WaitsFor::Edge now = edge.get();
+    if (WaitsFor::is_await(now, blocked.await_number) && is_blocked(*WaitsFor::target_of(now)))
+        [[unlikely]] {
+        look_for_cycle(blocked, edge);
+    }
+}
 
 /// The message, whose sender may wait, goes to another actor than it was sent to. Before it goes.
 void goes_elsewhere(const MailNode* message, const Cell* target) noexcept;

@@ -10,6 +10,7 @@ namespace {
 
 using actor_internal::Gate;
 using actor_internal::on_both_engines;
+using actor_internal::QuietLog;
 using actor_internal::wait_for_end;
 
 /// Notes what it is told. Held at a gate, it lets its mailbox fill.
@@ -304,6 +305,34 @@ TEST(Mailbox, ThatDropsTheOldestIsBoundedWhileItsHandlerIsWedged) {
         leave.open();
         EXPECT_EQ(system->block_on(wedged.ask<&Wedged::last>()), 10'000);
     });
+}
+
+TEST(Mailbox, OfEveryPolicyHoldsNoMoreOfAFloodThanItsBound) {
+    const QuietLog quiet;
+    const std::vector<MailboxOptions> mailboxes = {
+        bounded(50),
+        bounded(50).reject(),
+        bounded(50).drop_newest(),
+        bounded(50).drop_oldest(),
+        bounded(50).high_priority<&Clerk::urgent>(),
+        bounded(50).conflate<&Clerk::note>(),
+        bounded(50).conflate<&Clerk::price>(by_item),
+        bounded(1000).bytes(50 * sizeof(int)).reject(),
+    };
+    for (const MailboxOptions& mailbox : mailboxes) {
+        on_both_engines(
+            [&](OwnedSystem& system) {
+                Gate gate;
+                auto clerk = held_clerk(system, gate, options().mailbox(mailbox));
+                const std::uint64_t before = block_pool_stats().live_blocks;
+                for (int n = 0; n < 5'000; ++n)
+                    clerk.tell<&Clerk::note>(n);
+                EXPECT_LE(block_pool_stats().live_blocks, before + 60);
+                EXPECT_LE(system->info(clerk.pid())->mailbox_depth, 50U);
+                gate.open();
+            },
+            3);
+    }
 }
 
 TEST(MailboxDeathTest, RefusesABoundThatIsNone) {

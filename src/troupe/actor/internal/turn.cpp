@@ -358,11 +358,11 @@ Turn::Next Turn::go_on_awaiting() {
 /// whether that one, meanwhile, waits for it.
 Turn::Next Turn::block() {
     MailNode* const message = in_place_ ? cell_.awaiting_->message : nullptr;
-    const bool waits_for_actor = cell_.awaiting_->edge != nullptr;
+    WaitsFor* const edge = cell_.awaiting_->edge;
     const BlockedCell blocked{&cell_, cell_.generation(), cell_.awaiting_->number};
     if (handled_in_place_ == nullptr && cell_.try_block(message, released_)) {
         // The cell is not ours any more.
-        if (waits_for_actor) look_for_cycle(blocked);
+        if (edge != nullptr) look_after_blocking(blocked, *edge);
         return Next::released;
     }
     take_mail();
