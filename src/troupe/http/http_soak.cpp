@@ -141,8 +141,14 @@ void limit_files(std::size_t files) {
 http::Router routes() {
     http::Router router;
     router.get("/health", [](const http::Request&) { return http::ok("ok"); });
-    router.get("/large",
-               [](const http::Request&) { return http::ok(std::string(10'000'000, 'x')); });
+    router.get("/large", [](const http::Request&) {
+        return http::stream("text/plain", [](http::BodyWriter out) -> Task<Result<void>> {
+            std::string piece(100'000, 'x');
+            for (int i = 0; i < 100; ++i)
+                co_await or_return(co_await out.write(piece));
+            co_return Result<void>();
+        });
+    });
     router.get("/crash",
                [](const http::Request&) -> http::Response { throw std::runtime_error("planted"); });
     return router;
