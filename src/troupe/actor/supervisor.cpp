@@ -1,4 +1,5 @@
 #include <troupe/actor/internal/group_actor.hpp>
+#include <troupe/actor/internal/node.hpp>
 #include <troupe/actor/internal/supervisor_actor.hpp>
 #include <troupe/actor/internal/tree.hpp>
 #include <troupe/actor/supervisor.hpp>
@@ -11,6 +12,7 @@ namespace troupe {
 using namespace std::chrono_literals;
 using actor_internal::Address;
 using actor_internal::ChildPlan;
+using actor_internal::EndWaiter;
 using actor_internal::GroupActor;
 using actor_internal::Listing;
 using actor_internal::NewChild;
@@ -219,11 +221,42 @@ Task<Result<Readiness>> readiness_of(Address root) {
     co_return readiness;
 }
 
-/// The supervisor never answers: it ends.
+/// Asks a supervisor to end and waits until it has, whatever it is about.
+class [[nodiscard]] StopAndWait {
+public:
+    explicit StopAndWait(Address at) noexcept : at_(at) {}
+    StopAndWait(const StopAndWait&) = delete;
+    StopAndWait& operator=(const StopAndWait&) = delete;
+    ~StopAndWait() {
+        if (awaiting_.arrived != nullptr) {
+            actor_internal::free_node(static_cast<EndWaiter*>(awaiting_.arrived));
+        }
+    }
+    bool await_ready() const noexcept { return false; }
+    template <task_internal::OurPromise P>
+    void await_suspend(std::coroutine_handle<P> self,
+                       std::source_location where = std::source_location::current()) {
+        awaiting_.what = "the end of a supervisor";
+        awaiting_.where = where;
+        Cell& cell = begin_await(awaiting_, self);
+        auto* const waiter = actor_internal::make_node<EndWaiter>();
+        waiter->ops = &EndWaiter::kOps;
+        waiter->waits = &cell;
+        waiter->waits_generation = cell.generation();
+        waiter->await_number = cell.await_number_;
+        post_signal(*at_.cell, at_.generation, waiter);
+        actor_internal::post_stop(at_.cell, at_.generation, Stop::stop,
+                                  ExitReason(ExitReason::Kind::shutdown));
+    }
+    void await_resume() const noexcept {}
+
+private:
+    Address at_;
+    Awaiting awaiting_;
+};
+
 Task<Result<void>> stop_tree(Address root) {
-    const Result<void> ended =
-        co_await ref_to<Supervising>(root).ask<&Supervising::end>().within(kForever);
-    if (!ended && ended.error() == Errc::cancelled) co_return ended;
+    co_await StopAndWait(root);
     co_return Result<void>();
 }
 

@@ -342,10 +342,12 @@ TEST(Supervisor, AStartThatFailsInAGroupRestartIsTriedAgainWithTheGroup) {
             tree.strategy(strategy).intensity(3, 1h);
             tree.child<Worker>("a", &diary, "a");
             auto stubborn = tree.child<Stubborn>("stubborn", &diary, 1, false);
-            tree.child<Worker>("c", &diary, "c");
+            auto last = tree.child<Worker>("c", &diary, "c");
             const SupervisorRef running = start(system, std::move(tree));
             running.ref(stubborn).tell<&Stubborn::fail>();
             EXPECT_EQ(system->block_on(running.ref(stubborn).ask<&Stubborn::ready>()), 1);
+            // All are back when the last one is.
+            EXPECT_EQ(system->block_on(running.ref(last).ask<&Worker::work>(1)), 2);
             EXPECT_TRUE(system->block_on(running.stop()));
             const Lines all = {"+a", "try", "+c",  "-c", "-a", "+a", "try",
                                "-a", "+a",  "try", "+c", "-c", "-a"};
@@ -558,6 +560,41 @@ TEST(Supervisor, AsksToEndIsHeardWhileAChildStarts) {
         EXPECT_EQ(diary.count("gone"), 1U);
         EXPECT_EQ(diary.count("-worker"), 1U);
         EXPECT_EQ(diary.count("started"), 0U);
+    });
+}
+
+/// Starts at once the first time, and waits at the gate the next.
+class SlowToReturn : public Actor {
+public:
+    SlowToReturn(Diary* diary, Gate* gate) : diary_(diary), gate_(gate) { diary_->note("+slow"); }
+    ~SlowToReturn() override { diary_->note("-slow"); }
+
+private:
+    Task<Result<void>> on_start() override {
+        if (diary_->count("+slow") > 1) co_await gate_->pass();
+        co_return Result<>();
+    }
+    Diary* diary_;
+    Gate* gate_;
+};
+
+TEST(Supervisor, IsStoppedInTheMiddleOfARestartThatHangs) {
+    with_clock([](OwnedSystem& system, Diary& diary) {
+        Gate gate;
+        auto tree = supervisor("app");
+        tree.one_for_all();
+        auto worker = tree.child<Worker>("worker", &diary, "worker");
+        tree.child<SlowToReturn>("slow", permanent().shutdown(2s), &diary, &gate);
+        const SupervisorRef running = start(system, std::move(tree));
+        running.ref(worker).tell<&Worker::work>(-1);
+        gate.wait_until_reached(system);
+        const Duration before = system->now();
+        EXPECT_TRUE(system->block_on(running.stop()));
+        EXPECT_EQ(system->now() - before, 2s);
+        EXPECT_EQ(diary.lines(), (Lines{"+worker", "+slow", "-worker", "-slow", "+worker", "+slow",
+                                        "-slow", "-worker"}));
+        EXPECT_TRUE(system->block_on(running.stop()));  // once more changes nothing
+        system.stop();
     });
 }
 

@@ -125,6 +125,7 @@ void GroupActor::finished(std::uint64_t child, ChildRecord&) {
 /// All at once, and each with its patience.
 Task<void> GroupActor::on_stop(const ExitReason&) {
     std::vector<std::uint64_t> all;
+    all.reserve(records_.size());
     for (const auto& [number, record] : records_)
         all.push_back(number);
     for (const std::uint64_t number : all) {
@@ -143,6 +144,7 @@ Listing GroupActor::list() const {
     listing.path = path();
     listing.min_healthy = plan_.group->min_healthy;
     std::vector<std::uint64_t> numbers;
+    numbers.reserve(records_.size());
     for (const auto& [number, record] : records_) {
         if (record.state == State::running) ++listing.healthy;
         numbers.push_back(number);

@@ -19,6 +19,32 @@ const MailOps ChildTimer::kOps{
         return false;
     }};
 
+const MailOps EndWaiter::kOps{
+    MailKind::signal,
+    [](MailNode* node, const Error&) noexcept { static_cast<EndWaiter*>(node)->go_back(); },
+    [](MailNode* node, Cell& cell) {
+        auto* const waiter = static_cast<EndWaiter*>(node);
+        auto* const supervisor = static_cast<Supervising*>(keeper_at(cell));
+        if (supervisor == nullptr) {
+            waiter->go_back();
+        } else {
+            waiter->next_waiter = supervisor->end_waiters_;
+            supervisor->end_waiters_ = waiter;
+        }
+        return false;
+    }};
+
+const MailOps EndWaiter::kBackOps{
+    MailKind::signal,
+    [](MailNode* node, const Error&) noexcept { free_node(static_cast<EndWaiter*>(node)); },
+    &arrive_as_answer};
+
+void EndWaiter::go_back() noexcept {
+    ops = &kBackOps;
+    tag = await_number;
+    post_signal(*waits, waits_generation, this);
+}
+
 const NewsOps AttendNews::kOps{
     {MailKind::signal,
      [](MailNode* node, const Error&) noexcept { free_node(static_cast<AttendNews*>(node)); },
@@ -34,11 +60,9 @@ const NewsOps AttendNews::kOps{
 Supervising::Supervising(std::string_view path, RestartLimit limit)
     : path_(path), limit_(std::move(limit)) {}
 
-Supervising::~Supervising() = default;
-
-Reply<void> Supervising::end() {
-    end_itself(ExitReason(ExitReason::Kind::shutdown));
-    return later(end_waiters_.emplace_back());
+Supervising::~Supervising() {
+    while (end_waiters_ != nullptr)
+        std::exchange(end_waiters_, end_waiters_->next_waiter)->go_back();
 }
 
 // ---- orders -------------------------------------------------------------------------------------

@@ -35,6 +35,18 @@ struct AttendNews : News {
     static const NewsOps kOps;
 };
 
+/// Waits with a supervisor until it has ended, then goes back to whoever waits for that.
+struct EndWaiter : MailNode {
+    Cell* waits = nullptr;
+    std::uint32_t waits_generation = 0;
+    std::uint32_t await_number = 0;
+    EndWaiter* next_waiter = nullptr;
+
+    static const MailOps kOps;      // on the way there
+    static const MailOps kBackOps;  // on the way back
+    void go_back() noexcept;
+};
+
 /// What a supervisor knows of one child.
 struct ChildRecord {
     using State = ChildInfo::State;
@@ -72,8 +84,6 @@ struct Listing {
 class Supervising : public Keeper {
 public:
     virtual Listing list() const = 0;
-    /// Stops itself; the asker hears no_reply when all has ended.
-    Reply<void> end();
 
 protected:
     Supervising(std::string_view path, RestartLimit limit);
@@ -142,6 +152,7 @@ protected:
 private:
     friend struct AttendNews;
     friend struct ChildTimer;
+    friend struct EndWaiter;
 
     struct Event {
         std::uint64_t child;
@@ -164,7 +175,7 @@ private:
     bool attending_ = false;    // the message that deals with them is on its way, or at it
     bool waiting_ = false;      // in Change
     bool ending_ = false;
-    std::vector<ReplyTo<void>> end_waiters_;
+    EndWaiter* end_waiters_ = nullptr;
 };
 
 }  // namespace troupe::actor_internal
