@@ -276,7 +276,9 @@ public:
     }
     Task<int> ask_back(Ref<Office> back) {
         const auto answer = co_await back.ask<&Office::plain>().within(1h);
-        if (!answer) EXPECT_TRUE(answer.error() == Errc::call_cycle) << answer.error().message();
+        if (!answer) {
+            EXPECT_TRUE(answer.error() == Errc::call_cycle) << answer.error().message();
+        }
         co_return answer ? *answer : -1;
     }
     int plain() { return 7; }
@@ -287,23 +289,11 @@ public:
         co_return answer ? *answer : -2;
     }
 
-    /// Keeps the question for whoever calls `settle`.
-    Reply<int> keep() { return later(kept_.emplace_back()); }
-    Task<int> ask_and_answer(Ref<Office> other) {
-        // The one asked waits for an answer from here, but anybody may give it.
-        give_.push_back(std::move(kept_.back()));
-        const auto answer = co_await other.ask<&Office::plain>().within(1h);
-        co_return answer ? *answer : -1;
-    }
-    Task<int> ask_keeper(Ref<Office> keeper) {
-        const auto answer = co_await keeper.ask<&Office::keep>().within(1h);
-        co_return answer ? *answer : -2;
-    }
-    std::size_t kept() const { return kept_.size(); }
     Task<> answer_after(std::shared_ptr<ReplyTo<int>> token, Duration time) {
         ignore(co_await sleep(time), "a test");
         token->send(5);
     }
+    /// Lends the right to answer to a clerk, who takes a second.
     Reply<int> lend(Ref<Office> clerk) {
         auto token = std::make_shared<ReplyTo<int>>();
         clerk.tell<&Office::answer_after>(token, 1s);
@@ -313,10 +303,6 @@ public:
         const auto answer = co_await lender.ask<&Office::lend>(clerk).within(1h);
         co_return answer ? *answer : -2;
     }
-
-private:
-    std::vector<ReplyTo<int>> kept_;
-    std::vector<ReplyTo<int>> give_;
 };
 
 TEST(CallCycle, ThroughADelegateIsFound) {
