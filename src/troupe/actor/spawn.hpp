@@ -30,6 +30,7 @@ struct SpawnTie {
 /// What may be said about a new actor.
 struct SpawnSettings {
     MailboxOptions mailbox = bounded(kMailboxDefault);
+    Placement placement;
     std::string name;
     std::uint64_t name_hash = 0;
     bool has_name = false;  // an empty one is refused
@@ -71,6 +72,19 @@ public:
         return std::move(*this);
     }
 
+    /// Runs it on one worker, as long as that one keeps up: actors of one shard share a worker.
+    OptionsFor affinity(std::uint32_t shard) && {
+        return std::move(*this).placed({Placement::Kind::near, shard});
+    }
+    /// Runs it on one worker and no other, always on the same thread; while that one is stuck it
+    /// waits. Its constructor still runs where it is spawned, on_start where it lives.
+    OptionsFor pinned(std::uint32_t shard = Placement::kAnyShard) && {
+        return std::move(*this).placed({Placement::Kind::pinned, shard});
+    }
+    /// Runs it on a thread of its own, which it may block. When there are as many as the engine
+    /// allows, nothing is spawned: the Ref is nobody's, and `start` says so.
+    OptionsFor own_thread() && { return std::move(*this).placed({Placement::Kind::own_thread}); }
+
     /// Registers the actor, from before its constructor runs until it has ended for good. When
     /// another actor has the name, nothing is spawned: the Ref is nobody's, and `start` answers
     /// already_registered.
@@ -96,6 +110,11 @@ private:
         settings_.name = std::move(name);
         settings_.name_hash = hash;
         settings_.has_name = true;
+    }
+
+    OptionsFor placed(const Placement& placement) && {
+        settings_.placement = placement;
+        return std::move(*this);
     }
 
     actor_internal::SpawnSettings settings_;

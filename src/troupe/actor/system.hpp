@@ -47,6 +47,9 @@ void listen_to_crashes(SystemCore& core, Cell* cell, std::uint32_t generation,
                        std::ptrdiff_t offset,
                        MailNode* (*make_call)(std::ptrdiff_t offset, CrashReport report));
 
+void listen_to_stalls(SystemCore& core, Cell* cell, std::uint32_t generation, std::ptrdiff_t offset,
+                      MailNode* (*make_call)(std::ptrdiff_t offset, StallReport report));
+
 class [[nodiscard]] StopRequested {
 public:
     explicit StopRequested(SystemCore& core) noexcept : core_(core) {}
@@ -256,6 +259,26 @@ public:
                 static_cast<std::ptrdiff_t>(actor_internal::RefAccess::offset(listener)) +
                     actor_internal::offset_of_base<A, Class>(),
                 [](std::ptrdiff_t offset, CrashReport report) -> MailNode* {
+                    return actor_internal::make_call<M, false>(offset, std::move(report));
+                });
+        }
+    }
+
+    /// Tells `listener` of turns that keep their worker for too long, from now on:
+    /// `M(StallReport)`. One of each kind in ten seconds; the log hears of them anyway. The
+    /// deterministic engine has none.
+    ///
+    /// Threads: any.
+    template <auto M, class A>
+    void on_stall(const Ref<A>& listener) const {
+        if constexpr (actor_internal::check_call<M, A, StallReport>()) {
+            using Class = typename actor_internal::Traits<M>::Class;
+            actor_internal::listen_to_stalls(
+                *core_, actor_internal::RefAccess::cell(listener),
+                actor_internal::RefAccess::generation(listener),
+                static_cast<std::ptrdiff_t>(actor_internal::RefAccess::offset(listener)) +
+                    actor_internal::offset_of_base<A, Class>(),
+                [](std::ptrdiff_t offset, StallReport report) -> MailNode* {
                     return actor_internal::make_call<M, false>(offset, std::move(report));
                 });
         }

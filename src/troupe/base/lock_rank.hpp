@@ -21,10 +21,12 @@ enum class LockRank : std::uint16_t {
     registry = 360,
     reactor = 400,
     timers = 500,
+    own_threads = 505,
     blocking_pool = 510,
     network = 520,
     cell_table = 600,
     spare_chunks = 610,
+    engine_waiters = 690,
     latch = 700,
     engine_random = 710,
     log_output = 800,
@@ -63,6 +65,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "reactor";
         case LockRank::timers:
             return "timers";
+        case LockRank::own_threads:
+            return "own_threads";
         case LockRank::blocking_pool:
             return "blocking_pool";
         case LockRank::network:
@@ -71,6 +75,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "cell_table";
         case LockRank::spare_chunks:
             return "spare_chunks";
+        case LockRank::engine_waiters:
+            return "engine_waiters";
         case LockRank::latch:
             return "latch";
         case LockRank::engine_random:

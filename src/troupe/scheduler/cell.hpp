@@ -21,6 +21,7 @@
 
 #include <troupe/base/duration.hpp>
 #include <troupe/scheduler/mail.hpp>
+#include <troupe/scheduler/placement.hpp>
 
 #include <atomic>
 #include <coroutine>
@@ -117,6 +118,13 @@ public:
     const CellType* type() const noexcept { return type_.load(std::memory_order_relaxed); }
     CellState state() const noexcept { return state_.load(std::memory_order_relaxed); }
     std::uint32_t handled() const noexcept { return handled_.load(std::memory_order_relaxed); }
+    /// Where it runs. Whoever may schedule it may ask.
+    Placement::Kind placed() const noexcept { return static_cast<Placement::Kind>(place_ >> 6); }
+    /// On which worker, when it is near or pinned.
+    std::size_t worker() const noexcept { return place_ & 63U; }
+    void set_place(Placement::Kind kind, std::size_t worker) noexcept {
+        place_ = static_cast<std::uint8_t>(static_cast<unsigned>(kind) << 6 | worker);
+    }
     std::uint64_t word() const noexcept { return word_.load(std::memory_order_relaxed); }
 
     /// The engine this cell belongs to, and the cell's number in the process.
@@ -187,8 +195,9 @@ public:
 
     // The second line: what only the turn touches.
     std::atomic<std::uint32_t> handled_{0};  // messages; turn writes, listings read
-    std::uint8_t stop_kind_ = 0;             // layer above: why it was asked to end
-    bool nested_ = false;                      // layer above: handlers wait below the one that runs
+    std::uint8_t stop_kind_ : 7 = 0;         // layer above: why it was asked to end
+    bool nested_ : 1 = false;                // layer above: handlers wait below the one that runs
+    std::uint8_t place_ = 0;                 // see placed(); set before opening, until the release
     // Of a supervised actor; stops at the top. Turn writes, listings read.
     std::atomic<std::uint16_t> incarnation_{1};
 

@@ -109,7 +109,7 @@ WorkerContext* own_context(const Engine& engine) noexcept {
 }
 
 FreeCells* own_cache(WorkerContext* own) noexcept {
-    return own != nullptr ? &own->free_cells : nullptr;
+    return own != nullptr && own->caches_cells ? &own->free_cells : nullptr;
 }
 
 }  // namespace
@@ -122,6 +122,10 @@ Cell& Engine::acquire_cell() {
 }
 
 void Engine::release_cell(Cell& cell) noexcept {
+    if (cell.placed() != Placement::Kind::anywhere) [[unlikely]] {
+        leave_place(cell);
+        cell.set_place(Placement::Kind::anywhere, 0);
+    }
     cells_->release(cell, own_cache(own_context(*this)));
 }
 
@@ -170,7 +174,9 @@ Engine* current_engine() noexcept {
 void schedule(Cell& cell) noexcept {
     WorkerContext* const context = scheduler_internal::context_of_thread;
     Engine& engine = cell.engine();
-    if (context != nullptr && context->engine == &engine) {
+    if (cell.placed() != Placement::Kind::anywhere) [[unlikely]] {
+        engine.schedule_placed(cell);
+    } else if (context != nullptr && context->engine == &engine) {
         context->schedule(*context, cell);
     } else {
         engine.inject(cell);

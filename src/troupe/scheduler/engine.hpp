@@ -65,6 +65,7 @@ struct EngineStats {
     std::uint64_t handed_over = 0;     ///< cells taken from behind such a turn
     std::size_t spares = 0;            ///< spare workers there are now
     std::uint64_t spares_started = 0;  ///< and that were ever started
+    std::size_t own_threads = 0;       ///< threads that run one cell each
     BlockingStats blocking;
 };
 
@@ -114,7 +115,8 @@ public:
     virtual Reactor* reactor() noexcept = 0;
 
     /// Blocks the calling thread, which is none of the workers, until the latch is set. The
-    /// deterministic engine runs meanwhile; false when nothing can run any more.
+    /// deterministic engine runs meanwhile; false when nothing can run any more, and on both when
+    /// the engine has stopped.
     virtual bool run_until(Latch& latch) = 0;
 
     /// The deterministic engine runs until nothing is runnable and no timer is due before `end`;
@@ -125,6 +127,9 @@ public:
 
     /// Ends the threads: cells still alive do not run again. Idempotent. Not from a worker.
     virtual void stop() = 0;
+
+    /// Whether stop() has ended. Any thread.
+    virtual bool stopped() const noexcept = 0;
 
     /// A hash over every step taken so far, deterministic engine only.
     virtual std::uint64_t event_hash() const noexcept { return 0; }
@@ -163,8 +168,16 @@ public:
             service(&key, [](Engine& engine) -> EngineService* { return new Service(engine); }));
     }
 
+    /// Says where a new cell runs, before its mailbox opens. Any thread.
+    ///
+    /// Errors:  failed, when no more threads may be had for own_thread; closed, when the engine is
+    ///          stopping.
+    virtual Result<void> place(Cell& cell, const Placement& placement) = 0;
+
     /// For the scheduler: a cell that became runnable outside the engine's own workers.
     virtual void inject(Cell& cell) noexcept = 0;
+    /// For the scheduler: a placed cell that became runnable, anywhere.
+    virtual void schedule_placed(Cell& cell) noexcept = 0;
 
     /// Counts a message that the running turn has sent and could wait after. True when it should
     /// let the receivers go first, while what it sent them is still in the cache.
@@ -172,6 +185,8 @@ public:
 
 protected:
     explicit Engine(bool deterministic);
+    /// A placed cell has ended.
+    virtual void leave_place(Cell& cell) noexcept = 0;
     /// Ends the services, newest first. To be called by stop() once nothing runs any more.
     void end_services() noexcept;
 
@@ -192,6 +207,9 @@ struct ThreadedOptions {
     std::size_t blocking_threads_max = 64;   ///< of the blocking pool; started when needed
     std::size_t blocking_jobs_max = 10'000;  ///< waiting; more are refused
     std::uint64_t seed = 0;                  ///< of `random`; 0: from the machine
+
+    /// Actors with a thread of their own; more are refused.
+    std::size_t own_threads_max = 256;
 
     /// A turn that lasts longer is reported, and all that waits behind it is served by others. From
     /// a millisecond on; whoever sleeps helps sooner.

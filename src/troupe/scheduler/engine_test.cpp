@@ -3,13 +3,18 @@
 #include <troupe/scheduler/latch.hpp>
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace troupe {
@@ -203,6 +208,97 @@ TEST(Engine, ListsCellsWhileTheyComeAndGo) {
         EXPECT_EQ(engine->find_cell(maker.cell().slot()), &maker.cell());
     }
     engine->stop();
+}
+
+// Goal: a hundred thousand timers need no thread of their own, all of them fire and none is early.
+// Method: set from outside and in turns, all over a fifth of a second.
+TEST_P(EngineTest, KeepsAHundredThousandTimersWithoutAThread) {
+    constexpr std::size_t kTimers = 100'000;
+    const auto threads = [] {
+        const std::filesystem::directory_iterator entries("/proc/self/task");
+        return std::distance(begin(entries), end(entries));
+    };
+    const auto before = threads();
+    std::vector<Duration> deadlines(kTimers);
+    std::atomic<std::size_t> fired{0};
+    std::atomic<std::size_t> early{0};
+    Latch all;
+    std::deque<TestCell> cells;
+    for (int i = 0; i < 4; ++i) {
+        cells.emplace_back(*engine, [&](TestCell& self, int number) {
+            if (number < 0) {  // its half is set here
+                const auto first = static_cast<std::size_t>(-number - 1);
+                for (std::size_t timer = first; timer < kTimers; timer += 8) {
+                    deadlines[timer] = self.engine().now() + Duration(timer % 100'000) * 2'000;
+                    self.start_timer(deadlines[timer], static_cast<int>(timer));
+                }
+                return;
+            }
+            const Duration deadline =
+                std::exchange(deadlines[static_cast<std::size_t>(number)], Duration::max());
+            if (self.engine().now() < deadline) early.fetch_add(1);
+            if (fired.fetch_add(1) + 1 == kTimers) all.open();
+        });
+    }
+    for (std::size_t first = 0; first < 4; ++first) {
+        cells[first].send(-static_cast<int>(first) - 1);
+        for (std::size_t timer = first + 4; timer < kTimers; timer += 8) {
+            deadlines[timer] = engine->now() + Duration(timer % 100'000) * 2'000;
+            cells[first].start_timer(deadlines[timer], static_cast<int>(timer));
+        }
+    }
+    EXPECT_EQ(threads(), before);
+    EXPECT_TRUE(engine->run_until(all));
+    EXPECT_EQ(threads(), before);
+    EXPECT_EQ(early.load(), 0U) << "a timer is never early, and fires once";
+    engine->stop();
+}
+
+TEST_P(EngineTest, CountsItsBlockingJobs) {
+    struct OpenJob : Job {
+        explicit OpenJob(Latch& its_latch) : latch(its_latch) {
+            run = [](Job* job) noexcept { static_cast<OpenJob*>(job)->latch.open(); };
+            drop = [](Job*) noexcept {};
+        }
+        Latch& latch;
+    };
+    Latch ran;
+    OpenJob job(ran);
+    EXPECT_EQ(engine->stats().blocking.done, 0U);
+    EXPECT_TRUE(engine->offload(&job));
+    EXPECT_TRUE(engine->run_until(ran));
+    while (engine->stats().blocking.done != 1)
+        ::sched_yield();
+    EXPECT_EQ(engine->stats().blocking.waiting, 0U);
+    EXPECT_EQ(engine->stats().blocking.refused, 0U);
+    engine->stop();
+    EXPECT_EQ(engine->offload(&job).error(), Errc::closed);
+    EXPECT_EQ(engine->stats().blocking.refused, 1U);
+    EXPECT_EQ(engine->stats().blocking.threads, 0U);
+}
+
+TEST_P(EngineTest, SaysWhenNothingRunsAnyMore) {
+    EXPECT_FALSE(engine->stopped());
+    engine->stop();
+    EXPECT_TRUE(engine->stopped());
+    Latch never;
+    EXPECT_FALSE(engine->run_until(never));
+}
+
+// A thread that waits for something when the engine stops is let go.
+TEST(Engine, LetsWaitersGoWhenItStops) {
+    auto engine = make_threaded_engine({.workers = 1});
+    Latch never;
+    Latch about_to_wait;
+    bool opened = true;
+    std::thread waiter([&] {
+        about_to_wait.open();
+        opened = engine->run_until(never);
+    });
+    about_to_wait.wait();
+    engine->stop();
+    waiter.join();
+    EXPECT_FALSE(opened);
 }
 
 TEST_P(EngineTest, RemembersItsHost) {

@@ -28,10 +28,24 @@ public:
             opened_.wait(mutex_);
     }
 
+    /// The same; false when it will not be opened any more, since `give_up` was called.
+    bool wait_unless_given_up() noexcept {
+        LockGuard lock(mutex_);
+        while (!open_ && !given_up_)
+            opened_.wait(mutex_);
+        return open_;
+    }
+    void give_up() noexcept {
+        LockGuard lock(mutex_);
+        given_up_ = true;
+        opened_.notify_all();
+    }
+
 private:
     mutable Mutex mutex_{LockRank::latch};
     CondVar opened_;
     bool open_ TROUPE_GUARDED_BY(mutex_) = false;
+    bool given_up_ TROUPE_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace troupe

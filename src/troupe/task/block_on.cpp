@@ -1,3 +1,4 @@
+#include <troupe/base/assert.hpp>
 #include <troupe/base/error.hpp>
 #include <troupe/task/block_on.hpp>
 
@@ -83,7 +84,8 @@ constexpr CellType kRootType{&run_root, "block_on", &root_deadline};
 
 }  // namespace
 
-void run_as_root(Engine& engine, Task<void> body) {
+bool run_as_root(Engine& engine, Task<void> body) {
+    if (engine.stopped()) return false;
     Root root{std::move(body), {}, {}};
     Cell& cell = engine.acquire_cell();
     cell.type_.store(&kRootType, std::memory_order_relaxed);
@@ -93,7 +95,23 @@ void run_as_root(Engine& engine, Task<void> body) {
     cell.state_.store(CellState::starting, std::memory_order_relaxed);
     cell.open_mailbox(0);
     schedule(cell);
-    if (!engine.run_until(root.finished)) report_deadlock(engine);
+    if (engine.run_until(root.finished)) return true;
+    if (!engine.stopped()) report_deadlock(engine);
+    TROUPE_ASSERT(cell.state() == CellState::starting,
+                  "the engine was stopped while a task of block_on waited on it: stop the system, "
+                  "which waits for such tasks, and not the engine below it");
+    // Stopped after we had looked. Nothing runs any more, so the cell is ours.
+    static_cast<void>(cell.close_mailbox(nullptr));
+    cell.extension_ = nullptr;
+    engine.release_cell(cell);
+    return false;
+}
+
+void refuse_after_stop() {
+    TROUPE_ASSERT(false,
+                  "block_on was called after the engine had stopped: nothing can run there. A task "
+                  "that gives a Result would hear of it as Errc::closed");
+    __builtin_unreachable();
 }
 
 }  // namespace troupe::task_internal

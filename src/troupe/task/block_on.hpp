@@ -13,8 +13,11 @@ namespace troupe {
 
 namespace task_internal {
 
-/// Runs `body` on a cell of its own until it has finished, blocking the calling thread.
-void run_as_root(Engine& engine, Task<void> body);
+/// Runs `body` on a cell of its own until it has finished, blocking the calling thread. False: the
+/// engine has stopped and the body has not begun.
+[[nodiscard]] bool run_as_root(Engine& engine, Task<void> body);
+
+[[noreturn]] void refuse_after_stop();
 
 template <class T>
 struct Outcome {
@@ -45,13 +48,20 @@ Task<void> run_into(Task<T> task, Outcome<T>* outcome) {
 
 /// Runs a task on the engine and waits for its result, for main and for threads of one's own.
 ///
-/// Errors:  rethrows what the task throws. Called on a worker, or when nothing can run any more on
-///          the deterministic engine, it stops the process and says who waits for what.
+/// Errors:  rethrows what the task throws. When the engine has stopped: closed, from a task with a
+///          Result. Without one, called on a worker, or when nothing can run any more on the
+///          deterministic engine, it stops the process and says why.
 /// Threads: any but the engine's workers; blocks the thread.
 template <class T>
 T block_on(Engine& engine, Task<T> task) {
     task_internal::Outcome<T> outcome;
-    task_internal::run_as_root(engine, task_internal::run_into(std::move(task), &outcome));
+    if (!task_internal::run_as_root(engine, task_internal::run_into(std::move(task), &outcome))) {
+        if constexpr (task_internal::kIsResult<T>) {
+            return error(Errc::closed, "block_on: the engine has stopped, nothing runs there");
+        } else {
+            task_internal::refuse_after_stop();
+        }
+    }
     if (outcome.thrown) std::rethrow_exception(outcome.thrown);
     if constexpr (!std::is_void_v<T>) return std::move(*outcome.value);
 }

@@ -11,6 +11,7 @@
 #include <troupe/actor/ref.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/assert.hpp>
+#include <troupe/base/log.hpp>
 
 #include <utility>
 
@@ -373,9 +374,9 @@ Result<FoundName> find_name(SystemCore& core, std::string_view name, std::uint64
 namespace {
 constinit thread_local BuildingScope* building_on_this_thread = nullptr;
 
-void refuse_start(AskEnvelope<void>* outcome, const char* why) noexcept {
+void refuse_start(AskEnvelope<void>* outcome, std::string why) noexcept {
     if (outcome == nullptr) return;
-    outcome->reply.emplace(std::unexpect, Errc::start_failed, why);
+    outcome->reply.emplace(std::unexpect, Errc::start_failed, std::move(why));
     outcome->post_reply();
 }
 
@@ -417,6 +418,15 @@ Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type,
         return nullptr;
     }
     Cell& cell = engine.acquire_cell();
+    if (settings != nullptr) {
+        if (Result<void> placed = engine.place(cell, settings->placement); !placed) {
+            engine.release_cell(cell);
+            const std::string why(placed.error().text());
+            log_error("an actor finds no place", {{"type", type.name}, {"reason", why}});
+            refuse_start(outcome, why);
+            return nullptr;
+        }
+    }
     cell.type_.store(&type, std::memory_order_relaxed);
     if (settings != nullptr && settings->mailbox.managed()) {
         ManagedMailbox::open(cell, settings->mailbox.settings());

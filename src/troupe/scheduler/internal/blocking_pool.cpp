@@ -20,13 +20,14 @@ Result<void> BlockingPool::submit(Job* job) {
 /// Whether there is room for another job, and perhaps a new thread for it.
 Result<void> BlockingPool::admit() {
     if (stopping_) return error(Errc::closed, "the engine is stopping");
+    // Idle threads that have been notified still count as idle, and so do the jobs meant for them.
+    if (stats_.waiting < stats_.idle) return {};
+    if (stats_.threads < options_.threads_max && start_thread()) return {};
+    if (stats_.threads == 0) {
+        return error(Errc::mailbox_full, "the machine has no thread left for the blocking pool");
+    }
     if (stats_.waiting >= options_.jobs_max) {
         return error(Errc::mailbox_full, "too many jobs wait for the blocking pool");
-    }
-    // Idle threads that have been notified still count as idle, and so do the jobs meant for them.
-    if (stats_.waiting >= stats_.idle && stats_.threads < options_.threads_max && !start_thread() &&
-        stats_.threads == 0) {
-        return error(Errc::mailbox_full, "the machine has no thread left for the blocking pool");
     }
     return {};
 }
@@ -64,8 +65,9 @@ bool BlockingPool::start_thread() noexcept {
 }
 
 void* BlockingPool::thread_main(void* pool) noexcept {
-    pthread_setname_np(pthread_self(), "troupe-blocking");
-    static_cast<BlockingPool*>(pool)->run_jobs();
+    auto& self = *static_cast<BlockingPool*>(pool);
+    pthread_setname_np(pthread_self(), self.options_.name);
+    self.run_jobs();
     return nullptr;
 }
 

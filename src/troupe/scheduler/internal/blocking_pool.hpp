@@ -25,6 +25,7 @@ struct BlockingPoolOptions {
     std::size_t threads_max = 64;
     std::size_t jobs_max = 10'000;                  ///< waiting for a thread; more are refused
     Duration idle_time = Duration(10'000'000'000);  ///< a thread idle for longer ends
+    const char* name = "troupe-blocking";           ///< of its threads, 15 letters at most
 };
 
 class BlockingPool {

@@ -98,9 +98,27 @@ TEST(BlockingPool, RefusesJobsBeyondItsBound) {
     ASSERT_FALSE(refused.has_value());
     EXPECT_TRUE(refused.error() == Errc::mailbox_full);
     EXPECT_EQ(pool.stats().waiting, 2u);
+    EXPECT_EQ(pool.stats().refused, 1u);
+    EXPECT_EQ(pool.stats().threads, 1u);
     gate.open();
     second.ended.wait();
     EXPECT_EQ(log.all_run(), (std::vector<int>{0, 1, 2}));
+}
+
+// Without room for waiting jobs, a job is taken when a thread is there for it or can be started.
+TEST(BlockingPool, TakesAsManyJobsAsItMayHaveThreadsWhenNoneMayWait) {
+    Log log;
+    Latch gate;
+    NumberJob first(log, 1, &gate);
+    NumberJob second(log, 2, &gate);
+    NumberJob third(log, 3);
+    BlockingPool pool(options(2, 0));
+    EXPECT_TRUE(pool.submit(&first).has_value());
+    EXPECT_TRUE(pool.submit(&second).has_value());
+    EXPECT_TRUE(pool.submit(&third).error() == Errc::mailbox_full);
+    gate.open();
+    pool.stop();
+    EXPECT_EQ(log.all_run().size() + log.all_dropped().size(), 2u);
 }
 
 TEST(BlockingPool, BeginsJobsInTheirOrder) {

@@ -2,6 +2,7 @@
 
 #include <troupe/scheduler/cell.hpp>
 #include <troupe/scheduler/internal/cell_table.hpp>
+#include <troupe/scheduler/worker_local.hpp>
 
 namespace troupe {
 class Engine;
@@ -15,12 +16,14 @@ class Worker;
 /// one in all. Touched by its own thread only, but for what RunningTurn says.
 struct WorkerContext : RunningTurn {
     Engine* engine = nullptr;
-    Worker* worker = nullptr;  ///< null on the deterministic engine
+    Worker* worker = nullptr;  ///< null on the deterministic engine and on an actor's own thread
     /// Queues a cell of this engine that became runnable during the current turn.
     void (*schedule)(WorkerContext& self, Cell& cell) noexcept = nullptr;
     /// Counts a send of the running turn; true when the receivers should go first now.
     bool (*sent_enough)(WorkerContext& self) noexcept = nullptr;
     FreeCells free_cells;
+    bool caches_cells = true;  ///< its thread stays: free cells may be kept with it
+    LocalValues locals;
     Duration now{};  ///< the clock as of this turn, or a few turns ago
 };
 

@@ -189,12 +189,17 @@ public:
     void run_for(Duration duration) override;
     void settle() override;
     void stop() override;
+    bool stopped() const noexcept override { return stopped_; }
     std::uint64_t event_hash() const noexcept override { return hash_; }
     void note_event(std::uint64_t value) noexcept override;
     EngineStats stats() const noexcept override { return stats_; }
     void inject(Cell& cell) noexcept override;
+    Result<void> place(Cell& cell, const Placement& placement) override;
+    void schedule_placed(Cell& cell) noexcept override { inject(cell); }
 
 private:
+    void leave_place(Cell&) noexcept override {}
+
     static void schedule_here(WorkerContext& self, Cell& cell) noexcept;
 
     void check_thread() noexcept;
@@ -298,6 +303,13 @@ void DeterministicEngine::inject(Cell& cell) noexcept {
     check_thread();
     if (stopped_) return;
     ready_.push_back(Step{&cell, nullptr});
+}
+
+/// One thread is every worker and every actor's own at once.
+Result<void> DeterministicEngine::place(Cell& cell, const Placement& placement) {
+    check_thread();
+    cell.set_place(placement.kind, 0);
+    return {};
 }
 
 Result<void> DeterministicEngine::offload(Job* job) {
@@ -429,6 +441,10 @@ void DeterministicEngine::stop() {
     if (stopped_) return;
     check_driver();
     stopped_ = true;
+    {
+        const ContextScope scope(&context_);  // as on a worker that ends
+        context_.locals.destroy_all();
+    }
     end_services();
     drop_all();
 }

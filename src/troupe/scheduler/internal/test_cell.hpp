@@ -4,6 +4,7 @@
 /// turn, and owns what it sends as plain heap objects. It may also await, as a coroutine would; the
 /// function hears of the answer then.
 
+#include <troupe/base/assert.hpp>
 #include <troupe/base/error.hpp>
 #include <troupe/scheduler/engine.hpp>
 
@@ -27,13 +28,16 @@ public:
     /// What the function is called with when the await that was begun has ended.
     static constexpr int kAwaitEnded = std::numeric_limits<int>::min();
 
-    explicit TestCell(Engine& engine, OnMail on_mail = {}, std::uint16_t capacity = 0)
+    explicit TestCell(Engine& engine, OnMail on_mail = {}, std::uint16_t capacity = 0,
+                      const Placement& placement = {})
         : engine_(engine), cell_(engine.acquire_cell()), on_mail_(std::move(on_mail)) {
         cell_.type_.store(&kType, std::memory_order_relaxed);
         cell_.state_.store(CellState::running, std::memory_order_relaxed);
         cell_.capacity_.store(capacity, std::memory_order_relaxed);
         cell_.extension_ = this;
         cell_.awaiting_ = nullptr;  // an earlier owner may have ended while it waited
+        const Result<void> placed = engine.place(cell_, placement);
+        TROUPE_ASSERT(placed, "the test's cell has no place");
         cell_.open_mailbox(Cell::kIdle);
     }
     /// The cell must not be in a turn, and its engine does not run it again.

@@ -6,7 +6,9 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <bit>
 #include <random>
+#include <utility>
 
 namespace troupe::scheduler_internal {
 
@@ -43,6 +45,7 @@ ThreadedEngine::ThreadedEngine(const ThreadedOptions& options)
       workers_(regular_ + std::min(options.spare_workers_max, kWorkersMax - regular_)),
       pool_(BlockingPoolOptions{.threads_max = options.blocking_threads_max,
                                 .jobs_max = options.blocking_jobs_max}),
+      own_threads_(*this, options.own_threads_max),
       outside_random_(options.seed != 0 ? options.seed : machine_seed()),
       watchdog_(*this, options.stall_after, options.stall_backtraces) {
     prepare_biased_locks();
@@ -122,8 +125,20 @@ Reactor* ThreadedEngine::reactor() noexcept {
 bool ThreadedEngine::run_until(Latch& latch) {
     TROUPE_ASSERT(current_context() == nullptr,
                   "block_on was called on a worker: it would block all actors there; use co_await");
-    latch.wait();
-    return true;
+    {
+        LockGuard lock(waiters_mutex_);
+        if (has_ended_) return latch.is_open();
+        waiters_.push_back(&latch);
+    }
+    const bool opened = latch.wait_unless_given_up();
+    LockGuard lock(waiters_mutex_);
+    waiters_.erase(std::find(waiters_.begin(), waiters_.end(), &latch));
+    return opened;
+}
+
+bool ThreadedEngine::stopped() const noexcept {
+    LockGuard lock(waiters_mutex_);
+    return has_ended_;
 }
 
 void ThreadedEngine::run_for(Duration) {
@@ -142,6 +157,7 @@ void ThreadedEngine::stop() {
                   "end");
     stopped_ = true;
     pool_.stop();
+    own_threads_.stop();
     // Before the workers: it starts, interrupts and joins them.
     watchdog_.stop();
     // seq_cst: a worker about to sleep sees it or is woken below.
@@ -154,6 +170,10 @@ void ThreadedEngine::stop() {
     end_services();
     for (std::size_t i = 0; i < made; ++i)
         workers_[i]->drop_timers();
+    LockGuard lock(waiters_mutex_);
+    has_ended_ = true;
+    for (Latch* const latch : waiters_)
+        latch->give_up();
 }
 
 EngineStats ThreadedEngine::stats() const noexcept {
@@ -162,55 +182,54 @@ EngineStats ThreadedEngine::stats() const noexcept {
     for (std::size_t i = 0; i < made; ++i)
         workers_[i]->add_stats(stats);
     watchdog_.add_stats(stats);
+    stats.turns += own_threads_.turns();
+    stats.own_threads = own_threads_.count();
     stats.blocking = pool_.stats();
     return stats;
 }
 
 // ---- cells from outside -------------------------------------------------------------------------
 
-void ThreadedEngine::push_injected(Cell& youngest, Cell& oldest) noexcept {
-    Cell* top = injected_.load(std::memory_order_relaxed);
-    do {
-        oldest.next_runnable_ = top;
-        // seq_cst: published before the mask of sleepers is read; also releases the cells.
-    } while (!injected_.compare_exchange_weak(top, &youngest, std::memory_order_seq_cst,
-                                              std::memory_order_relaxed));
+void ThreadedEngine::inject(Cell& cell) noexcept {
+    injected_.push(cell);
     wake_one_if_asleep();
 }
 
-void ThreadedEngine::inject(Cell& cell) noexcept {
-    push_injected(cell, cell);
-}
-
 void ThreadedEngine::inject(const CellChain& cells) noexcept {
-    // Linked oldest first; the stack's top is its youngest.
-    Cell* younger = nullptr;
-    for (Cell* cell = cells.first; cell != nullptr;) {
-        Cell* const next = cell->next_runnable_;
-        cell->next_runnable_ = younger;
-        younger = cell;
-        cell = next;
-    }
-    push_injected(*younger, *cells.first);
+    injected_.push(cells);
+    wake_one_if_asleep();
 }
 
-CellChain ThreadedEngine::take_injected() noexcept {
-    // acquire: sees the cells as their schedulers left them; pairs with inject.
-    Cell* youngest = injected_.exchange(nullptr, std::memory_order_acquire);
-    Cell* oldest = nullptr;
-    while (youngest != nullptr) {
-        Cell* const older = youngest->next_runnable_;
-        youngest->next_runnable_ = oldest;
-        oldest = youngest;
-        youngest = older;
+// ---- placed cells -------------------------------------------------------------------------------
+
+Result<void> ThreadedEngine::place(Cell& cell, const Placement& placement) {
+    std::size_t worker = 0;
+    switch (placement.kind) {
+        case Placement::Kind::anywhere:
+            break;
+        case Placement::Kind::own_thread:
+            if (Result<void> started = own_threads_.start(cell); !started) return started;
+            break;
+        case Placement::Kind::near:
+        case Placement::Kind::pinned:
+            worker = placement.shard != Placement::kAnyShard
+                         ? placement.shard
+                         : next_shard_.fetch_add(1, std::memory_order_relaxed);
     }
-    CellChain chain;
-    while (oldest != nullptr) {
-        Cell* const younger = oldest->next_runnable_;
-        chain.append(*oldest);
-        oldest = younger;
-    }
-    return chain;
+    cell.set_place(placement.kind, worker % regular_);
+    return {};
+}
+
+void ThreadedEngine::schedule_placed(Cell& cell) noexcept {
+    if (cell.placed() == Placement::Kind::own_thread) return own_threads_.schedule(cell);
+    Worker& worker = *workers_[cell.worker()];
+    if (own_worker() == &worker) return worker.keep(cell);
+    worker.receive(cell);
+    wake(worker);
+}
+
+void ThreadedEngine::leave_place(Cell& cell) noexcept {
+    if (cell.placed() == Placement::Kind::own_thread) own_threads_.end(cell);
 }
 
 // ---- sleepers -----------------------------------------------------------------------------------
@@ -240,16 +259,21 @@ void ThreadedEngine::wake_one() noexcept {
     const std::uint64_t awakable = regular_mask_ | serving_.load(std::memory_order_relaxed);
     std::uint64_t mask = asleep() & awakable;
     while (mask != 0) {
-        const std::uint64_t bit = mask & (~mask + 1);
-        // acq_rel: one waker per sleeper.
-        if ((asleep_.fetch_and(~bit, std::memory_order_acq_rel) & bit) != 0) {
-            Worker& worker = *workers_[static_cast<std::size_t>(__builtin_ctzll(bit))];
-            worker.count_wake();
-            worker.reactor().wake();
-            return;
-        }
-        mask &= ~bit;
+        if (wake(*workers_[static_cast<std::size_t>(std::countr_zero(mask))])) return;
+        mask &= mask - 1;
     }
+}
+
+/// True when it slept and nobody else has woken it.
+bool ThreadedEngine::wake(Worker& worker) noexcept {
+    if ((asleep() & worker.bit()) == 0) return false;
+    // acq_rel: one waker per sleeper.
+    if ((asleep_.fetch_and(~worker.bit(), std::memory_order_acq_rel) & worker.bit()) == 0) {
+        return false;
+    }
+    worker.count_wake();
+    worker.reactor().wake();
+    return true;
 }
 
 Worker& ThreadedEngine::make_spare(std::size_t index) {

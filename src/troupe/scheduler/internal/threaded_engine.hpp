@@ -12,6 +12,8 @@
 #include <troupe/base/random.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/internal/blocking_pool.hpp>
+#include <troupe/scheduler/internal/cell_stack.hpp>
+#include <troupe/scheduler/internal/own_threads.hpp>
 #include <troupe/scheduler/internal/run_queue.hpp>
 #include <troupe/scheduler/internal/watchdog.hpp>
 #include <troupe/scheduler/internal/worker.hpp>
@@ -47,8 +49,11 @@ public:
     void run_for(Duration duration) override;
     void settle() override;
     void stop() override;
+    bool stopped() const noexcept override;
     EngineStats stats() const noexcept override;
+    Result<void> place(Cell& cell, const Placement& placement) override;
     void inject(Cell& cell) noexcept override;
+    void schedule_placed(Cell& cell) noexcept override;
 
     // ---- for workers and the watchdog ----
 
@@ -70,12 +75,8 @@ public:
 
     /// Cells as of outsiders, oldest first.
     void inject(const CellChain& cells) noexcept;
-    bool anything_injected() const noexcept {
-        // seq_cst: whoever goes to sleep says so and then looks here; pairs with inject.
-        return injected_.load(std::memory_order_seq_cst) != nullptr;
-    }
-    /// All of them, oldest first.
-    CellChain take_injected() noexcept;
+    bool anything_injected() const noexcept { return !injected_.empty(); }
+    CellChain take_injected() noexcept { return injected_.take_all(); }
 
     /// A bit for each worker that may be asleep.
     std::uint64_t asleep() const noexcept {
@@ -101,7 +102,8 @@ public:
 private:
     Worker* own_worker() const noexcept;
     void wake_one() noexcept;
-    void push_injected(Cell& youngest, Cell& oldest) noexcept;
+    bool wake(Worker& worker) noexcept;
+    void leave_place(Cell& cell) noexcept override;
 
     const Duration began_;
     const Duration coarse_lag_;
@@ -110,14 +112,20 @@ private:
     std::vector<std::unique_ptr<Worker>> workers_;  // never resized; spare ones are made on demand
     std::atomic<std::size_t> made_{0};              // the watchdog writes, all read
     BlockingPool pool_;
+    OwnThreads own_threads_;
     std::atomic<std::uint32_t> next_reactor_{0};  // any thread
+    std::atomic<std::uint32_t> next_shard_{0};    // any thread
 
     // Written by many threads: each on a line of its own.
-    alignas(64) std::atomic<Cell*> injected_{nullptr};   // a stack, taken whole
+    alignas(64) CellStack injected_;
     alignas(64) std::atomic<std::uint64_t> asleep_{0};   // sleepers and their wakers
     alignas(64) std::atomic<std::uint64_t> serving_{0};  // the watchdog writes, wakers read
     std::atomic<bool> stopping_{false};
     bool stopped_ = false;  // stop() only
+
+    mutable Mutex waiters_mutex_{LockRank::engine_waiters};
+    std::vector<Latch*> waiters_ TROUPE_GUARDED_BY(waiters_mutex_);  // in run_until
+    bool has_ended_ TROUPE_GUARDED_BY(waiters_mutex_) = false;       // nothing opens a latch now
 
     Mutex random_mutex_{LockRank::engine_random};
     Random outside_random_ TROUPE_GUARDED_BY(random_mutex_);

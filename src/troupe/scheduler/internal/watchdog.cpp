@@ -170,18 +170,20 @@ void Watchdog::begin_watching(Watched& seen, std::uint64_t turns, Duration now) 
 
 /// Serves what the worker cannot.
 void Watchdog::stand_in(Worker& worker, Duration stuck_for, Duration now, bool help_sleeps) {
-    CellChain cells;
     if (stuck_for >= stall_after_) {
-        cells = worker.queue().steal_all();
+        hand_over(worker.queue().steal_all());
     } else if (help_sleeps) {
-        cells = worker.queue().steal_half();
+        hand_over(worker.queue().steal_half());
     }
-    if (cells.first != nullptr) {
-        handed_over_.fetch_add(cells.count, std::memory_order_relaxed);
-        engine_.inject(cells);
-    }
+    if (worker.has_mail()) hand_over(worker.take_near());
     if (worker.reactor().watches() != 0) worker.reactor().poll_for_owner();
     if (now >= worker.next_timer()) worker.fire_timers(now);
+}
+
+void Watchdog::hand_over(const CellChain& cells) noexcept {
+    if (cells.first == nullptr) return;
+    handed_over_.fetch_add(cells.count, std::memory_order_relaxed);
+    engine_.inject(cells);
 }
 
 // ---- reports ------------------------------------------------------------------------------------

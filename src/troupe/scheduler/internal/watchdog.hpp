@@ -20,7 +20,8 @@
 /// One of the two notices (internal/watch_model_test.cpp walks all interleavings).
 ///
 /// A spare worker serves while no regular worker ends its turns, and leaves a while after that was
-/// last so. A cell that a stuck turn leads is never taken from it: C++ code cannot be preempted.
+/// last so. The cell of a stuck turn is never taken from it, for C++ code cannot be preempted, and
+/// cells pinned to its worker wait for it: that is what pinning means.
 ///
 /// Dropped: a sleeping worker that looks every millisecond. It cannot help when all are stuck, or
 /// where there is only one; and being both the watcher and a worker took a protocol twice as long.
@@ -39,6 +40,7 @@
 
 namespace troupe::scheduler_internal {
 
+struct CellChain;
 class ThreadedEngine;
 class Worker;
 
@@ -96,6 +98,7 @@ private:
     Duration observe(Worker& worker, Watched& seen, bool asleep, Duration now);
     void begin_watching(Watched& seen, std::uint64_t turns, Duration now) noexcept;
     void stand_in(Worker& worker, Duration stuck_for, Duration now, bool help_sleeps);
+    void hand_over(const CellChain& cells) noexcept;
     void look_closer(Worker& worker, Watched& seen, Duration stuck_for, Duration now);
     void ask(Worker& worker, Watched& seen, Duration stuck_for, Duration now);
     void report(Worker& worker, Watched& seen, Duration lasted, bool with_backtrace);

@@ -83,14 +83,14 @@ void Worker::run() {
     stack_.enter(__builtin_frame_address(0));
     read_clock();
     while (!ends()) {
-        Cell* const cell = queue_.pop();
-        if (cell != nullptr) {
-            run_one(*cell);
+        if (Cell* const runnable = next_cell()) {
+            run_one(*runnable);
         } else if (!find_work()) {
             spin_then_park();
         }
     }
     if (!threads_.stopping()) hand_over();
+    locals.destroy_all();
     StackCapture::leave();
     set_current_context(nullptr);
     // release: pairs with has_left.
@@ -105,6 +105,14 @@ void Worker::hand_over() noexcept {
     if (cells.first != nullptr) threads_.inject(cells);
 }
 
+Cell* Worker::next_cell() noexcept {
+    if (pinned_.empty()) [[likely]]
+        return queue_.pop();
+    pinned_is_next_ = !pinned_is_next_;
+    Cell* const other = pinned_is_next_ ? nullptr : queue_.pop();
+    return other != nullptr ? other : pinned_.pop_front();
+}
+
 void Worker::run_one(Cell& runnable) noexcept {
     if (unwatched_) [[unlikely]] {
         // This turn may never end, and what waits behind it must be found by somebody.
@@ -117,7 +125,13 @@ void Worker::run_one(Cell& runnable) noexcept {
     sends_ = 0;
     const TurnEnd end = runnable.type()->run(runnable);
     cell.store(nullptr, std::memory_order_relaxed);
-    if (end == TurnEnd::yielded) queue_.push_back(runnable, now_us_);
+    if (end == TurnEnd::yielded) {
+        if (runnable.placed() == Placement::Kind::pinned) {
+            pinned_.push_back(runnable);
+        } else {
+            queue_.push_back(runnable, now_us_);
+        }
+    }
     turns_.store(turns() + 1, std::memory_order_relaxed);
     if (--turns_to_look_ == 0) look_around();
 }
@@ -125,6 +139,29 @@ void Worker::run_one(Cell& runnable) noexcept {
 void Worker::schedule_here(WorkerContext& self, Cell& runnable) noexcept {
     auto& worker = static_cast<Worker&>(self);
     worker.queue_.push_next(runnable, worker.now_us_);
+}
+
+void Worker::keep(Cell& placed) noexcept {
+    if (placed.placed() == Placement::Kind::pinned) {
+        pinned_.push_back(placed);
+    } else {
+        queue_.push_next(placed, now_us_);
+    }
+}
+
+void Worker::receive(Cell& placed) noexcept {
+    (placed.placed() == Placement::Kind::pinned ? pinned_inbox_ : near_inbox_).push(placed);
+}
+
+void Worker::take_inbox() noexcept {
+    if (!has_mail()) return;
+    const CellChain near = near_inbox_.take_all();
+    if (near.first != nullptr) queue_.push_back(near, now_us_);
+    for (Cell* placed = pinned_inbox_.take_all().first; placed != nullptr;) {
+        Cell* const next = placed->next_runnable_;
+        pinned_.push_back(*placed);
+        placed = next;
+    }
 }
 
 bool Worker::has_sent_enough(WorkerContext& self) noexcept {
@@ -149,6 +186,7 @@ void Worker::look_around() noexcept {
     turns_per_look_ = now - before > kShortTurn * turns_per_look_ ? 1 : kTurnsPerLook;
     turns_to_look_ = turns_per_look_;
 
+    take_inbox();
     take_injected();
     if (now >= next_timer()) fire_timers(now);
     if (now - last_poll_ >= kPollEvery && reactor_.watches() != 0) {
@@ -241,12 +279,13 @@ bool Worker::find_work() noexcept {
     turns_to_look_ = turns_per_look_ = 1;
     standing_.store(false, std::memory_order_relaxed);
     if (now >= next_timer()) fire_timers(now);
+    take_inbox();
     take_injected();
-    if (queue_.size() == 0 && reactor_.watches() != 0) {
+    if (!has_work() && reactor_.watches() != 0) {
         last_poll_ = now;
         reactor_.poll(Duration::zero());
     }
-    return queue_.size() != 0 || (may_take() && steal_from_standing());
+    return has_work() || (may_take() && steal_from_standing());
 }
 
 bool Worker::take_from(Worker& victim) noexcept {
@@ -284,7 +323,7 @@ void Worker::spin_then_park() noexcept {
     if (threads_.any_busy_but(*this)) {
         const Duration until = now + kSpin;
         do {
-            if (outsiders_wait() || ends()) return;
+            if (outsiders_wait() || has_mail() || ends()) return;
             for (int i = 0; i < 32; ++i)
                 cpu_relax();
         } while (threads_.clock() < until);
@@ -293,7 +332,7 @@ void Worker::spin_then_park() noexcept {
     // First say that we sleep, then look once more; a publisher publishes first and then looks for
     // sleepers, so one of the two notices.
     threads_.note_asleep(*this);
-    while (!outsiders_wait() && !ends() && queue_.size() == 0) {
+    while (!outsiders_wait() && !has_mail() && !ends() && !has_work()) {
         const Duration longest = time_to_sleep();
         if (longest > Duration::zero()) {
             parks_.store(parks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -301,7 +340,7 @@ void Worker::spin_then_park() noexcept {
         }
         read_clock();
         if (now >= next_timer()) fire_timers(now);
-        if (queue_.size() != 0) break;
+        if (has_work()) break;
         // A waker takes the bit away, so that the next one picks somebody else.
         if (!threads_.is_asleep(*this)) break;
     }
@@ -309,7 +348,7 @@ void Worker::spin_then_park() noexcept {
     unwatched_ = true;
     last_poll_ = now;
     // Woken for a cell of an outsider just when we found work of our own, which may take long.
-    if (was_woken && queue_.size() != 0 && threads_.anything_injected()) {
+    if (was_woken && has_work() && threads_.anything_injected()) {
         threads_.wake_one_if_asleep();
     }
 }

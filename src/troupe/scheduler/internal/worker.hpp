@@ -14,9 +14,11 @@
 /// A spare worker is one that the watchdog has started because all others are stuck. It serves
 /// while they are, and leaves later; it keeps no sockets and no timers of its own.
 
+#include <troupe/base/intrusive_queue.hpp>
 #include <troupe/base/mutex.hpp>
 #include <troupe/base/random.hpp>
 #include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/internal/cell_stack.hpp>
 #include <troupe/scheduler/internal/context.hpp>
 #include <troupe/scheduler/internal/run_queue.hpp>
 #include <troupe/scheduler/internal/stack_capture.hpp>
@@ -66,6 +68,11 @@ public:
     StackCapture& stack() noexcept { return stack_; }
     /// Makes the thread note where it stands. Whoever started it.
     void ask_where() noexcept { stack_.ask(thread_); }
+    /// Queues a runnable cell that is placed here. Threads: any; the caller wakes the worker.
+    void receive(Cell& placed) noexcept;
+    /// The cells that came here for their place's sake and may run elsewhere.
+    CellChain take_near() noexcept { return near_inbox_.take_all(); }
+    bool has_mail() const noexcept { return !pinned_inbox_.empty() || !near_inbox_.empty(); }
     std::uint32_t index() const noexcept { return index_; }
     std::uint64_t bit() const noexcept { return std::uint64_t{1} << index_; }
     /// The heartbeat: grows with every turn.
@@ -78,6 +85,8 @@ public:
 
     // ---- its own thread ----
     std::uint64_t random() noexcept { return random_.next(); }
+    /// Queues a cell that is placed here and became runnable during our own turn.
+    void keep(Cell& placed) noexcept;
 
 private:
     static void schedule_here(WorkerContext& self, Cell& cell) noexcept;
@@ -86,6 +95,9 @@ private:
 
     static void* thread_main(void* worker) noexcept;
     void run();
+    Cell* next_cell() noexcept;
+    bool has_work() const noexcept { return queue_.size() != 0 || !pinned_.empty(); }
+    void take_inbox() noexcept;
     void run_one(Cell& cell) noexcept;
     void look_around() noexcept;
     void read_clock() noexcept;
@@ -104,6 +116,11 @@ private:
     const std::uint32_t index_;
     const bool spare_;
     RunQueue queue_;
+    // What may run nowhere else: here thieves do not come. In turn with the queue.
+    IntrusiveQueue<Cell, &Cell::next_runnable_> pinned_;
+    bool pinned_is_next_ = false;
+    CellStack pinned_inbox_;  // any thread
+    CellStack near_inbox_;    // any thread
     Random random_;
     TurnSlice slice_;
     std::uint32_t now_us_ = 0;

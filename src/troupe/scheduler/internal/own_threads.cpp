@@ -1,0 +1,139 @@
+#include <troupe/scheduler/internal/own_threads.hpp>
+
+#include <memory>
+#include <utility>
+
+namespace troupe::scheduler_internal {
+
+/// Written under the pool's mutex, but for the context, which is the thread's own.
+class OwnThreads::OwnThread : public Job, public WorkerContext {
+public:
+    OwnThread(OwnThreads& its_owner, Engine& its_engine, Cell& its_cell)
+        : owner(its_owner), only(its_cell) {
+        engine = &its_engine;
+        // What it wakes is run by the workers; its own cell finds its way here by its placement.
+        schedule = [](WorkerContext& self, Cell& woken) noexcept { self.engine->inject(woken); };
+        // Nobody waits behind it.
+        messages = kMessages;
+        more_messages = [](RunningTurn&) noexcept { return kMessages; };
+        caches_cells = false;
+        run = [](Job* job) noexcept {
+            auto* const self = static_cast<OwnThread*>(job);
+            self->owner.run(*self);
+        };
+        drop = [](Job* job) noexcept {
+            auto* const self = static_cast<OwnThread*>(job);
+            self->owner.remove(*self);
+        };
+    }
+
+    static constexpr unsigned kMessages = 64;
+
+    OwnThreads& owner;
+    Cell& only;
+    CondVar wake;
+    bool runnable = false;
+    bool ended = false;
+};
+
+OwnThreads::OwnThreads(Engine& engine, std::size_t threads_max)
+    : engine_(engine),
+      threads_max_(threads_max),
+      // We count ourselves. A thread that has just ended its cell may still be counted there.
+      pool_(BlockingPoolOptions{.threads_max = 2 * threads_max,
+                                .jobs_max = 0,
+                                .idle_time = Duration::zero(),
+                                .name = "troupe-own"}) {}
+
+OwnThreads::OwnThread* OwnThreads::find(Cell& cell) noexcept {
+    const auto found = threads_.find(&cell);
+    return found != threads_.end() ? found->second : nullptr;
+}
+
+Result<void> OwnThreads::start(Cell& cell) {
+    LockGuard lock(mutex_);
+    if (stopping_) return error(Errc::closed, "the engine is stopping");
+    if (count_ >= threads_max_) {
+        return error(Errc::failed,
+                     "as many actors have a thread of their own as the engine's options allow "
+                     "(own_threads_max)");
+    }
+    auto thread = std::make_unique<OwnThread>(*this, engine_, cell);
+    Result<void> accepted = pool_.submit(thread.get());
+    if (!accepted) return accepted;
+    threads_[&cell] = thread.release();
+    ++count_;
+    return {};
+}
+
+void OwnThreads::schedule(Cell& cell) noexcept {
+    LockGuard lock(mutex_);
+    OwnThread* const thread = find(cell);
+    if (thread == nullptr) return;  // the engine has stopped: its cells run no more
+    thread->runnable = true;
+    thread->wake.notify_one();
+}
+
+void OwnThreads::end(Cell& cell) noexcept {
+    LockGuard lock(mutex_);
+    OwnThread* const thread = find(cell);
+    if (thread == nullptr) return;
+    // The slot's next owner may come before the thread has gone.
+    threads_.erase(&cell);
+    thread->ended = true;
+    thread->wake.notify_one();
+}
+
+void OwnThreads::stop() noexcept {
+    {
+        LockGuard lock(mutex_);
+        stopping_ = true;
+        for (const auto& [cell, thread] : threads_)
+            thread->wake.notify_one();
+    }
+    pool_.stop();
+}
+
+std::size_t OwnThreads::count() const noexcept {
+    LockGuard lock(mutex_);
+    return count_;
+}
+
+/// The thread's body.
+void OwnThreads::run(OwnThread& thread) noexcept {
+    set_current_context(&thread);
+    Cell& only = thread.only;
+    while (wait_for_turn(thread)) {
+        thread.cell.store(&only, std::memory_order_relaxed);
+        thread.doing.store(nullptr, std::memory_order_relaxed);
+        thread.now = engine_.coarse_now();
+        const TurnEnd end = only.type()->run(only);
+        thread.cell.store(nullptr, std::memory_order_relaxed);
+        turns_.fetch_add(1, std::memory_order_relaxed);
+        if (end == TurnEnd::yielded) schedule(only);
+    }
+    thread.locals.destroy_all();
+    set_current_context(nullptr);
+    remove(thread);
+}
+
+void OwnThreads::remove(OwnThread& thread) noexcept {
+    {
+        LockGuard lock(mutex_);
+        if (!thread.ended) threads_.erase(&thread.only);
+        --count_;
+    }
+    delete &thread;
+}
+
+/// False: the cell has ended, or everything does.
+bool OwnThreads::wait_for_turn(OwnThread& thread) noexcept {
+    LockGuard lock(mutex_);
+    while (!thread.runnable && !thread.ended && !stopping_)
+        thread.wake.wait(mutex_);
+    if (thread.ended || stopping_) return false;
+    thread.runnable = false;
+    return true;
+}
+
+}  // namespace troupe::scheduler_internal

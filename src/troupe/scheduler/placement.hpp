@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+
+namespace troupe {
+
+/// Where a cell runs, when it may not run wherever there is room.
+struct Placement {
+    enum class Kind : std::uint8_t {
+        anywhere,
+        near,        ///< on one worker, as long as that one keeps up; a hint
+        pinned,      ///< on one worker and no other; while that one is stuck it waits
+        own_thread,  ///< on a thread that runs nothing else, and which it may block
+    };
+    /// As `shard`: whichever worker.
+    static constexpr std::uint32_t kAnyShard = 0xFFFF'FFFF;
+
+    Kind kind = Kind::anywhere;
+    std::uint32_t shard = kAnyShard;  ///< which worker, modulo how many there are
+};
+
+}  // namespace troupe
