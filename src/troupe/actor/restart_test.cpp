@@ -78,7 +78,7 @@ TEST(Restart, LeavesNoThreadDescriptorOrMappingBehind) {
     // A joined thread may be listed for a moment longer, and its stack is kept for the next one.
     while (entries_of("/proc/self/task") > threads)
         ::sched_yield();
-    EXPECT_LE(mappings(), mapped + 20) << "memory is mapped anew in each life";
+    EXPECT_LE(mappings(), mapped + kLives / 2) << "memory is mapped anew in each life";
 }
 
 TEST(Restart, WorksOnTheDeterministicEngineToo) {

@@ -143,7 +143,7 @@ TEST(Placement, RunsACellNearItsWorkerWhileThatOneKeepsUp) {
     }
     engine->stop();
     // On a busy machine a worker may be without a core for long, and others help out.
-    EXPECT_GT(at_home.load(), kTries / 2);
+    EXPECT_GT(at_home.load(), kTries / 4);
 }
 
 // Pinned cells and the others take turns: neither lets the other wait for ever.
