@@ -128,12 +128,12 @@ namespace troupe {
 /// For `offload(f).pipe_to<&A::then>(self(this), extra...)`: the task component knows no actors.
 template <auto Then, class A, class F, class... Extra>
 void pipe_offloaded(const Self<A>& self, F&& function, Extra&&... extra) {
-    using Job = actor_internal::PipedJobOf<Then, std::remove_cvref_t<F>>;
-    using Value = typename Job::Value;
+    using Piped = actor_internal::PipedJobOf<Then, std::remove_cvref_t<F>>;
+    using Value = typename Piped::Value;
     if constexpr (actor_internal::check_call<Then, A, Result<Value>, Extra...>()) {
         auto* const message =
             actor_internal::make_piped<Then, Value>(self, std::forward<Extra>(extra)...);
-        auto* const job = ::new (allocate_block(sizeof(Job))) Job(std::forward<F>(function));
+        auto* const job = ::new (allocate_block(sizeof(Piped))) Piped(std::forward<F>(function));
         job->cell = actor_internal::RefAccess::cell(self);
         job->generation = actor_internal::RefAccess::generation(self);
         job->message = message;
