@@ -1,4 +1,5 @@
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/internal/own_mail.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/assert.hpp>
@@ -8,6 +9,13 @@ namespace troupe {
 namespace actor_internal {
 
 Cell* cell_being_built(const void* actor) noexcept;
+
+Cell* ActorAccess::cell(const Actor& actor) noexcept {
+    return actor.cell_;
+}
+void post_event(const Actor& actor, MailNode* message) {
+    put_event(*ActorAccess::cell(actor), message);
+}
 
 Task<Result<void>> ActorAccess::on_start(Actor& actor) {
     return actor.on_start();

@@ -5,6 +5,7 @@
 ///
 /// A class without this base is an actor too; it only cannot name itself, have hooks or children.
 
+#include <troupe/actor/actor_timer.hpp>
 #include <troupe/actor/exit.hpp>
 #include <troupe/actor/pipe.hpp>
 #include <troupe/actor/ref.hpp>
@@ -28,6 +29,9 @@ struct ActorAccess;
 /// the monitor's number.
 std::uint64_t post_monitor(Cell& watcher, Cell* target, std::uint32_t generation, MailNode* down,
                            void (*set_down)(MailNode* message, Down down));
+/// The actor handles a message of its own before all that waits.
+void post_event(const Actor& actor, MailNode* message);
+
 void cancel_monitor(Cell& watcher, std::uint32_t watcher_generation, std::uint64_t number) noexcept;
 
 /// Links `cell` to another actor; to one that has ended, its exit is noproc.
@@ -165,8 +169,64 @@ protected:
     template <auto M>
     void trap_exits();
 
+    /// Calls `M(args...)` of this actor after `delay`, once. M may be private, the arguments need
+    /// not be copyable. What timers promise: actor_timer.hpp.
+    /// Units: the system's clock, so the simulator moves it; never early.
+    template <auto M, class... Arguments>
+    Timer after(Duration delay, Arguments&&... arguments) {
+        return set_timer<M, actor_internal::TimerKind::once>(delay, nullptr,
+                                                             std::forward<Arguments>(arguments)...);
+    }
+    /// The same; it replaces the timer that was set under this key, whatever that was.
+    template <auto M, class... Arguments>
+    Timer after(const TimerKey& key, Duration delay, Arguments&&... arguments) {
+        return set_timer<M, actor_internal::TimerKind::once>(delay, &key,
+                                                             std::forward<Arguments>(arguments)...);
+    }
+
+    /// Calls `M(args...)` at a fixed rate: each time one period after the time before, however long
+    /// the handler takes. Times that pass while the actor is busy are left out, not made up for.
+    template <auto M, class... Arguments>
+    Timer every(Duration period, Arguments&&... arguments) {
+        return set_timer<M, actor_internal::TimerKind::fixed_rate>(
+            period, nullptr, std::forward<Arguments>(arguments)...);
+    }
+    template <auto M, class... Arguments>
+    Timer every(const TimerKey& key, Duration period, Arguments&&... arguments) {
+        return set_timer<M, actor_internal::TimerKind::fixed_rate>(
+            period, &key, std::forward<Arguments>(arguments)...);
+    }
+
+    /// Calls `M(args...)` with a fixed delay: each time so long after the handler has ended.
+    template <auto M, class... Arguments>
+    Timer after_each(Duration delay, Arguments&&... arguments) {
+        return set_timer<M, actor_internal::TimerKind::fixed_delay>(
+            delay, nullptr, std::forward<Arguments>(arguments)...);
+    }
+    template <auto M, class... Arguments>
+    Timer after_each(const TimerKey& key, Duration delay, Arguments&&... arguments) {
+        return set_timer<M, actor_internal::TimerKind::fixed_delay>(
+            delay, &key, std::forward<Arguments>(arguments)...);
+    }
+
+    /// Calls `M(args...)` when no message of others has been handled for so long, and again each
+    /// time that has passed once more. Ticks and news of ends do not count as messages.
+    template <auto M, class... Arguments>
+    Timer on_idle(Duration quiet, Arguments&&... arguments) {
+        return set_timer<M, actor_internal::TimerKind::idle>(quiet, nullptr,
+                                                             std::forward<Arguments>(arguments)...);
+    }
+
+    /// Cancels the timer that was set under this key, if there is one.
+    void cancel_timer(const TimerKey& key) noexcept {
+        actor_internal::cancel_timer(own_cell(), key);
+    }
+
 private:
     friend struct actor_internal::ActorAccess;
+
+    template <auto M, actor_internal::TimerKind kKind, class... Arguments>
+    Timer set_timer(Duration delay, const TimerKey* key, Arguments&&... arguments);
 
     Cell& own_cell() const noexcept;
     std::uint32_t own_generation() const noexcept;
@@ -247,5 +307,32 @@ void Actor::trap_exits() {
                                    });
     }
 }
+
+template <auto M, actor_internal::TimerKind kKind, class... Arguments>
+Timer Actor::set_timer(Duration delay, const TimerKey* key, Arguments&&... arguments) {
+    if constexpr (actor_internal::check_timer<M, kKind, Arguments...>()) {
+        using Class = typename actor_internal::Traits<M>::Class;
+        actor_internal::TimerSetting setting;
+        setting.kind = kKind;
+        setting.delay = delay;
+        setting.call = actor_internal::make_call<M, false>(offset_in_object<Class>(),
+                                                           std::forward<Arguments>(arguments)...);
+        if constexpr (kKind != actor_internal::TimerKind::once) {
+            setting.copy = &actor_internal::copy_call<M>;
+        }
+        return Timer(own_cell(), actor_internal::set_timer(own_cell(), setting, key));
+    } else {
+        return Timer();
+    }
+}
+
+namespace actor_internal {
+
+template <class Class>
+std::ptrdiff_t ActorAccess::offset_in_object(const Actor& actor) noexcept {
+    return actor.offset_in_object<Class>();
+}
+
+}  // namespace actor_internal
 
 }  // namespace troupe

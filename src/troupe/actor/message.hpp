@@ -30,6 +30,7 @@ template <class T>
 class Reply;
 template <class T>
 class ReplyTo;
+class Stash;
 
 }  // namespace troupe
 
@@ -47,6 +48,9 @@ void post_request(Cell* target, std::uint32_t generation, AskHeader* request) no
 
 /// The answer may come from anybody now: the asker is not known to wait for this actor any more.
 void answered_by_anybody(const AskHeader& request) noexcept;
+
+/// Keeps a call until it is to be handled.
+void keep_in_stash(Stash& stash, MailNode* call);
 
 /// What `deliver` reports to the turn.
 enum class Handled : std::uint8_t {
@@ -215,7 +219,11 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
                 call->deadline = this->deadline;
             }
             call->context = this->context;
-            post_request(returned.target_, returned.generation_, call);
+            if (returned.stash_ != nullptr) {
+                keep_in_stash(*returned.stash_, call);
+            } else {
+                post_request(returned.target_, returned.generation_, call);
+            }
         } else if (returned.token_ != nullptr) {
             if constexpr (Asked) {
                 answered_by_anybody(*this);

@@ -38,7 +38,8 @@ public:
           token_(std::exchange(other.token_, nullptr)),
           delegated_(std::exchange(other.delegated_, nullptr)),
           target_(other.target_),
-          generation_(other.generation_) {}
+          generation_(other.generation_),
+          stash_(other.stash_) {}
     Reply& operator=(Reply&&) = delete;
     ~Reply() {
         // Returned to nobody, or by a handler that then threw.
@@ -52,7 +53,10 @@ private:
     friend Reply<U> later(ReplyTo<U>& token) noexcept;
     template <class>
     friend class Ref;
+    friend class Stash;
 
+    Reply(actor_internal::AskEnvelope<T>* call, Stash& stash) noexcept
+        : delegated_(call), stash_(&stash) {}
     Reply(ReplyTo<T>* token) noexcept : token_(token) {}
     Reply(actor_internal::AskEnvelope<T>* call, Cell* target, std::uint32_t generation) noexcept
         : delegated_(call), target_(target), generation_(generation) {}
@@ -62,6 +66,7 @@ private:
     actor_internal::AskEnvelope<T>* delegated_ = nullptr;
     Cell* target_ = nullptr;
     std::uint32_t generation_ = 0;
+    Stash* stash_ = nullptr;  // where the call is kept instead of being sent
 };
 
 /// The right, and the duty, to answer one ask. It may be kept, moved and sent to other actors. One

@@ -170,7 +170,9 @@ struct ActorAccess {
     static Actor* base(void* object) noexcept {
         return static_cast<typename A::TroupeActor*>(static_cast<A*>(object));
     }
-    static Cell* cell(const Actor& actor) noexcept;
+    static Cell* cell(const Actor& actor) noexcept;  // null for a plain object
+    template <class Class>
+    static std::ptrdiff_t offset_in_object(const Actor& actor) noexcept;
     static Task<Result<void>> on_start(Actor& actor);
     static Task<void> on_stop(Actor& actor, const ExitReason& reason);
 };

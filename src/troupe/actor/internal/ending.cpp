@@ -4,6 +4,7 @@
 #include <troupe/actor/internal/pipes.hpp>
 #include <troupe/actor/internal/supervised.hpp>
 #include <troupe/actor/internal/system_core.hpp>
+#include <troupe/actor/internal/timers.hpp>
 #include <troupe/actor/spawn.hpp>
 
 #include <exception>
@@ -52,6 +53,12 @@ bool tell_newcomer(Cell& cell, MailNode* mail, const ExitReason& reason) noexcep
     return true;
 }
 
+/// Whether anybody would miss it: a tick or the order to drain, nobody.
+bool is_somebodys(const MailNode* mail) noexcept {
+    return mail->ops->kind == MailKind::message && mail->ops != &StopSignal::kDrainOps &&
+           mail->ops != &ActorTimer::kTickOps;
+}
+
 void drop_mail(Cell& cell, MailNode* mail, const ExitReason& reason) noexcept {
     if (mail == nullptr) return;
     const Error why = gone(cell, reason);
@@ -60,7 +67,7 @@ void drop_mail(Cell& cell, MailNode* mail, const ExitReason& reason) noexcept {
         MailNode* const next = mail->next;
         const bool stale = mail->generation != cell.generation();
         if (stale || !tell_newcomer(cell, mail, reason)) {
-            if (mail->ops->kind == MailKind::message && mail->ops != &StopSignal::kDrainOps) {
+            if (is_somebodys(mail)) {
                 core.note_lost(&cell, stale ? DeadLetterReason::stale : DeadLetterReason::stopped,
                                mail);
             }
@@ -114,6 +121,7 @@ void tell_parent(Cell& cell) noexcept {
 }  // namespace
 
 void finish_incarnation(Cell& cell, const ExitReason& reason) noexcept {
+    end_timers(cell);
     tell_relatives(cell, reason, true);
 }
 
@@ -121,6 +129,7 @@ void finish_end(Cell& cell, MailNode* handled_in_place, const ExitReason& reason
     AskEnvelope<void>* const starter = take_starter(cell, reason);
     if (SystemCore::counting_messages()) SystemCore::of(cell).count_handled(cell.handled());
     unregister_name(cell);
+    end_timers(cell);
     MailNode* const mail = close_all_mail(cell, handled_in_place);
     if (handled_in_place != nullptr) ops_of(handled_in_place).finish(handled_in_place);
     drop_mail(cell, take_suspect(cell), reason);

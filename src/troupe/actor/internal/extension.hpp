@@ -21,6 +21,7 @@ struct NameEntry;
 struct OuterWait;
 struct Supervised;
 struct Pipes;
+struct TimerBook;
 
 /// What most actors never need, made on demand: a cell has no room for it. The actor's turn only.
 struct Extension {
@@ -47,6 +48,11 @@ struct Extension {
     Links* links = nullptr;  // internal/links.hpp
     Pipes* pipes = nullptr;  // internal/pipes.hpp
     NewsQueue news;          // of ends that it wanted to hear of
+
+    TimerBook* timers = nullptr;     // internal/timers.hpp
+    MailNode* last_event = nullptr;  // of those in the batch that the running handler has made
+    bool own_message = false;        // the message being handled took no room in the mailbox
+    bool own_accepted = false;       // and was counted before
 
     // For an address whose actor is built anew when it has ended, else null.
     std::unique_ptr<Supervised> supervised;
@@ -165,7 +171,7 @@ inline constexpr std::uint8_t kInStartHook = 4;  // on_start waits somewhere
 inline constexpr std::uint8_t kInStopHook = 8;   // on_stop waits somewhere
 inline constexpr std::uint8_t kStopHeard = 16;   // a wait was cut short by the stop
 inline constexpr std::uint8_t kHasNews = 32;     // NewsQueue: somebody it cares for has ended
-inline constexpr std::uint8_t kUncounted = 64;   // the message being handled took no room
+inline constexpr std::uint8_t kUncounted = 64;   // there is more to note once a message is handled
 inline constexpr std::uint8_t kVacant = 128;     // a supervised address without an actor
 
 template <class Unwanted>

@@ -1,5 +1,6 @@
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
+#include <troupe/actor/internal/own_mail.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/log.hpp>
@@ -90,8 +91,10 @@ DeadLetters SystemCore::dead_letters() const noexcept {
 namespace {
 
 const MailNode* inner_message(const MailNode* message) noexcept {
-    return message->ops == &WaitingSend::kOps ? static_cast<const WaitingSend*>(message)->message
-                                              : message;
+    if (message->ops == &WaitingSend::kOps)
+        return static_cast<const WaitingSend*>(message)->message;
+    if (message->ops == &OwnMail::kOps) return static_cast<const OwnMail*>(message)->message;
+    return message;
 }
 
 /// The empty Pid for a task, which is no actor.
@@ -105,8 +108,9 @@ Pid sender_of(const MailNode* message) noexcept {
         const auto* const waiting = static_cast<const WaitingSend*>(message);
         return actor_pid(waiting->sender, waiting->sender_generation);
     }
-    if (!ops_of(message).asked) return Pid();
-    const auto* const request = static_cast<const AskHeader*>(message);
+    const MailNode* const call = inner_message(message);
+    if (!ops_of(call).asked) return Pid();
+    const auto* const request = static_cast<const AskHeader*>(call);
     return actor_pid(request->asker, request->asker_generation);
 }
 

@@ -12,8 +12,10 @@
 #include <troupe/actor/internal/ending.hpp>
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
+#include <troupe/actor/internal/own_mail.hpp>
 #include <troupe/actor/internal/supervised.hpp>
 #include <troupe/actor/internal/system_core.hpp>
+#include <troupe/actor/internal/timers.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/assert.hpp>
 #include <troupe/base/hash.hpp>
@@ -59,6 +61,8 @@ private:
     bool unwrap(MailNode*& message);
     bool expired(const MailNode* message) const noexcept;
     Error too_late(const MailNode* message) const;
+    bool unwrap_own(MailNode*& message);
+    void note_own_message(bool accepted);
     void suspended_in(MailNode* message) noexcept;
     Next go_on_awaiting();
     Next block();
@@ -128,7 +132,7 @@ TurnEnd Turn::run() {
     // and try_block.
     static_cast<void>(cell_.word_.load(std::memory_order_acquire));
     Next next = Next::go_on;
-    if (cell_.state() == CellState::starting) {
+    if (cell_.state() == CellState::starting && !has(kInStartHook)) {
         next = begin_start();
     } else if (cell_.awaiting_ != nullptr && cell_.awaiting_->yielding) {
         can_resume_ = true;
@@ -150,7 +154,7 @@ Turn::Next Turn::attend() {
     if (has(kStopAsked)) return begin_stop();
     if (has_had_its_share()) return yield();
     in_place_ = false;
-    set(kUncounted);
+    note_own_message(false);
     return handle(pop_news(cell_));
 }
 
@@ -199,9 +203,15 @@ void Turn::suspended_in(MailNode* message) noexcept {
 
 MailNode* Turn::next_message() {
     in_place_ = false;
+    if (cell_.batch_ != nullptr) {
+        if (handled_in_place_ == nullptr) [[likely]]
+            return cell_.pop_batch();
+        // Its asker shall not wait for what the handler has put into the batch.
+        take_mail();
+        return nullptr;
+    }
     if (managed_ != nullptr) [[unlikely]]
         return managed_->pop();
-    if (MailNode* const message = cell_.pop_batch()) return message;
     // acquire: sees the message its sender published; pairs with push.
     const std::uint64_t word = cell_.word_.load(std::memory_order_acquire);
     MailNode* const youngest = Cell::node_of(word);
@@ -217,10 +227,13 @@ MailNode* Turn::next_message() {
 /// Deals with mail that is not simply a call. False when there is nothing left to handle.
 bool Turn::unwrap(MailNode*& message) {
     const bool stale = message->generation != cell_.generation();
-    const bool plain = message->ops != &WaitingSend::kOps && message->ops != &StopSignal::kDrainOps;
+    const bool plain = ops_of(message).deliver != nullptr;
     const bool late = ops_of(message).asked && expired(message);
     if (plain && !stale && !late) [[likely]]
         return true;
+    if (message->ops == &ActorTimer::kTickOps || message->ops == &OwnMail::kOps) {
+        return unwrap_own(message);
+    }
     if (in_place_) take_out(message);
     ++released_;
     if (stale) {
@@ -266,11 +279,56 @@ Error Turn::too_late(const MailNode* message) const {
                                       ") was not begun: its time was up while it waited its turn");
 }
 
+/// What the actor has for itself: it took no room in the mailbox.
+bool Turn::unwrap_own(MailNode*& message) {
+    const bool accepted = message->ops == &OwnMail::kOps;
+    if (accepted) {
+        auto* const mail = static_cast<OwnMail*>(message);
+        extension_of(cell_).last_event = nullptr;
+        message = OwnMail::unwrap(mail);
+        message->generation = cell_.generation();
+        message->next = nullptr;
+        if (ops_of(message).asked && expired(message)) {
+            lose(message, DeadLetterReason::expired, too_late(message));
+            return false;
+        }
+    } else {
+        try {
+            message = take_tick(cell_, message);
+        } catch (...) {
+            // The copy of a timer's argument.
+            set_stop_reason(cell_,
+                            ExitReason(ExitReason::Kind::failed, text_of_current_exception()));
+            set(kKillAsked);
+            return false;
+        }
+    }
+    if (message == nullptr) return false;
+    message->generation = cell_.generation();
+    message->next = nullptr;
+    note_own_message(accepted);
+    return true;
+}
+
+/// The message to be handled took no room. `accepted`: it was counted when it came.
+void Turn::note_own_message(bool accepted) {
+    Extension& extension = extension_of(cell_);
+    extension.own_message = true;
+    extension.own_accepted = accepted;
+    set(kUncounted);
+}
+
 void Turn::count_handled() noexcept {
     cell_.handled_.store(cell_.handled() + 1, std::memory_order_relaxed);
     if (has(kUncounted)) [[unlikely]] {
-        clear(kUncounted);  // it took no room in the mailbox
-        if (SystemCore::counting_messages()) SystemCore::of(cell_).count_accepted();
+        Extension& extension = *existing_extension(cell_);
+        const bool own = std::exchange(extension.own_message, false);
+        if (!own) {
+            ++released_;
+        } else if (!extension.own_accepted && SystemCore::counting_messages()) {
+            SystemCore::of(cell_).count_accepted();
+        }
+        if (!note_handled(cell_, own)) clear(kUncounted);
     } else {
         ++released_;
     }
@@ -322,9 +380,9 @@ Turn::Next Turn::killed() {
 /// again, or has.
 void Turn::give_up(MailNode* message, const Error& why) noexcept {
     Supervised* const known = supervised();
-    const Supervised::Fate fate = known != nullptr && !has(kUncounted)
-                                      ? known->judge(message, cell_.handled())
-                                      : Supervised::Fate::fails;
+    const bool own = has(kUncounted) && existing_extension(cell_)->own_message;
+    const Supervised::Fate fate =
+        known != nullptr && !own ? known->judge(message, cell_.handled()) : Supervised::Fate::fails;
     if (fate == Supervised::Fate::is_tried_again) return;
     if (fate == Supervised::Fate::fails) {
         count_handled();
@@ -451,7 +509,7 @@ void Turn::take_out(const MailNode* message) {
 // ---- the beginning and the end ------------------------------------------------------------------
 
 Turn::Next Turn::begin_start() {
-    cell_.state_.store(CellState::running, std::memory_order_relaxed);
+    cell_.state_.store(CellState::starting, std::memory_order_relaxed);
     Actor* const self = actor();
     if (self != nullptr) {
         // A hook that is no coroutine may throw here; one that is keeps it in its promise.
@@ -514,6 +572,7 @@ Turn::Next Turn::start_failed(Error why) {
 }
 
 void Turn::report_started() noexcept {
+    cell_.state_.store(CellState::running, std::memory_order_relaxed);
     Extension* const extension = existing_extension(cell_);
     if (extension == nullptr) return;
     if (extension->supervised != nullptr) extension->supervised->current->report_started();
