@@ -106,8 +106,8 @@ int run_app(int, char**, Task<int> (*app)(System&)) {
     } catch (...) {
         std::fprintf(stderr, "troupe: the app has thrown something that is no std::exception\n");
     }
-    system.stop();
-    return result;
+    const bool clean = system.stop();
+    return result == 0 && !clean ? kExitForced : result;
 }
 
 }  // namespace troupe::actor_internal

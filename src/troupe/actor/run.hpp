@@ -11,9 +11,14 @@ namespace actor_internal {
 int run_app(int argc, char** argv, Task<int> (*app)(System&));
 }  // namespace actor_internal
 
+/// What `run` gives in place of 0 when something had to be forced: a task of the shutdown failed or
+/// was too slow, or an actor had to be killed.
+inline constexpr int kExitForced = 3;
+
 /// Runs a program: makes a system, runs `app` in it, stops the system and gives what app returned.
-/// SIGINT and SIGTERM ask the system to stop (`co_await system.stop_requested()`); a second one
-/// ends the process at once, with 128 plus the signal's number.
+/// SIGINT and SIGTERM ask the system to stop (`co_await system.stop_requested()`) and so begin its
+/// shutdown (<troupe/actor/shutdown.hpp>); a second one ends the process at once, with 128 plus the
+/// signal's number.
 ///
 /// `TROUPE_WORKERS=n` in the environment sets the number of workers; as many as cores otherwise.
 ///

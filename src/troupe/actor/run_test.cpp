@@ -1,5 +1,6 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/run.hpp>
+#include <troupe/actor/shutdown.hpp>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -75,6 +76,40 @@ Task<int> hears_and_stays(System& system) {
 
 TEST_F(RunDeathTest, EndsAtOnceAtTheSecondSignal) {
     EXPECT_EXIT(run_program(hears_and_stays), testing::ExitedWithCode(128 + SIGTERM), "");
+}
+
+/// Ends with whatever the shutdown leaves to it.
+template <class Closing>
+Task<int> closes(System& system, Closing closing) {
+    system.shutdown().limit("service-stop", std::chrono::milliseconds(20));
+    system.shutdown().add("service-stop", "database", closing);
+    system.spawn<Service>();
+    ::kill(::getpid(), SIGTERM);
+    co_await system.stop_requested();
+    co_return 0;
+}
+Task<> closes_in_order() {
+    co_await yield();
+    std::fputs("database closed\n", stderr);
+}
+Task<> never_closes() {
+    ignore(co_await sleep(std::chrono::hours(1)), "too long");
+}
+Task<int> shuts_down(System& system) {
+    return closes(system, &closes_in_order);
+}
+Task<int> hangs_in_shutdown(System& system) {
+    return closes(system, &never_closes);
+}
+
+TEST_F(RunDeathTest, RunsTheShutdownBeforeItStopsTheActors) {
+    EXPECT_EXIT(run_program(shuts_down), testing::ExitedWithCode(0),
+                "database closed\nservice stopped in order");
+}
+
+TEST_F(RunDeathTest, TellsByItsExitCodeThatTheShutdownWasForced) {
+    EXPECT_EXIT(run_program(hangs_in_shutdown), testing::ExitedWithCode(kExitForced),
+                "task=database .*too slow.*sleep at run_test.cpp");
 }
 
 Task<int> throws(System& system) {

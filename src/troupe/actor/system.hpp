@@ -152,6 +152,8 @@ struct RegisteredName {
     std::string type;  ///< as what the actor is seen under this name
 };
 
+class Shutdown;
+
 /// A handle to a running system: cheap to copy, valid as long as its owner (`OwnedSystem`, `run`).
 class System {
 public:
@@ -209,6 +211,8 @@ public:
     /// Asks the system to stop. Any thread.
     void request_stop() const noexcept;
     bool stopping() const noexcept;
+    /// What is to be done before the actors are stopped: <troupe/actor/shutdown.hpp>.
+    Shutdown shutdown() const noexcept;
 
     /// Time since the system began. Any thread.
     Duration now() const noexcept { return engine().now(); }
@@ -320,9 +324,10 @@ public:
     System& operator*() noexcept { return system_; }
     System* operator->() noexcept { return &system_; }
 
-    /// Stops all actors in order, kills those that have not ended within `grace`, and joins the
-    /// threads. Idempotent. Not from a worker.
-    void stop(Duration grace = std::chrono::seconds(5));
+    /// Runs the shutdown, stops all actors in order, kills those that have not ended within `grace`
+    /// (the log says who they are and where they wait), and joins the threads. True when nothing
+    /// had to be forced. Idempotent. Not from a worker.
+    bool stop(Duration grace = std::chrono::seconds(5));
 
     // On the deterministic engine only.
     void settle() { system_.engine().settle(); }

@@ -10,12 +10,14 @@ namespace troupe {
 enum class LockRank : std::uint16_t {
     test_outer = 1,
     test_inner = 2,
+    shutdown_plan = 140,
     call_cycle = 150,
     system = 200,
     crash_reports = 210,
     supervision = 220,
     stall_listeners = 250,
     engine_services = 300,
+    whereabouts = 310,
     groups = 320,
     mailbox = 350,
     registry = 360,
@@ -43,6 +45,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "test_outer";
         case LockRank::test_inner:
             return "test_inner";
+        case LockRank::shutdown_plan:
+            return "shutdown_plan";
         case LockRank::call_cycle:
             return "call_cycle";
         case LockRank::system:
@@ -55,6 +59,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "stall_listeners";
         case LockRank::engine_services:
             return "engine_services";
+        case LockRank::whereabouts:
+            return "whereabouts";
         case LockRank::groups:
             return "groups";
         case LockRank::mailbox:

@@ -2,6 +2,7 @@
 #include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/own_mail.hpp>
 #include <troupe/actor/internal/system_core.hpp>
+#include <troupe/actor/internal/whereabouts.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/log.hpp>
 
@@ -26,20 +27,6 @@ constexpr Duration kPauseMax = 5ms;
 bool is_actor(const Cell& cell) noexcept {
     const CellType* const type = cell.type();
     return type != nullptr && type->run == &run_actor;
-}
-
-bool is_alive(const Cell& cell) noexcept {
-    const CellState state = cell.state();
-    return is_actor(cell) && state != CellState::free && state != CellState::ended;
-}
-
-template <class Visit>
-void for_each_actor(const Engine& engine, Visit visit) {
-    engine.for_each_cell(
-        [](Cell& cell, void* data) {
-            if (is_alive(cell)) (*static_cast<Visit*>(data))(cell);
-        },
-        &visit);
 }
 
 ActorInfo info_of(const Cell& cell) {
@@ -69,6 +56,11 @@ const MailOps kStopRequestedOps{MailKind::signal,
                                 &arrive_as_answer};
 
 }  // namespace
+
+bool SystemCore::is_alive(const Cell& cell) noexcept {
+    const CellState state = cell.state();
+    return is_actor(cell) && state != CellState::free && state != CellState::ended;
+}
 
 SystemCore::SystemCore(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {
     engine_->set_host(this);
@@ -247,7 +239,7 @@ bool SystemCore::remove_stop_waiter(const MailNode* node) noexcept {
 
 std::size_t SystemCore::alive() const {
     std::size_t count = 0;
-    for_each_actor(*engine_, [&](Cell&) { ++count; });
+    for_each_living([&](Cell&) { ++count; });
     return count;
 }
 
@@ -286,7 +278,7 @@ std::size_t SystemCore::tasks_waited_for() const {
 }
 
 void SystemCore::ask_all_to_stop(Stop strength) {
-    for_each_actor(*engine_, [&](Cell& cell) {
+    for_each_living([&](Cell& cell) {
         // Children end with their parents; a kill spares nobody.
         post_stop(&cell, cell.generation(), strength, ExitReason(ExitReason::Kind::shutdown),
                   strength != Stop::kill);
@@ -321,19 +313,39 @@ bool SystemCore::wait_until_none(Duration longest, Stop strength) {
     return true;
 }
 
-void SystemCore::stop(Duration grace) {
-    if (std::exchange(stopped_, true)) return;
+/// Says of those who have not ended where they are, each in its own words.
+void SystemCore::log_remaining() {
+    constexpr std::size_t kLinesMax = 20;  // a million actors may remain
+    const auto whereabouts = ask_all_where(*this);
+    Duration length = kPauseMin;
+    for (Duration waited{}; !all_have_said(*whereabouts) && waited < 100ms;) {
+        waited += length;
+        pause(length);
+    }
+    const auto remaining = said(*whereabouts);
+    log_warn("actors have not ended in time and are killed",
+             {{"count", static_cast<std::int64_t>(remaining.size())}});
+    for (std::size_t i = 0; i < std::min(remaining.size(), kLinesMax); ++i) {
+        const std::string& where = remaining[i].where;
+        log_warn("an actor is killed", {{"pid", to_string(remaining[i].pid)},
+                                        {"type", remaining[i].type},
+                                        {"where", where.empty() ? "its handler runs" : where}});
+    }
+}
+
+bool SystemCore::stop(Duration grace) {
+    if (std::exchange(stopped_, true)) return stopped_in_time_;
     request_stop();
     // seq_cst: pairs with SpawnLeave.
     closed_.store(true, std::memory_order_seq_cst);
     ask_all_to_stop(Stop::stop);
     if (!wait_until_none(grace, Stop::stop)) {
-        log_warn("actors have not ended in time and are killed",
-                 {{"count", static_cast<std::int64_t>(alive())}});
+        stopped_in_time_ = false;
+        log_remaining();
         ask_all_to_stop(Stop::kill);
         // A handler that never suspends cannot be ended from outside: say who, and wait for it.
         while (!wait_until_none(5s, Stop::kill)) {
-            for_each_actor(*engine_, [&](Cell& cell) {
+            for_each_living([&](Cell& cell) {
                 log_error("an actor's handler does not return, the system cannot stop",
                           {{"pid", to_string(pid_of(&cell, cell.generation()))},
                            {"type", cell.type()->name}});
@@ -353,6 +365,7 @@ void SystemCore::stop(Duration grace) {
     }
     engine_->stop();
     crashes_.log_the_rest();
+    return stopped_in_time_;
 }
 
 StopRequested::~StopRequested() {
@@ -404,6 +417,9 @@ Engine& System::engine() const noexcept {
 void System::request_stop() const noexcept {
     core_->request_stop();
 }
+Shutdown System::shutdown() const noexcept {
+    return Shutdown(*core_);
+}
 bool System::stopping() const noexcept {
     return core_->stop_requested();
 }
@@ -419,8 +435,7 @@ std::vector<DeadLettersOfType> System::dead_letters_by_type() const {
 
 std::vector<ActorInfo> System::actors() const {
     std::vector<ActorInfo> all;
-    actor_internal::for_each_actor(
-        core_->engine(), [&](Cell& cell) { all.push_back(actor_internal::info_of(cell)); });
+    core_->for_each_living([&](Cell& cell) { all.push_back(actor_internal::info_of(cell)); });
     std::sort(all.begin(), all.end(),
               [](const ActorInfo& a, const ActorInfo& b) { return a.pid < b.pid; });
     return all;
@@ -440,7 +455,7 @@ std::vector<RegisteredName> System::names() const {
 Result<ActorInfo> System::info(Pid pid) const {
     Cell* const cell = core_->engine().find_cell(pid.slot);
     if (cell == nullptr || cell->generation() != pid.generation ||
-        !actor_internal::is_alive(*cell)) {
+        !actor_internal::SystemCore::is_alive(*cell)) {
         return error(Errc::not_found, "there is no actor " + to_string(pid) + " any more");
     }
     return actor_internal::info_of(*cell);
@@ -453,8 +468,12 @@ OwnedSystem::~OwnedSystem() {
     stop();
 }
 
-void OwnedSystem::stop(Duration grace) {
-    core_->stop(grace);
+bool OwnedSystem::stop(Duration grace) {
+    bool clean = true;
+    if (core_->shutdown_plan().has_tasks() && !core_->stopped()) {
+        clean = system_.block_on(system_.shutdown().run()).clean();
+    }
+    return core_->stop(grace) && clean;
 }
 
 }  // namespace troupe

@@ -3,6 +3,7 @@
 #include <troupe/actor/internal/crash_reports.hpp>
 #include <troupe/actor/internal/dead_letter_table.hpp>
 #include <troupe/actor/internal/registry.hpp>
+#include <troupe/actor/internal/shutdown_plan.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/counter.hpp>
 #include <troupe/base/mutex.hpp>
@@ -31,6 +32,18 @@ public:
 
     Engine& engine() noexcept { return *engine_; }
     Registry& registry() noexcept { return registry_; }
+    ShutdownPlan& shutdown_plan() noexcept { return shutdown_plan_; }
+
+    static bool is_alive(const Cell& cell) noexcept;
+    /// Calls `visit(Cell&)` for every actor that has not ended. Any thread.
+    template <class Visit>
+    void for_each_living(Visit visit) const {
+        engine_->for_each_cell(
+            [](Cell& cell, void* data) {
+                if (is_alive(cell)) (*static_cast<Visit*>(data))(cell);
+            },
+            &visit);
+    }
 
     /// Counts a message that was refused, and tells of it: those who listen hear of each, the log
     /// of the first and then once a second how many there were. Any thread.
@@ -103,8 +116,9 @@ public:
     /// False when the node is on its way.
     bool remove_stop_waiter(const MailNode* node) noexcept;
 
-    /// Stops the actors and then the engine.
-    void stop(Duration grace);
+    /// Stops the actors and then the engine. True when all have ended in time.
+    bool stop(Duration grace);
+    bool stopped() const noexcept { return stopped_; }
 
 private:
     struct Waiter {
@@ -120,12 +134,14 @@ private:
     void pause(Duration& length);
     bool wait_until_none(Duration longest, Stop strength);
 
+    void log_remaining();
     void note_dead_letter(const Cell* target, DeadLetterReason reason, const MailNode* message,
                           Pid sender) noexcept;
     void log_dead_letter(const DeadLetter& letter) noexcept;
     void tell_dead_letter(const DeadLetter& letter) noexcept;
 
-    Registry registry_;  // before the engine: actors end with it
+    Registry registry_;  // before the engine, as the next: actors end with it
+    ShutdownPlan shutdown_plan_;
     std::unique_ptr<Engine> engine_;
     static inline constinit std::atomic<bool> counting_messages_{false};  // tests write, all read
     Counter accepted_;
@@ -141,6 +157,7 @@ private:
     std::atomic<std::uint32_t> spawning_outside_{0};  // threads from outside write, stop reads
     std::atomic<bool> stop_requested_{false};         // any thread writes, once; any reads
     bool stopped_ = false;                            // stop() only
+    bool stopped_in_time_ = true;                     // stop() only
     Mutex cycle_mutex_{LockRank::call_cycle};
     Mutex mutex_{LockRank::system};
     CondVar pause_;
