@@ -1,5 +1,6 @@
 #include <troupe/actor/internal/ending.hpp>
 #include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/group_table.hpp>
 #include <troupe/actor/internal/links.hpp>
 #include <troupe/actor/internal/pipes.hpp>
 #include <troupe/actor/internal/supervised.hpp>
@@ -121,6 +122,7 @@ void tell_parent(Cell& cell) noexcept {
 }  // namespace
 
 void finish_incarnation(Cell& cell, const ExitReason& reason) noexcept {
+    leave_groups(cell);
     end_timers(cell);
     tell_relatives(cell, reason, true);
 }
@@ -129,6 +131,7 @@ void finish_end(Cell& cell, MailNode* handled_in_place, const ExitReason& reason
     AskEnvelope<void>* const starter = take_starter(cell, reason);
     if (SystemCore::counting_messages()) SystemCore::of(cell).count_handled(cell.handled());
     unregister_name(cell);
+    leave_groups(cell);
     end_timers(cell);
     MailNode* const mail = close_all_mail(cell, handled_in_place);
     if (handled_in_place != nullptr) ops_of(handled_in_place).finish(handled_in_place);

@@ -16,6 +16,7 @@
 namespace troupe::actor_internal {
 
 struct ChildEnded;
+struct GroupSeat;
 struct Links;
 struct NameEntry;
 struct OuterWait;
@@ -49,6 +50,7 @@ struct Extension {
     Pipes* pipes = nullptr;  // internal/pipes.hpp
     NewsQueue news;          // of ends that it wanted to hear of
 
+    GroupSeat* seats = nullptr;      // internal/group_table.hpp
     TimerBook* timers = nullptr;     // internal/timers.hpp
     MailNode* last_event = nullptr;  // of those in the batch that the running handler has made
     bool own_message = false;        // the message being handled took no room in the mailbox

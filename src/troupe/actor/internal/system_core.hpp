@@ -2,6 +2,7 @@
 
 #include <troupe/actor/internal/crash_reports.hpp>
 #include <troupe/actor/internal/dead_letter_table.hpp>
+#include <troupe/actor/internal/group_table.hpp>
 #include <troupe/actor/internal/registry.hpp>
 #include <troupe/actor/internal/shutdown_plan.hpp>
 #include <troupe/actor/system.hpp>
@@ -32,6 +33,7 @@ public:
 
     Engine& engine() noexcept { return *engine_; }
     Registry& registry() noexcept { return registry_; }
+    GroupTable& groups() noexcept { return groups_; }
     ShutdownPlan& shutdown_plan() noexcept { return shutdown_plan_; }
 
     static bool is_alive(const Cell& cell) noexcept;
@@ -141,6 +143,7 @@ private:
     void tell_dead_letter(const DeadLetter& letter) noexcept;
 
     Registry registry_;  // before the engine, as the next: actors end with it
+    GroupTable groups_;
     ShutdownPlan shutdown_plan_;
     std::unique_ptr<Engine> engine_;
     static inline constinit std::atomic<bool> counting_messages_{false};  // tests write, all read
