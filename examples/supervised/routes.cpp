@@ -88,7 +88,7 @@ troupe::Task<http::Response> show_tally(troupe::Ref<Desk> desk) {
 }
 
 /// The worker of that number in the request's path, or nobody.
-std::optional<troupe::Ref<Worker>> worker_of(const OpenWorkshop& workshop,
+std::optional<troupe::Ref<Helper>> worker_of(const OpenWorkshop& workshop,
                                              const http::Request& request) {
     constexpr std::string_view kNames[kWorkers] = {"ann", "bob", "eve"};
     for (std::size_t i = 0; i < kWorkers; ++i) {
@@ -100,7 +100,7 @@ std::optional<troupe::Ref<Worker>> worker_of(const OpenWorkshop& workshop,
 http::Response crash(const OpenWorkshop& workshop, const http::Request& request) {
     const auto worker = worker_of(workshop, request);
     if (!worker) return refuse(404, "The workers are ann, bob and eve.", "not_found");
-    if (worker->tell<&Worker::crash>() != troupe::SendStatus::sent) {
+    if (worker->tell<&Helper::crash>() != troupe::SendStatus::sent) {
         return refuse(503, "This worker has too much to do to crash.", "mailbox_full");
     }
     return http::json("{" + field("crashed", request.parameter("name")) + "}");
@@ -109,8 +109,8 @@ http::Response crash(const OpenWorkshop& workshop, const http::Request& request)
 http::Response set_failures(const OpenWorkshop& workshop, const http::Request& request) {
     const auto times = number(request, "in_a_hundred", 10, 100);
     if (!times) return refuse(400, "in_a_hundred must be from 0 to 100.", "bad_number");
-    for (const troupe::Ref<Worker>& worker : workshop.workers)
-        worker.tell<&Worker::fail_in_a_hundred>(static_cast<unsigned>(*times));
+    for (const troupe::Ref<Helper>& worker : workshop.workers)
+        worker.tell<&Helper::fail_in_a_hundred>(static_cast<unsigned>(*times));
     return http::json("{" + field("failures_in_a_hundred", *times) + "}");
 }
 

@@ -10,14 +10,14 @@
 
 using namespace std::chrono_literals;
 
-std::int64_t Worker::sum_up_to(std::int64_t n) {
+std::int64_t Helper::sum_up_to(std::int64_t n) {
     if (system().engine().random() % 100 < failures_in_a_hundred_) {
         throw std::runtime_error("this worker has dropped the job");
     }
     return n * (n + 1) / 2;
 }
 
-void Worker::crash() {
+void Helper::crash() {
     throw std::runtime_error("somebody asked this worker to crash");
 }
 
@@ -26,9 +26,9 @@ troupe::Task<troupe::Result<std::int64_t>> Desk::sum_up_to(std::int64_t n) {
     troupe::Result<std::int64_t> sum = troupe::error(troupe::Errc::failed);
     for (std::size_t tries = 0; tries < workers_.size(); ++tries) {
         if (tries != 0) ++tally_.tried_again;
-        const troupe::Ref<Worker> worker = workers_[next_++ % workers_.size()];
+        const troupe::Ref<Helper> worker = workers_[next_++ % workers_.size()];
         // A worker in its backoff answers when it is back, which may take too long.
-        sum = co_await worker.ask<&Worker::sum_up_to>(n).within(1s);
+        sum = co_await worker.ask<&Helper::sum_up_to>(n).within(1s);
         if (sum) {
             ++tally_.done;
             co_return sum;
@@ -43,9 +43,9 @@ Workshop write_workshop() {
     // Ready with two of three; more than 50 failures in 10 s are no bad luck any more.
     pool.one_for_one().intensity(50, 10s).min_healthy(2);
     const auto policy = troupe::permanent().backoff(300ms, 2s).reset_after(1s);
-    auto ann = pool.child<Worker>("ann", policy);
-    auto bob = pool.child<Worker>("bob", policy);
-    auto eve = pool.child<Worker>("eve", policy);
+    auto ann = pool.child<Helper>("ann", policy);
+    auto bob = pool.child<Helper>("bob", policy);
+    auto eve = pool.child<Helper>("eve", policy);
 
     auto tree = troupe::supervisor("workshop");
     tree.rest_for_one();

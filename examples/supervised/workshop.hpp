@@ -17,7 +17,7 @@
 inline constexpr std::size_t kWorkers = 3;
 
 /// Does sums, and fails at some of them.
-class Worker : public troupe::Actor {
+class Helper : public troupe::Actor {
 public:
     /// 1 + 2 + ... + n, unless it fails: as often in a hundred as it was told to.
     std::int64_t sum_up_to(std::int64_t n);
@@ -43,7 +43,7 @@ struct Tally {
 /// Hands jobs to the workers in turn. A job whose worker fails goes to the next one.
 class Desk : public troupe::Actor {
 public:
-    Desk(troupe::Ref<Worker> one, troupe::Ref<Worker> two, troupe::Ref<Worker> three)
+    Desk(troupe::Ref<Helper> one, troupe::Ref<Helper> two, troupe::Ref<Helper> three)
         : workers_{one, two, three} {}
 
     /// Errors: what the last of the workers that were tried has failed with.
@@ -52,7 +52,7 @@ public:
     Tally tally() const { return tally_; }
 
 private:
-    std::vector<troupe::Ref<Worker>> workers_;
+    std::vector<troupe::Ref<Helper>> workers_;
     std::size_t next_ = 0;
     Tally tally_;
 };
@@ -60,7 +60,7 @@ private:
 /// The workshop before it is opened, and how to find its people then.
 struct Workshop {
     troupe::Supervisor tree;
-    std::vector<troupe::Child<Worker>> workers;
+    std::vector<troupe::Child<Helper>> workers;
     troupe::Child<Desk> desk;
 };
 
@@ -70,7 +70,7 @@ Workshop write_workshop();
 /// The workshop once it runs.
 struct OpenWorkshop {
     troupe::SupervisorRef tree;
-    std::vector<troupe::Ref<Worker>> workers;
+    std::vector<troupe::Ref<Helper>> workers;
     troupe::Ref<Desk> desk;
 };
 

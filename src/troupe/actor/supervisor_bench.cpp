@@ -30,9 +30,9 @@ struct Tally {
     std::unique_ptr<Latch> all;
 };
 
-class Worker : public Actor {
+class Member : public Actor {
 public:
-    explicit Worker(Tally* tally) {
+    explicit Member(Tally* tally) {
         if (tally->starts.fetch_add(1, std::memory_order_relaxed) + 1 == kChildren) {
             tally->all->open();
         }
@@ -58,21 +58,21 @@ void expect_all(Tally& tally) {
 }
 
 void fail_all(benchmark::State& state, OwnedSystem& system, Tally& tally,
-              const std::vector<Ref<Worker>>& workers) {
+              const std::vector<Ref<Member>>& workers) {
     for (auto _ : state) {
         expect_all(tally);
-        for (const Ref<Worker>& worker : workers)
-            worker.tell<&Worker::fail>();
+        for (const Ref<Member>& worker : workers)
+            worker.tell<&Member::fail>();
         system->engine().run_until(*tally.all);
     }
     state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kChildren));
 }
 
-Supervisor written_tree(Tally& tally, std::vector<Child<Worker>>& children) {
+Supervisor written_tree(Tally& tally, std::vector<Child<Member>>& children) {
     auto tree = supervisor("bench");
     tree.intensity(kRestartsMax, 1ns);
     for (std::size_t i = 0; i < kChildren; ++i)
-        children.push_back(tree.child<Worker>(std::to_string(i), &tally));
+        children.push_back(tree.child<Member>(std::to_string(i), &tally));
     return tree;
 }
 
@@ -81,17 +81,17 @@ void restart_written_children(benchmark::State& state) {
     Tally tally;
     OwnedSystem system;
     expect_all(tally);
-    std::vector<Child<Worker>> children;
+    std::vector<Child<Member>> children;
     const auto running = system->block_on(system->start(written_tree(tally, children)));
-    std::vector<Ref<Worker>> workers;
+    std::vector<Ref<Member>> workers;
     for (const auto& child : children)
         workers.push_back(running->ref(child));
     fail_all(state, system, tally, workers);
 }
 BENCHMARK(restart_written_children)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-Task<std::vector<Ref<Worker>>> start_all(Children<Worker> group, Tally* tally) {
-    std::vector<Ref<Worker>> workers;
+Task<std::vector<Ref<Member>>> start_all(Children<Member> group, Tally* tally) {
+    std::vector<Ref<Member>> workers;
     for (std::size_t i = 0; i < kChildren; ++i)
         workers.push_back(*co_await group.start(tally));
     co_return workers;
@@ -103,7 +103,7 @@ void restart_children_of_a_group(benchmark::State& state) {
     OwnedSystem system;
     expect_all(tally);
     auto tree = supervisor("bench");
-    auto group = tree.dynamic<Worker>("group", permanent().intensity(kRestartsMax, 1ns));
+    auto group = tree.dynamic<Member>("group", permanent().intensity(kRestartsMax, 1ns));
     const auto running = system->block_on(system->start(std::move(tree)));
     const auto workers = system->block_on(start_all(running->ref(group), &tally));
     fail_all(state, system, tally, workers);
@@ -116,7 +116,7 @@ void start_and_stop_a_written_tree(benchmark::State& state) {
     OwnedSystem system;
     for (auto _ : state) {
         expect_all(tally);
-        std::vector<Child<Worker>> children;
+        std::vector<Child<Member>> children;
         const auto running = system->block_on(system->start(written_tree(tally, children)));
         ignore(system->block_on(running->stop()), "a bench");
     }
@@ -131,7 +131,7 @@ void start_and_stop_a_group(benchmark::State& state) {
     for (auto _ : state) {
         expect_all(tally);
         auto tree = supervisor("bench");
-        auto group = tree.dynamic<Worker>("group", temporary());
+        auto group = tree.dynamic<Member>("group", temporary());
         const auto running = system->block_on(system->start(std::move(tree)));
         benchmark::DoNotOptimize(system->block_on(start_all(running->ref(group), &tally)));
         ignore(system->block_on(running->stop()), "a bench");

@@ -19,7 +19,6 @@ using actor_internal::EndWatch;
 using actor_internal::Gate;
 using actor_internal::on_both_engines;
 using actor_internal::on_seeds;
-using actor_internal::on_threads;
 
 /// What all actors of a test note, in order. Outlives the system.
 class Diary {
@@ -64,12 +63,12 @@ void with_clock(const std::function<void(OwnedSystem&, Diary&)>& body, std::size
 }
 
 /// Does its work, or fails, as it is told.
-class Worker : public Actor {
+class Clerk : public Actor {
 public:
-    Worker(Diary* diary, std::string name) : diary_(diary), name_(std::move(name)) {
+    Clerk(Diary* diary, std::string name) : diary_(diary), name_(std::move(name)) {
         diary_->note("+" + name_);
     }
-    ~Worker() override { diary_->note("-" + name_); }
+    ~Clerk() override { diary_->note("-" + name_); }
     int work(int n) {
         if (n < 0) throw std::runtime_error("negative");
         return n + 1;
@@ -85,11 +84,11 @@ private:
 /// Is built with the address of another.
 class Client : public Actor {
 public:
-    Client(Diary*, Ref<Worker> worker) : worker_(worker) {}
-    Task<Result<int>> work(int n) { co_return co_await worker_.ask<&Worker::work>(n); }
+    Client(Diary*, Ref<Clerk> worker) : worker_(worker) {}
+    Task<Result<int>> work(int n) { co_return co_await worker_.ask<&Clerk::work>(n); }
 
 private:
-    Ref<Worker> worker_;
+    Ref<Clerk> worker_;
 };
 
 /// Cannot start until it has been tried so often.
@@ -142,7 +141,7 @@ TEST(Supervisor, StartsFromTheFirstToTheLastAndStopsFromTheLastToTheFirst) {
     with_diary([](OwnedSystem& system, Diary& diary) {
         auto tree = supervisor("app");
         for (const char* name : {"a", "b", "c"})
-            tree.child<Worker>(name, &diary, name);
+            tree.child<Clerk>(name, &diary, name);
         const SupervisorRef running = start(system, std::move(tree));
         EXPECT_EQ(diary.lines(), (Lines{"+a", "+b", "+c"}));
         EXPECT_TRUE(system->block_on(running.stop()));
@@ -155,7 +154,7 @@ TEST(Supervisor, IsStoppedInOrderWithItsSystem) {
     with_diary([](OwnedSystem& system, Diary& diary) {
         auto tree = supervisor("app");
         for (const char* name : {"a", "b"})
-            tree.child<Worker>(name, &diary, name);
+            tree.child<Clerk>(name, &diary, name);
         start(system, std::move(tree));
         system.stop();
         EXPECT_EQ(diary.lines(), (Lines{"+a", "+b", "-b", "-a"}));
@@ -166,7 +165,7 @@ TEST(Supervisor, GivesAChildTheAddressOfAnotherAndItStaysGoodOverRestarts) {
     with_diary([](OwnedSystem& system, Diary& diary) {
         auto tree = supervisor("app");
         tree.one_for_one().intensity(3, 5s);
-        auto worker = tree.child<Worker>("worker", &diary, "worker");
+        auto worker = tree.child<Clerk>("worker", &diary, "worker");
         auto client = tree.child<Client>("client", &diary, worker);
         const SupervisorRef running = start(system, std::move(tree));
         const Ref<Client> ref = running.ref(client);
@@ -183,10 +182,10 @@ TEST(Supervisor, GivesAChildTheAddressOfAnotherAndItStaysGoodOverRestarts) {
 TEST(Supervisor, AStartThatFailsNamesTheChildAndStopsThoseThatHadStarted) {
     with_diary([](OwnedSystem& system, Diary& diary) {
         auto tree = supervisor("app");
-        tree.child<Worker>("a", &diary, "a");
-        tree.child<Worker>("b", &diary, "b");
+        tree.child<Clerk>("a", &diary, "a");
+        tree.child<Clerk>("b", &diary, "b");
         tree.child<Broken>("disk", &diary);
-        tree.child<Worker>("d", &diary, "d");
+        tree.child<Clerk>("d", &diary, "d");
         const auto running = system->block_on(system->start(std::move(tree)));
         ASSERT_FALSE(running);
         EXPECT_EQ(running.error(), Errc::start_failed);
@@ -200,7 +199,7 @@ TEST(Supervisor, AStartThatFailsDeepDownNamesTheWholeWay) {
         auto pool = supervisor("pool");
         pool.child<Broken>("disk", &diary);
         auto tree = supervisor("app");
-        tree.child<Worker>("a", &diary, "a");
+        tree.child<Clerk>("a", &diary, "a");
         tree.child(std::move(pool));
         const auto running = system->block_on(system->start(std::move(tree)));
         ASSERT_FALSE(running);
@@ -218,27 +217,27 @@ TEST(Supervisor, RefusesATreeThatIsWrittenWrong) {
                 return running ? std::string("started") : running.error().text();
             };
             auto other = supervisor("other");
-            auto stranger = other.child<Worker>("stranger", &diary, "x");
+            auto stranger = other.child<Clerk>("stranger", &diary, "x");
             auto with_stranger = supervisor("app");
             with_stranger.child<Client>("client", &diary, stranger);
             EXPECT_EQ(why_not(std::move(with_stranger)),
                       "child \"app/client\": an argument is a child of another tree");
 
             auto twice = supervisor("app");
-            twice.child<Worker>("a", &diary, "x");
-            twice.child<Worker>("a", &diary, "x");
+            twice.child<Clerk>("a", &diary, "x");
+            twice.child<Clerk>("a", &diary, "x");
             EXPECT_EQ(why_not(std::move(twice)),
                       "child \"app/a\": another child has the same name");
 
             auto never = supervisor("app");
-            never.child<Worker>("a", transient().significant(), &diary, "x");
+            never.child<Clerk>("a", transient().significant(), &diary, "x");
             EXPECT_EQ(why_not(std::move(never)),
                       "child \"app/a\": it is significant, but its supervisor has no "
                       "auto_shutdown");
 
             auto for_ever = supervisor("app");
             for_ever.auto_shutdown(AutoShutdown::any_significant);
-            for_ever.child<Worker>("a", permanent().significant(), &diary, "x");
+            for_ever.child<Clerk>("a", permanent().significant(), &diary, "x");
             EXPECT_EQ(why_not(std::move(for_ever)),
                       "child \"app/a\": a permanent child never ends, so it cannot be significant");
             EXPECT_TRUE(diary.lines().empty());
@@ -257,12 +256,12 @@ TEST(Supervisor, WithoutChildrenStartsAndStops) {
 TEST(Supervisor, AKilledOneTakesItsChildrenWithIt) {
     with_diary([](OwnedSystem& system, Diary& diary) {
         auto tree = supervisor("app");
-        auto worker = tree.child<Worker>("worker", &diary, "worker");
+        auto worker = tree.child<Clerk>("worker", &diary, "worker");
         const SupervisorRef running = start(system, std::move(tree));
         EndWatch watch(system, running.ref(worker));
         running.actor().stop(Stop::kill);
         watch.wait();
-        EXPECT_EQ(running.ref(worker).tell<&Worker::work>(1), SendStatus::gone);
+        EXPECT_EQ(running.ref(worker).tell<&Clerk::work>(1), SendStatus::gone);
     });
 }
 
@@ -272,17 +271,17 @@ TEST(Supervisor, EndsWithTheReasonsWhenItRestartsMoreOftenThanItsIntensity) {
     with_diary([](OwnedSystem& system, Diary& diary) {
         auto tree = supervisor("app");
         tree.intensity(2, 1h);
-        tree.child<Worker>("first", &diary, "first");
-        auto worker = tree.child<Worker>("worker", &diary, "worker");
-        tree.child<Worker>("last", &diary, "last");
+        tree.child<Clerk>("first", &diary, "first");
+        auto worker = tree.child<Clerk>("worker", &diary, "worker");
+        tree.child<Clerk>("last", &diary, "last");
         const SupervisorRef running = start(system, std::move(tree));
         EndWatch watch(system, running.actor());
         for (int i = 0; i < 2; ++i) {
-            EXPECT_EQ(code(system->block_on(running.ref(worker).ask<&Worker::work>(-1)).error()),
+            EXPECT_EQ(code(system->block_on(running.ref(worker).ask<&Clerk::work>(-1)).error()),
                       Errc::failed);
-            EXPECT_EQ(system->block_on(running.ref(worker).ask<&Worker::work>(1)), 2);
+            EXPECT_EQ(system->block_on(running.ref(worker).ask<&Clerk::work>(1)), 2);
         }
-        running.ref(worker).tell<&Worker::work>(-1);
+        running.ref(worker).tell<&Clerk::work>(-1);
         const Down down = watch.wait();
         EXPECT_EQ(down.reason.kind(), ExitReason::Kind::shutdown_with);
         EXPECT_EQ(down.reason.text(),
@@ -290,7 +289,7 @@ TEST(Supervisor, EndsWithTheReasonsWhenItRestartsMoreOftenThanItsIntensity) {
                   "\"worker\" ended last: negative");
         const Lines lines = diary.lines();
         EXPECT_EQ(Lines(lines.end() - 3, lines.end()), (Lines{"-worker", "-last", "-first"}));
-        EXPECT_EQ(running.ref(worker).tell<&Worker::work>(1), SendStatus::gone);
+        EXPECT_EQ(running.ref(worker).tell<&Clerk::work>(1), SendStatus::gone);
     });
 }
 
@@ -298,13 +297,13 @@ TEST(Supervisor, CountsRestartsWithinTheWindowOnly) {
     with_clock([](OwnedSystem& system, Diary& diary) {
         auto tree = supervisor("app");
         tree.intensity(2, 5s);
-        auto worker = tree.child<Worker>("worker", &diary, "worker");
+        auto worker = tree.child<Clerk>("worker", &diary, "worker");
         const SupervisorRef running = start(system, std::move(tree));
         for (int i = 0; i < 20; ++i) {
-            running.ref(worker).tell<&Worker::work>(-1);
+            running.ref(worker).tell<&Clerk::work>(-1);
             system.advance(2501ms);
         }
-        EXPECT_EQ(system->block_on(running.ref(worker).ask<&Worker::work>(1)), 2);
+        EXPECT_EQ(system->block_on(running.ref(worker).ask<&Clerk::work>(1)), 2);
         EXPECT_EQ(diary.count("+worker"), 21U);
     });
 }
@@ -340,14 +339,14 @@ TEST(Supervisor, AStartThatFailsInAGroupRestartIsTriedAgainWithTheGroup) {
         with_diary([=](OwnedSystem& system, Diary& diary) {
             auto tree = supervisor("app");
             tree.strategy(strategy).intensity(3, 1h);
-            tree.child<Worker>("a", &diary, "a");
+            tree.child<Clerk>("a", &diary, "a");
             auto stubborn = tree.child<Stubborn>("stubborn", &diary, 1, false);
-            auto last = tree.child<Worker>("c", &diary, "c");
+            auto last = tree.child<Clerk>("c", &diary, "c");
             const SupervisorRef running = start(system, std::move(tree));
             running.ref(stubborn).tell<&Stubborn::fail>();
             EXPECT_EQ(system->block_on(running.ref(stubborn).ask<&Stubborn::ready>()), 1);
             // All are back when the last one is.
-            EXPECT_EQ(system->block_on(running.ref(last).ask<&Worker::work>(1)), 2);
+            EXPECT_EQ(system->block_on(running.ref(last).ask<&Clerk::work>(1)), 2);
             EXPECT_TRUE(system->block_on(running.stop()));
             const Lines all = {"+a", "try", "+c",  "-c", "-a", "+a", "try",
                                "-a", "+a",  "try", "+c", "-c", "-a"};
@@ -364,18 +363,18 @@ TEST(Backoff, IsWaitedOutAndMailWaitsAtTheSameAddress) {
         auto tree = supervisor("app");
         tree.intensity(10, 1h);
         auto worker =
-            tree.child<Worker>("worker", permanent().backoff(100ms, 10s), &diary, "worker");
+            tree.child<Clerk>("worker", permanent().backoff(100ms, 10s), &diary, "worker");
         const SupervisorRef running = start(system, std::move(tree));
-        const Ref<Worker> ref = running.ref(worker);
+        const Ref<Clerk> ref = running.ref(worker);
         Duration expected = 100ms;
         for (int i = 0; i < 9; ++i) {
             const Duration before = system->now();
-            ref.tell<&Worker::work>(-1);
+            ref.tell<&Clerk::work>(-1);
             system.settle();
             EXPECT_EQ(system->info(ref.pid())->state, CellState::restarting);
             const auto child = system->block_on(running.children())->front();
             EXPECT_EQ(child.state, ChildInfo::State::waiting);
-            EXPECT_EQ(ref.tell<&Worker::work>(1), SendStatus::sent);
+            EXPECT_EQ(ref.tell<&Clerk::work>(1), SendStatus::sent);
             system.advance(expected * 8 / 10 - 1ms);
             EXPECT_EQ(system->info(ref.pid())->state, CellState::restarting);
             system.advance(expected * 4 / 10 + 2ms);
@@ -392,21 +391,21 @@ TEST(Backoff, BeginsAnewWhenTheActorHasLivedLongOrSaysThatItIsWell) {
         with_clock([=](OwnedSystem& system, Diary& diary) {
             auto tree = supervisor("app");
             tree.intensity(10, 1s);
-            auto worker = tree.child<Worker>(
-                "worker", permanent().backoff(1s, 1h).reset_after(5min), &diary, "worker");
+            auto worker = tree.child<Clerk>("worker", permanent().backoff(1s, 1h).reset_after(5min),
+                                            &diary, "worker");
             const SupervisorRef running = start(system, std::move(tree));
-            const Ref<Worker> ref = running.ref(worker);
+            const Ref<Clerk> ref = running.ref(worker);
             for (int i = 0; i < 5; ++i) {
-                ref.tell<&Worker::work>(-1);
+                ref.tell<&Clerk::work>(-1);
                 system.advance(40s);
             }
             // By now it would wait for 32 s.
             if (says_so) {
-                ref.tell<&Worker::healthy>();
+                ref.tell<&Clerk::healthy>();
             } else {
                 system.advance(6min);
             }
-            ref.tell<&Worker::work>(-1);
+            ref.tell<&Clerk::work>(-1);
             system.advance(1300ms);
             EXPECT_EQ(system->info(ref.pid())->state, CellState::running);
         });
@@ -418,11 +417,11 @@ TEST(Backoff, CountsAsARestartWhenItHappens) {
         auto tree = supervisor("app");
         // Failures at the same time, restarts far apart: one in the window at any time.
         tree.intensity(1, 4s);
-        auto worker = tree.child<Worker>("worker", permanent().backoff(10s, 10s).reset_after(1h),
-                                         &diary, "worker");
+        auto worker = tree.child<Clerk>("worker", permanent().backoff(10s, 10s).reset_after(1h),
+                                        &diary, "worker");
         const SupervisorRef running = start(system, std::move(tree));
         for (int i = 0; i < 5; ++i) {
-            running.ref(worker).tell<&Worker::work>(-1);
+            running.ref(worker).tell<&Clerk::work>(-1);
             system.advance(12001ms);
         }
         EXPECT_EQ(diary.count("+worker"), 6U);
@@ -432,16 +431,16 @@ TEST(Backoff, CountsAsARestartWhenItHappens) {
 TEST(Backoff, IsCutShortByTheEndOfTheTree) {
     with_clock([](OwnedSystem& system, Diary& diary) {
         auto tree = supervisor("app");
-        auto worker = tree.child<Worker>("worker", permanent().backoff(1h, 1h), &diary, "worker");
+        auto worker = tree.child<Clerk>("worker", permanent().backoff(1h, 1h), &diary, "worker");
         const SupervisorRef running = start(system, std::move(tree));
-        running.ref(worker).tell<&Worker::work>(-1);
+        running.ref(worker).tell<&Clerk::work>(-1);
         system.settle();
-        EXPECT_EQ(running.ref(worker).tell<&Worker::work>(1), SendStatus::sent);
+        EXPECT_EQ(running.ref(worker).tell<&Clerk::work>(1), SendStatus::sent);
         const Duration before = system->now();
         EXPECT_TRUE(system->block_on(running.stop()));
         system.settle();
         EXPECT_EQ(system->now(), before);
-        EXPECT_EQ(running.ref(worker).tell<&Worker::work>(1), SendStatus::gone);
+        EXPECT_EQ(running.ref(worker).tell<&Clerk::work>(1), SendStatus::gone);
         EXPECT_EQ(system->dead_letters()[DeadLetterReason::stopped], 1U);
     });
 }
@@ -450,14 +449,14 @@ TEST(Backoff, IsOverWhenASiblingsFailureRestartsAll) {
     with_clock([](OwnedSystem& system, Diary& diary) {
         auto tree = supervisor("app");
         tree.one_for_all();
-        auto slow = tree.child<Worker>("slow", permanent().backoff(1h, 1h), &diary, "slow");
-        auto quick = tree.child<Worker>("quick", &diary, "quick");
+        auto slow = tree.child<Clerk>("slow", permanent().backoff(1h, 1h), &diary, "slow");
+        auto quick = tree.child<Clerk>("quick", &diary, "quick");
         const SupervisorRef running = start(system, std::move(tree));
-        running.ref(slow).tell<&Worker::work>(-1);
+        running.ref(slow).tell<&Clerk::work>(-1);
         system.settle();
-        running.ref(quick).tell<&Worker::work>(-1);
+        running.ref(quick).tell<&Clerk::work>(-1);
         system.settle();
-        EXPECT_EQ(system->block_on(running.ref(slow).ask<&Worker::work>(1)), 2);
+        EXPECT_EQ(system->block_on(running.ref(slow).ask<&Clerk::work>(1)), 2);
         system.advance(2h);
         EXPECT_EQ(diary.count("+slow"), 2U);
     });
@@ -540,7 +539,7 @@ TEST(Supervisor, AsksToEndIsHeardWhileAChildStarts) {
     with_clock([](OwnedSystem& system, Diary& diary) {
         Gate gate;
         auto tree = supervisor("app");
-        tree.child<Worker>("worker", &diary, "worker");
+        tree.child<Clerk>("worker", &diary, "worker");
         tree.child<Waits>("waits", permanent().shutdown(1s), &diary, &gate);
         class Starter : public Actor {
         public:
@@ -583,10 +582,10 @@ TEST(Supervisor, IsStoppedInTheMiddleOfARestartThatHangs) {
         Gate gate;
         auto tree = supervisor("app");
         tree.one_for_all();
-        auto worker = tree.child<Worker>("worker", &diary, "worker");
+        auto worker = tree.child<Clerk>("worker", &diary, "worker");
         tree.child<SlowToReturn>("slow", permanent().shutdown(2s), &diary, &gate);
         const SupervisorRef running = start(system, std::move(tree));
-        running.ref(worker).tell<&Worker::work>(-1);
+        running.ref(worker).tell<&Clerk::work>(-1);
         gate.wait_until_reached(system);
         const Duration before = system->now();
         EXPECT_TRUE(system->block_on(running.stop()));
@@ -604,8 +603,8 @@ TEST(Supervisor, ANestedOneThatGivesUpIsStartedAgainAndItsAddressesStay) {
     with_diary([](OwnedSystem& system, Diary& diary) {
         auto pool = supervisor("pool");
         pool.intensity(0, 1s);
-        pool.child<Worker>("other", &diary, "other");
-        auto worker = pool.child<Worker>("worker", &diary, "worker");
+        pool.child<Clerk>("other", &diary, "other");
+        auto worker = pool.child<Clerk>("worker", &diary, "worker");
         auto tree = supervisor("app");
         tree.child(std::move(pool));
         auto client = tree.child<Client>("client", &diary, worker);  // across levels
@@ -613,7 +612,7 @@ TEST(Supervisor, ANestedOneThatGivesUpIsStartedAgainAndItsAddressesStay) {
         EXPECT_EQ(code(system->block_on(running.ref(client).ask<&Client::work>(-1)).error()),
                   Errc::failed);
         EXPECT_EQ(system->block_on(running.ref(client).ask<&Client::work>(1)), 2);
-        EXPECT_EQ(system->block_on(running.ref(worker).ask<&Worker::work>(2)), 3);
+        EXPECT_EQ(system->block_on(running.ref(worker).ask<&Clerk::work>(2)), 3);
         EXPECT_TRUE(system->block_on(running.stop()));
         EXPECT_EQ(diary.lines(), (Lines{"+other", "+worker", "-worker", "-other", "+other",
                                         "+worker", "-worker", "-other"}));
@@ -624,7 +623,7 @@ TEST(Supervisor, ANestedOneThatGivesUpIsStartedAgainAndItsAddressesStay) {
 TEST(Supervisor, AKilledNestedOneIsStartedAgainWithItsChildren) {
     with_diary([](OwnedSystem& system, Diary& diary) {
         auto pool = supervisor("pool");
-        auto worker = pool.child<Worker>("worker", &diary, "worker");
+        auto worker = pool.child<Clerk>("worker", &diary, "worker");
         auto tree = supervisor("app");
         tree.child(std::move(pool));
         const SupervisorRef running = start(system, std::move(tree));
@@ -636,9 +635,9 @@ TEST(Supervisor, AKilledNestedOneIsStartedAgainWithItsChildren) {
         nested.stop(Stop::kill);
         EXPECT_EQ(watch.wait().reason.kind(), ExitReason::Kind::killed);
         while (diary.count("+worker") < 2) {
-            ASSERT_TRUE(system->block_on(running.ref(worker).ask<&Worker::work>(1)));
+            ASSERT_TRUE(system->block_on(running.ref(worker).ask<&Clerk::work>(1)));
         }
-        EXPECT_EQ(system->block_on(running.ref(worker).ask<&Worker::work>(1)), 2);
+        EXPECT_EQ(system->block_on(running.ref(worker).ask<&Clerk::work>(1)), 2);
         EXPECT_EQ(diary.count("+worker"), 2U);
     });
 }
@@ -647,7 +646,7 @@ TEST(Supervisor, EscalatesWithTheWholeChainOfReasons) {
     with_diary([](OwnedSystem& system, Diary& diary) {
         auto inner = supervisor("inner");
         inner.intensity(0, 1s);
-        auto worker = inner.child<Worker>("worker", &diary, "worker");
+        auto worker = inner.child<Clerk>("worker", &diary, "worker");
         auto outer = supervisor("outer");
         outer.intensity(0, 2s);
         outer.child(std::move(inner));
@@ -656,7 +655,7 @@ TEST(Supervisor, EscalatesWithTheWholeChainOfReasons) {
         tree.child(std::move(outer));
         const SupervisorRef running = start(system, std::move(tree));
         EndWatch watch(system, running.actor());
-        running.ref(worker).tell<&Worker::work>(-1);
+        running.ref(worker).tell<&Clerk::work>(-1);
         const std::string text = watch.wait().reason.text();
         EXPECT_EQ(text,
                   "supervisor \"app\" has given up: more than 0 restarts within 3000 ms; child "
@@ -679,11 +678,11 @@ TEST(Supervisor, EndsItselfWhenItsSignificantChildrenAreDone) {
                     [=](OwnedSystem& system, Diary& diary) {
                         auto tree = supervisor("app");
                         tree.auto_shutdown(when);
-                        tree.child<Worker>("plain", temporary(), &diary, "plain");
-                        auto one = tree.child<Worker>("one", ChildPolicy(type).significant(),
-                                                      &diary, "one");
-                        auto two = tree.child<Worker>("two", ChildPolicy(type).significant(),
-                                                      &diary, "two");
+                        tree.child<Clerk>("plain", temporary(), &diary, "plain");
+                        auto one = tree.child<Clerk>("one", ChildPolicy(type).significant(), &diary,
+                                                     "one");
+                        auto two = tree.child<Clerk>("two", ChildPolicy(type).significant(), &diary,
+                                                     "two");
                         const SupervisorRef running = start(system, std::move(tree));
                         EndWatch watch(system, running.actor());
                         running.ref(one).stop(Stop::stop, ExitReason(reason));
@@ -692,7 +691,7 @@ TEST(Supervisor, EndsItselfWhenItsSignificantChildrenAreDone) {
                         const bool any = when == AutoShutdown::any_significant;
                         if (comes_back || !any) {
                             // It goes on: another one must end as well.
-                            EXPECT_EQ(system->block_on(running.ref(two).ask<&Worker::work>(1)), 2);
+                            EXPECT_EQ(system->block_on(running.ref(two).ask<&Clerk::work>(1)), 2);
                             if (comes_back) {
                                 while (diary.count("+one") < 2)
                                     ASSERT_TRUE(system->block_on(running.count()));
@@ -713,13 +712,13 @@ TEST(Supervisor, AChildThatIsNotSignificantEndsOnlyItself) {
     with_diary([](OwnedSystem& system, Diary& diary) {
         auto tree = supervisor("app");
         tree.auto_shutdown(AutoShutdown::any_significant);
-        auto plain = tree.child<Worker>("plain", temporary(), &diary, "plain");
-        auto main = tree.child<Worker>("main", transient().significant(), &diary, "main");
+        auto plain = tree.child<Clerk>("plain", temporary(), &diary, "plain");
+        auto main = tree.child<Clerk>("main", transient().significant(), &diary, "main");
         const SupervisorRef running = start(system, std::move(tree));
         EndWatch watch(system, running.ref(plain));
         running.ref(plain).stop();
         watch.wait();
-        EXPECT_EQ(system->block_on(running.ref(main).ask<&Worker::work>(1)), 2);
+        EXPECT_EQ(system->block_on(running.ref(main).ask<&Clerk::work>(1)), 2);
         EXPECT_EQ(system->block_on(running.count())->running, 1U);
     });
 }
@@ -814,22 +813,21 @@ TEST(Poison, AMessageThatWaitsForItsNextTryEndsWithTheAddress) {
 
 // ---- names and questions ------------------------------------------------------------------------
 
-inline constexpr Name<Worker> kTheWorker{"the worker"};
+inline constexpr Name<Clerk> kTheWorker{"the worker"};
 
 TEST(Supervisor, ANameStaysBoundOverARestartAndIsFreeAfterTheEnd) {
     with_diary([](OwnedSystem& system, Diary& diary) {
         auto tree = supervisor("app");
-        auto worker =
-            tree.child<Worker>("worker", permanent(), named(kTheWorker), &diary, "worker");
+        auto worker = tree.child<Clerk>("worker", permanent(), named(kTheWorker), &diary, "worker");
         const SupervisorRef running = start(system, std::move(tree));
-        const Result<Ref<Worker>> found = system->find(kTheWorker);
+        const Result<Ref<Clerk>> found = system->find(kTheWorker);
         ASSERT_TRUE(found);
         EXPECT_EQ(*found, running.ref(worker));
         EndWatch watch(system, *found);
-        found->tell<&Worker::work>(-1);
+        found->tell<&Clerk::work>(-1);
         watch.wait();
         EXPECT_EQ(*system->find(kTheWorker), *found);
-        EXPECT_EQ(system->block_on(found->ask<&Worker::work>(1)), 2);
+        EXPECT_EQ(system->block_on(found->ask<&Clerk::work>(1)), 2);
         EXPECT_TRUE(system->block_on(running.stop()));
         EXPECT_EQ(system->find(kTheWorker).error(), Errc::not_found);
     });
@@ -837,10 +835,10 @@ TEST(Supervisor, ANameStaysBoundOverARestartAndIsFreeAfterTheEnd) {
 
 TEST(Supervisor, ANameThatIsTakenFailsTheStart) {
     with_diary([](OwnedSystem& system, Diary& diary) {
-        const auto holder = system->spawn<Worker>(named(kTheWorker), &diary, "holder");
+        const auto holder = system->spawn<Clerk>(named(kTheWorker), &diary, "holder");
         auto tree = supervisor("app");
-        tree.child<Worker>("a", &diary, "a");
-        tree.child<Worker>("worker", permanent(), named(kTheWorker), &diary, "worker");
+        tree.child<Clerk>("a", &diary, "a");
+        tree.child<Clerk>("worker", permanent(), named(kTheWorker), &diary, "worker");
         const auto running = system->block_on(system->start(std::move(tree)));
         ASSERT_FALSE(running);
         EXPECT_NE(running.error().text().find("child \"worker\" of \"app\": the name the worker "
@@ -858,12 +856,12 @@ class Finder : public Actor {
 public:
     explicit Finder(Diary* diary) : diary_(diary) {}
     Task<> find() {
-        const Result<Ref<Worker>> found = system().find(kTheWorker);
+        const Result<Ref<Clerk>> found = system().find(kTheWorker);
         if (!found) {
             diary_->note("nobody");
             co_return;
         }
-        const auto answer = co_await found->ask<&Worker::work>(1);
+        const auto answer = co_await found->ask<&Clerk::work>(1);
         diary_->note(answer ? "answered" : answer.error().message());
     }
 
@@ -878,9 +876,9 @@ TEST(Supervisor, ALookUpFindsTheAddressInWhateverOrderItMeetsARestart) {
                 Diary diary;
                 auto tree = supervisor("app");
                 auto worker =
-                    tree.child<Worker>("worker", permanent(), named(kTheWorker), &diary, "worker");
+                    tree.child<Clerk>("worker", permanent(), named(kTheWorker), &diary, "worker");
                 const SupervisorRef running = start(system, std::move(tree));
-                running.ref(worker).tell<&Worker::work>(-1);
+                running.ref(worker).tell<&Clerk::work>(-1);
                 system->spawn<Finder>(&diary).tell<&Finder::find>();
                 if (stops) running.actor().stop();
                 system.settle();
@@ -902,15 +900,15 @@ TEST(Supervisor, ALookUpFindsTheAddressInWhateverOrderItMeetsARestart) {
 TEST(Supervisor, ListsAndCountsItsChildrenAndThoseBelow) {
     with_diary([](OwnedSystem& system, Diary& diary) {
         auto pool = supervisor("pool");
-        pool.child<Worker>("one", &diary, "one");
-        auto two = pool.child<Worker>("two", temporary(), &diary, "two");
+        pool.child<Clerk>("one", &diary, "one");
+        auto two = pool.child<Clerk>("two", temporary(), &diary, "two");
         auto tree = supervisor("app");
         tree.intensity(7, 5s);
-        auto a = tree.child<Worker>("a", transient(), &diary, "a");
+        auto a = tree.child<Clerk>("a", transient(), &diary, "a");
         tree.child(std::move(pool));
         const SupervisorRef running = start(system, std::move(tree));
-        running.ref(a).tell<&Worker::work>(-1);
-        EXPECT_EQ(system->block_on(running.ref(a).ask<&Worker::work>(1)), 2);
+        running.ref(a).tell<&Clerk::work>(-1);
+        EXPECT_EQ(system->block_on(running.ref(a).ask<&Clerk::work>(1)), 2);
         EndWatch watch(system, running.ref(two));
         running.ref(two).stop();
         watch.wait();
@@ -943,19 +941,18 @@ TEST(Supervisor, IsReadyWhileEnoughOfItsChildrenAreHealthy) {
     with_clock([](OwnedSystem& system, Diary& diary) {
         auto pool = supervisor("pool");
         pool.min_healthy(2).intensity(10, 1h);
-        std::vector<Child<Worker>> workers;
+        std::vector<Child<Clerk>> workers;
         for (const char* name : {"a", "b", "c"}) {
-            workers.push_back(
-                pool.child<Worker>(name, permanent().backoff(10s, 10s), &diary, name));
+            workers.push_back(pool.child<Clerk>(name, permanent().backoff(10s, 10s), &diary, name));
         }
         auto tree = supervisor("app");
         tree.child(std::move(pool));
         const SupervisorRef running = start(system, std::move(tree));
         EXPECT_TRUE(system->block_on(running.readiness())->ready);
-        running.ref(workers[0]).tell<&Worker::work>(-1);
+        running.ref(workers[0]).tell<&Clerk::work>(-1);
         system.settle();
         EXPECT_TRUE(system->block_on(running.readiness())->ready);
-        running.ref(workers[2]).tell<&Worker::work>(-1);
+        running.ref(workers[2]).tell<&Clerk::work>(-1);
         system.settle();
         const auto not_ready = system->block_on(running.readiness());
         EXPECT_FALSE(not_ready->ready);
