@@ -323,8 +323,9 @@ bool RequestParser::judge_framing(std::string_view head, const http::Request& re
     std::uint64_t length = 0;
     if (facts_.lengths == 1) {
         std::string_view digits = head.substr(facts_.length.at, facts_.length.size);
-        const char* end = digits.data() + digits.size();
-        auto read = std::from_chars(digits.data(), end, length);
+        const char* begin = digits.data();
+        const char* end = begin + digits.size();
+        auto read = std::from_chars(begin, end, length);
         if (digits.empty() || read.ec != std::errc() || read.ptr != end) {
             return refused(400, "The Content-Length is not a number.");
         }
