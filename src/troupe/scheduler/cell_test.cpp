@@ -299,8 +299,8 @@ TEST_F(CellTest, ReturnsAllMailInOrderWhenClosed) {
 TEST_F(CellTest, AcceptsOnlyTheAnswerItWaitsFor) {
     Awaiting record;
     record.leaf = std::noop_coroutine();
+    record.number = 7;
     cell.awaiting_ = &record;
-    cell.await_number_ = 7;
     auto answer = [&](std::uint32_t tag) {
         NumberMail* const mail = TestCell::make_signal(1);
         mail->tag = tag;
