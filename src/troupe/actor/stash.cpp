@@ -34,10 +34,12 @@ void Stash::add(MailNode* call) {
         return actor_internal::dead_letter(&cell, DeadLetterReason::overflow, call);
     }
     kept_.push_back(call);
-    if (cell.state() == CellState::running) {
-        // What is put off has not been handled, although a handler has run.
-        cell.handled_.store(cell.handled() - 1, std::memory_order_relaxed);
+    actor_internal::Extension& extension = actor_internal::extension_of(cell);
+    if (cell.state() == CellState::running && !extension.put_off) {
+        extension.put_off = true;
+        cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | actor_internal::kUncounted);
     } else if (actor_internal::SystemCore::counting_messages()) {
+        // Not the message that is being handled: one more.
         actor_internal::SystemCore::of(cell).count_accepted();
     }
     if (kept_.size() <= capacity_) return;

@@ -54,7 +54,7 @@ struct Extension {
     TimerBook* timers = nullptr;     // internal/timers.hpp
     MailNode* last_event = nullptr;  // of those in the batch that the running handler has made
     bool own_message = false;        // the message being handled took no room in the mailbox
-    bool own_accepted = false;       // and was counted before
+    bool put_off = false;            // it was stashed, and will be handled later
 
     // For an address whose actor is built anew when it has ended, else null.
     std::unique_ptr<Supervised> supervised;

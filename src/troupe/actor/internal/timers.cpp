@@ -202,6 +202,7 @@ void end_timers(Cell& cell) noexcept {
     Extension* const extension = existing_extension(cell);
     if (extension == nullptr) return;
     extension->own_message = false;
+    extension->put_off = false;
     extension->last_event = nullptr;
     TimerBook* const book = std::exchange(extension->timers, nullptr);
     if (book == nullptr) return;

@@ -312,9 +312,8 @@ bool Turn::unwrap_own(MailNode*& message) {
 
 /// The message to be handled took no room. `accepted`: it was counted when it came.
 void Turn::note_own_message(bool accepted) {
-    Extension& extension = extension_of(cell_);
-    extension.own_message = true;
-    extension.own_accepted = accepted;
+    if (!accepted && SystemCore::counting_messages()) SystemCore::of(cell_).count_accepted();
+    extension_of(cell_).own_message = true;
     set(kUncounted);
 }
 
@@ -323,10 +322,10 @@ void Turn::count_handled() noexcept {
     if (has(kUncounted)) [[unlikely]] {
         Extension& extension = *existing_extension(cell_);
         const bool own = std::exchange(extension.own_message, false);
-        if (!own) {
-            ++released_;
-        } else if (!extension.own_accepted && SystemCore::counting_messages()) {
-            SystemCore::of(cell_).count_accepted();
+        if (!own) ++released_;
+        if (std::exchange(extension.put_off, false)) {
+            // It is not handled yet, although its handler has run.
+            cell_.handled_.store(cell_.handled() - 1, std::memory_order_relaxed);
         }
         if (!note_handled(cell_, own)) clear(kUncounted);
     } else {
