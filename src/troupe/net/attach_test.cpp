@@ -44,7 +44,8 @@ public:
         if (line == "die") self(this).stop(Stop::stop, ExitReason(ExitReason::Kind::normal));
         if (line == "slow") ignore(co_await sleep(1s), "nobody cancels it");
         for (int i = 0; line == "flood" && i < 20'000; ++i) {
-            if (!co_await peer_.send("flood " + std::to_string(i))) co_return;
+            const auto sent = co_await peer_.send("flood " + std::to_string(i));
+            if (!sent) co_return;
         }
         ignore(co_await peer_.send(line), "the end will tell");
         if (line == "bye") ignore(co_await peer_.close(), "the end will tell");
@@ -174,7 +175,8 @@ TEST(Attach, CloseWaitsUntilEverythingHasLeft) {
 
 Task<void> send_many(Peer* peer, int* sent) {
     for (;; ++*sent) {
-        if (!co_await peer->send("slow", 500ms)) co_return;
+        const auto taken = co_await peer->send("slow", 500ms);
+        if (!taken) co_return;
     }
 }
 

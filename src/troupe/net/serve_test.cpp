@@ -38,7 +38,8 @@ public:
             if (**line == "deaf")
                 ignore(co_await lines_.next(Duration::max(), Interruptible::no),
                        "it hears no stop");
-            if (!co_await lines_.send("you said " + **line)) break;
+            const auto sent = co_await lines_.send("you said " + **line);
+            if (!sent) break;
         }
         self(this).stop(Stop::stop, ExitReason(ExitReason::Kind::normal));
     }

@@ -181,7 +181,8 @@ public:
             auto lease =
                 co_await pool.ask<&ConnectionPool::lease>("a:80", Duration::max(), Freshness::any);
             if (lease) ++got;
-            if (!co_await sleep(1us)) break;
+            const auto slept = co_await sleep(1us);
+            if (!slept) break;
         }
         co_return got;
     }
