@@ -29,6 +29,7 @@ THREAD_OWNERS = {
 EXCEPTION_WALLS = {
     "src/troupe/actor/internal/ending.cpp": "puts a constructor's exception into words",
     "src/troupe/actor/internal/turn.cpp": "around a turn",
+    "src/troupe/actor/arena.cpp": "a memory resource has no other way to refuse",
     "src/troupe/actor/pipe.hpp": "around an offloaded job; tells the actor that wanted it done",
     "src/troupe/actor/run.cpp": "around the app, the root task of a program",
     "src/troupe/actor/spawn.hpp": "around an actor's constructor, which is part of its life",

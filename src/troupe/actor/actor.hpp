@@ -19,6 +19,7 @@
 
 namespace troupe {
 
+class Arena;
 class System;
 
 namespace actor_internal {
@@ -127,6 +128,10 @@ protected:
 
     /// The system this actor lives in.
     System system() const noexcept;
+
+    /// Memory of this actor's own, for its containers: arena.hpp. Without `options().arena(...)` it
+    /// has no cap.
+    Arena& memory() const;
 
     /// Spawns a child: it ends with its parent.
     template <class A, class... Arguments>

@@ -146,6 +146,7 @@ public:
             awaiting_.what = "ask";
             awaiting_.where = where;
             method_ = actor_internal::ops_of(ask_.envelope_).method;
+            awaiting_.subject = method_;
             status_ = actor_internal::begin_ask(ask_.target_, ask_.generation_, ask_.envelope_,
                                                 awaiting_, self, ask_.timeout_);
             return status_ == actor_internal::AskStatus::sent;

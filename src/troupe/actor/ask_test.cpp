@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@ using namespace std::chrono_literals;
 using actor_internal::Gate;
 using actor_internal::on_both_engines;
 using actor_internal::on_seeds;
+using actor_internal::on_threads;
 
 enum class ShopErrc { sold_out = 1 };
 
@@ -92,11 +94,68 @@ TEST(Ask, TimesOutExactlyAndSaysWhatTheCalleeWasDoing) {
     on_seeds(20, [](OwnedSystem& system) {
         auto shop = system->spawn<Shop>();
         const std::string text = system->block_on(text_of_timeout(shop, *system));
-        for (const char* part : {"timed_out", "Shop::slow", "30 ms", "handler waits"}) {
+        for (const char* part : {"timed_out", "Shop::slow was not answered within 30 ms by <0.",
+                                 "Shop: suspended in ", "Shop::slow at ask_test.cpp:", ", sleep, ",
+                                 "for 0.0 s; mailbox 1 of 1000, 0 handled"}) {
             EXPECT_NE(text.find(part), std::string::npos) << text;
         }
         // The late reply goes nowhere, and the actor is as good as before.
         EXPECT_EQ(system->block_on(shop.ask<&Shop::plain>(1).within(1h)), 2);
+    });
+}
+
+/// Asks and does not get an answer in time.
+class Customer : public Actor {
+public:
+    Task<std::string> ask_in_vain(Ref<Shop> shop, Duration within) {
+        const auto late = co_await shop.ask<&Shop::plain>(1).within(within);
+        co_return late ? "answered" : late.error().text();
+    }
+    Task<> ask_slowly(Ref<Shop> shop) {
+        ignore(co_await shop.ask<&Shop::slow>(1h).within(1h), "a test");
+    }
+    int nothing() const { return 0; }
+};
+
+Task<std::string> text_of_ask_behind(Ref<Customer> asker, Duration within) {
+    const auto late = co_await asker.ask<&Customer::nothing>().within(within);
+    co_return late ? "answered" : late.error().text();
+}
+
+TEST(Ask, ATimeoutSaysWhomTheCalleeItselfHasAsked) {
+    on_seeds(20, [](OwnedSystem& system) {
+        auto shop = system->spawn<Shop>();
+        auto customer = system->spawn<Customer>(named("ann"));
+        customer.tell<&Customer::ask_slowly>(shop);
+        system.advance(2s);
+        const std::string text = system->block_on(text_of_ask_behind(customer, 1s));
+        for (const char* part : {"Customer::nothing was not answered within 1000 ms by ",
+                                 "Customer \"ann\": suspended in ", "Customer::ask_slowly at ",
+                                 "Shop::slow, for 3.0 s; mailbox 2 of 1000"}) {
+            EXPECT_NE(text.find(part), std::string::npos) << text;
+        }
+    });
+}
+
+TEST(Ask, ATimeoutSaysThatTheCalleeIsRunning) {
+    // On threads: a callee that holds its worker while another one gives up waiting for it.
+    on_threads(2, [](OwnedSystem& system) {
+        class Hog : public Shop {
+        public:
+            void spin(std::shared_ptr<std::atomic<bool>> go_on) {
+                while (!go_on->load()) {
+                }
+            }
+        };
+        auto go_on = std::make_shared<std::atomic<bool>>(false);  // the test writes, the hog reads
+        auto hog = system->spawn<Hog>();
+        hog.tell<&Hog::spin>(go_on);
+        auto customer = system->spawn<Customer>();
+        const auto text =
+            system->block_on(customer.ask<&Customer::ask_in_vain>(Ref<Shop>(hog), Duration(5ms)));
+        go_on->store(true);
+        EXPECT_NE(text->find("Hog: running in "), std::string::npos) << *text;
+        EXPECT_NE(text->find("Hog::spin; mailbox "), std::string::npos) << *text;
     });
 }
 

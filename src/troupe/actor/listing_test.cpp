@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -13,6 +14,7 @@ namespace {
 
 using actor_internal::Gate;
 using actor_internal::on_both_engines;
+using actor_internal::on_seeds;
 using actor_internal::on_threads;
 using actor_internal::wait_for_end;
 
@@ -41,7 +43,7 @@ TEST(Listing, ShowsTypeDepthCapacityAndHandled) {
         ASSERT_TRUE(info.has_value());
         EXPECT_TRUE(info->type.ends_with("Clerk")) << info->type;
         EXPECT_EQ(info->pid, clerk.pid());
-        EXPECT_EQ(info->state, CellState::running);
+        EXPECT_EQ(info->state, ActorState::suspended);
         EXPECT_EQ(info->mailbox_depth, 3U) << "the one being handled counts";
         EXPECT_EQ(info->mailbox_capacity, 10U);
         EXPECT_EQ(info->handled, 1U);
@@ -53,6 +55,142 @@ TEST(Listing, ShowsTypeDepthCapacityAndHandled) {
         EXPECT_EQ(system->block_on(clerk.ask<&Clerk::work>()), 1);
         EXPECT_GE(system->info(clerk.pid())->handled, 5U);
         EXPECT_LE(system->info(clerk.pid())->mailbox_depth, 1U);
+    });
+}
+
+/// Has relations of every kind.
+class Head : public Actor {
+public:
+    Ref<Clerk> hire() { return spawn<Clerk>(); }
+    void join(Ref<Clerk> clerk) { link(clerk); }
+    void watch(Ref<Clerk> clerk) { monitor<&Head::ended>(clerk); }
+    ActorInfo myself() { return *system().info(Ref<Head>(self(this)).pid()); }
+    Task<> ask_slowly(Ref<Clerk> clerk, std::shared_ptr<Gate> gate) {
+        ignore(co_await clerk.ask<&Clerk::wait_at>(gate), "a test");
+    }
+    int work() const { return 1; }
+
+private:
+    void ended(Down) {}
+};
+
+/// Of an actor that has just answered: a moment later it is idle, and can be looked into.
+ActorInfo complete_info(OwnedSystem& system, Pid pid) {
+    for (int i = 0; i < 1'000'000; ++i) {
+        ActorInfo info = *system->info(pid);
+        if (info.complete) return info;
+    }
+    ADD_FAILURE() << "it has never been idle";
+    return {};
+}
+
+TEST(Listing, ShowsNameParentRelationsAndUptime) {
+    on_both_engines([](OwnedSystem& system) {
+        auto head = system->spawn<Head>(named("head"));
+        auto child = *system->block_on(head.ask<&Head::hire>());
+        auto other = system->spawn<Clerk>();
+        ASSERT_TRUE(system->block_on(head.ask<&Head::join>(other)).has_value());
+        ASSERT_TRUE(system->block_on(head.ask<&Head::watch>(other)).has_value());
+        ASSERT_TRUE(system->block_on(head.ask<&Head::watch>(child)).has_value());
+        EXPECT_EQ(system->block_on(child.ask<&Clerk::work>()), 1);
+        EXPECT_EQ(system->block_on(other.ask<&Clerk::work>()), 1);
+        if (system->engine().deterministic()) system.advance(std::chrono::seconds(5));
+        const ActorInfo of_head = complete_info(system, head.pid());
+        EXPECT_EQ(of_head.state, ActorState::idle);
+        EXPECT_EQ(of_head.name, "head");
+        EXPECT_EQ(of_head.parent, Pid());
+        EXPECT_EQ(of_head.children, 1U);
+        EXPECT_EQ(of_head.links, 1U);
+        EXPECT_EQ(of_head.monitors, 0U);
+        EXPECT_EQ(of_head.watched, 2U);
+        EXPECT_GT(of_head.bytes, sizeof(Cell));
+        EXPECT_EQ(of_head.incarnation, 1U);
+        const ActorInfo of_child = complete_info(system, child.pid());
+        EXPECT_EQ(of_child.parent, head.pid());
+        EXPECT_EQ(of_child.name, "");
+        EXPECT_EQ(of_child.monitors, 1U);
+        EXPECT_EQ(of_child.links, 0U);
+        const ActorInfo of_other = complete_info(system, other.pid());
+        EXPECT_EQ(of_other.links, 1U);
+        EXPECT_EQ(of_other.monitors, 1U);
+        EXPECT_EQ(of_other.bytes > sizeof(Cell), true);
+        if (!system->engine().deterministic()) return;
+        EXPECT_GE(of_head.uptime, std::chrono::seconds(5));
+        EXPECT_LT(of_head.uptime, std::chrono::milliseconds(5100));
+    });
+}
+
+TEST(Listing, ShowsAtWhichAwaitASuspendedHandlerSits) {
+    on_both_engines([](OwnedSystem& system) {
+        auto gate = std::make_shared<Gate>();
+        auto clerk = system->spawn<Clerk>();
+        auto head = system->spawn<Head>();
+        head.tell<&Head::ask_slowly>(clerk, gate);
+        gate->wait_until_reached(system);
+        if (system->engine().deterministic()) system.advance(std::chrono::seconds(2));
+        ActorInfo info = complete_info(system, head.pid());
+        EXPECT_EQ(info.state, ActorState::suspended);
+        EXPECT_TRUE(info.method.ends_with("Head::ask_slowly")) << info.method;
+        EXPECT_TRUE(info.awaits.starts_with("ask ")) << info.awaits;
+        EXPECT_TRUE(info.awaits.ends_with("Clerk::wait_at")) << info.awaits;
+        EXPECT_TRUE(info.where.starts_with("listing_test.cpp:")) << info.where;
+        const std::string text = to_string(info);
+        EXPECT_NE(text.find("suspended in "), std::string::npos) << text;
+        EXPECT_NE(text.find("Head::ask_slowly at listing_test.cpp:"), std::string::npos) << text;
+        if (system->engine().deterministic()) {
+            EXPECT_EQ(info.waiting, std::chrono::seconds(2));
+        }
+        info = complete_info(system, clerk.pid());
+        EXPECT_EQ(info.awaits, "a test's gate");
+        gate->open();
+    });
+}
+
+TEST(Listing, MayBeTakenByAnActorAndShowsItselfAsRunning) {
+    on_both_engines([](OwnedSystem& system) {
+        auto head = system->spawn<Head>(named("head"));
+        const auto info = system->block_on(head.ask<&Head::myself>());
+        EXPECT_EQ(info->state, ActorState::running);
+        EXPECT_TRUE(info->method.ends_with("Head::myself")) << info->method;
+        EXPECT_TRUE(info->complete);
+        EXPECT_EQ(info->name, "head");
+    });
+}
+
+TEST(Listing, NamesAlsoThoseItCannotLookInto) {
+    on_seeds(10, [](OwnedSystem& system) {
+        auto head = system->spawn<Head>(named("head"));
+        head.tell<&Head::work>();  // queued, and nobody runs it now
+        const auto info = system->info(head.pid());
+        EXPECT_EQ(info->state, ActorState::starting);
+        EXPECT_FALSE(info->complete);
+        EXPECT_EQ(info->name, "head");
+        EXPECT_EQ(system->actors().at(0).name, "head");
+    });
+}
+
+TEST(Listing, DisturbsNobodyWhoAsksAndAnswersMeanwhile) {
+    on_threads(2, [](OwnedSystem& system) {
+        std::vector<Ref<Head>> heads;
+        std::vector<Ref<Clerk>> clerks;
+        for (int i = 0; i < 4; ++i) {
+            heads.push_back(system->spawn<Head>());
+            clerks.push_back(system->spawn<Clerk>());
+        }
+        std::atomic<bool> done{false};  // the test writes, the lister reads
+        std::thread lister([&] {
+            while (!done.load())
+                static_cast<void>(system->actors());
+        });
+        auto open = std::make_shared<Gate>();
+        open->open();
+        for (int i = 0; i < 2000; ++i) {
+            const auto at = static_cast<std::size_t>(i) % heads.size();
+            ASSERT_TRUE(
+                system->block_on(heads[at].ask<&Head::ask_slowly>(clerks[at], open)).has_value());
+        }
+        done.store(true);
+        lister.join();
     });
 }
 

@@ -1,11 +1,13 @@
 #include <troupe/actor/internal/call_cycle.hpp>
 #include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/look.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/ref.hpp>
 #include <troupe/base/assert.hpp>
 
 #include <charconv>
+#include <optional>
 #include <string>
 #include <system_error>
 
@@ -69,7 +71,7 @@ std::string describe(Cell* target, std::uint32_t generation) {
     const CellType* const type = target->type();
     if (type != nullptr && target->generation() == generation) {
         text += " (";
-        text += type->name;
+        text += shown(type->name);
         text += ")";
     }
     return text;
@@ -258,19 +260,11 @@ AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, 
 
 Error timeout_error(Cell* target, std::uint32_t generation, std::string_view method,
                     Duration waited, std::source_location where) {
-    std::string text(method);
-    text += " of " + describe(target, generation) + " has not replied within " +
-            std::to_string(waited.count() / 1'000'000) + " ms";
-    if (target->generation() == generation) {
-        const std::uint64_t word = target->word();
-        const std::uint64_t depth = Cell::count_of(word);
-        text += target->state() == CellState::restarting ? "; it is being restarted"
-                : (word & Cell::kBlocked) != 0           ? "; its handler waits for something"
-                                                         : "; its handler is running";
-        text += ", messages accepted and not handled: " + std::to_string(depth);
-    } else {
-        text += "; it has ended meanwhile";
-    }
+    const std::optional<ActorInfo> info = look_at(*target, generation);
+    std::string text = shown(method) + " was not answered within " +
+                       std::to_string(waited.count() / 1'000'000) + " ms by ";
+    text += info ? to_string(*info)
+                 : to_string(pid_of(target, generation)) + ", which has ended meanwhile";
     return Error(Errc::timed_out, std::move(text), where);
 }
 

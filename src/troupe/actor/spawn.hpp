@@ -36,6 +36,7 @@ struct SpawnSettings {
     bool has_name = false;  // an empty one is refused
     bool reentrant_calls = false;
     AskEnvelope<void>* start_outcome = nullptr;  // for `start`: who hears how on_start went
+    std::size_t arena_bytes_max = 0;             // 0: it has not asked for one
     const SpawnTie* tie = nullptr;  // for `spawn_linked` and `spawn_monitored`; outlives the spawn
 };
 
@@ -84,6 +85,15 @@ public:
     /// Runs it on a thread of its own, which it may block. When there are as many as the engine
     /// allows, nothing is spawned: the Ref is nobody's, and `start` says so.
     OptionsFor own_thread() && { return std::move(*this).placed({Placement::Kind::own_thread}); }
+    /// Gives the actor memory of its own, at most so much: arena.hpp.
+    OptionsFor& arena(std::size_t bytes_max) & noexcept {
+        settings_.arena_bytes_max = bytes_max;
+        return *this;
+    }
+    OptionsFor arena(std::size_t bytes_max) && noexcept {
+        settings_.arena_bytes_max = bytes_max;
+        return std::move(*this);
+    }
 
     /// Registers the actor, from before its constructor runs until it has ended for good. When
     /// another actor has the name, nothing is spawned: the Ref is nobody's, and `start` answers

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <troupe/actor/actor_info.hpp>
 #include <troupe/actor/crash_report.hpp>
 #include <troupe/actor/dead_letters.hpp>
 #include <troupe/actor/exit.hpp>
@@ -132,18 +133,6 @@ Task<Result<T>> ask_task(Ask<T> ask) {
 }
 
 }  // namespace actor_internal
-
-/// One actor, as it was a moment ago.
-struct ActorInfo {
-    Pid pid;
-    std::string type;
-    CellState state = CellState::free;
-    std::size_t mailbox_depth = 0;     ///< messages accepted and not yet handled
-    std::size_t mailbox_capacity = 0;  ///< 0: unbounded
-    std::uint64_t handled = 0;         ///< messages
-    /// Which of a supervised actor's lives this is; 0 before the first, 65535 stands for more.
-    std::uint32_t incarnation = 1;
-};
 
 /// A name and who has it, as it was a moment ago.
 struct RegisteredName {

@@ -2,6 +2,7 @@
 #include <troupe/base/error.hpp>
 #include <troupe/scheduler/cell.hpp>
 #include <troupe/scheduler/internal/cell_table.hpp>
+#include <troupe/scheduler/internal/context.hpp>
 #include <troupe/scheduler/waits_for.hpp>
 
 #include <utility>
@@ -250,7 +251,8 @@ MailNode* Cell::close_mailbox(const MailNode* handled_in_place) noexcept {
 }
 
 Cell& begin_await(Awaiting& record, std::coroutine_handle<> leaf) noexcept {
-    Cell* const cell = current_cell();
+    const scheduler_internal::WorkerContext* const context = scheduler_internal::current_context();
+    Cell* const cell = context != nullptr ? context->cell.load(std::memory_order_relaxed) : nullptr;
     TROUPE_ASSERT(cell != nullptr,
                   "co_await of something of Troupe's outside an actor or task: start the coroutine "
                   "with system.block_on(...) or inside an actor");
@@ -260,6 +262,7 @@ Cell& begin_await(Awaiting& record, std::coroutine_handle<> leaf) noexcept {
     record.cancelled = false;
     record.in_cycle = false;
     record.number = ++cell->await_number_;
+    record.since = context->now;
     cell->awaiting_ = &record;
     return *cell;
 }

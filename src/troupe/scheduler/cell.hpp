@@ -61,7 +61,7 @@ struct Awaiting {
     Awaiting* outer = nullptr;            ///< where the handler waits during which this one began
     Duration deadline = Duration::max();  ///< engine time; max() when there is none
     std::source_location where;
-    const char* what = "";       ///< "ask Account::balance", "sleep"
+    const char* what = "";       ///< "ask", "sleep"
     std::uint32_t number = 0;    ///< of this await: the answer carries it
     bool timed_out = false;      ///< set when the deadline ended the wait
     bool cancelled = false;      ///< set when a stop ended the wait
@@ -69,6 +69,8 @@ struct Awaiting {
     bool yielding = false;       ///< waits for nothing but the end of the queue
     bool in_cycle = false;       ///< set when the wait ended because it was one of a cycle
     bool call_waits = false;     ///< layer above: a message is to be handled meanwhile
+    std::string_view subject;    ///< of what; a constant of the program: "Account::balance"
+    Duration since{};            ///< engine time, as the turn knows it
 };
 
 enum class CellState : std::uint8_t { free, starting, running, stopping, restarting, ended };

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace troupe {
 
@@ -137,6 +138,14 @@ public:
     virtual void note_event(std::uint64_t) noexcept {}
 
     virtual EngineStats stats() const noexcept = 0;
+
+    /// Whether some worker is running the cell, and what its turn is at; out of date at once. Any
+    /// thread.
+    struct Running {
+        bool now = false;
+        const std::string_view* doing = nullptr;  ///< a method's name; null when it has not said
+    };
+    virtual Running running(const Cell& cell) const noexcept = 0;
 
     /// Tells `listener` of turns that keep their worker for too long, until the engine ends: of one
     /// of each kind in ten seconds. The log hears of them anyway. The deterministic engine has

@@ -1,3 +1,4 @@
+#include <troupe/actor/arena.hpp>
 #include <troupe/actor/internal/ending.hpp>
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/group_table.hpp>
@@ -124,6 +125,7 @@ void tell_parent(Cell& cell) noexcept {
 void finish_incarnation(Cell& cell, const ExitReason& reason) noexcept {
     leave_groups(cell);
     end_timers(cell);
+    if (Arena* const arena = existing_extension(cell)->arena.get()) arena->release();
     tell_relatives(cell, reason, true);
 }
 

@@ -1,3 +1,4 @@
+#include <troupe/actor/arena.hpp>
 #include <troupe/actor/internal/call_cycle.hpp>
 #include <troupe/actor/internal/crash_reports.hpp>
 #include <troupe/actor/internal/ending.hpp>
@@ -281,6 +282,7 @@ bool Send::suspend(std::coroutine_handle<> self) {
         return false;
     }
     awaiting_.what = "send (waits for room)";
+    awaiting_.subject = method_;
     auto* const waiting = make_node<WaitingSend>();
     waiting->ops = &WaitingSend::kOps;
     waiting->message = message_;
@@ -442,6 +444,9 @@ Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type,
     cell.state_.store(CellState::starting, std::memory_order_relaxed);
     if (outcome != nullptr) extension_of(cell).start_outcome = outcome;
     if (settings != nullptr && settings->reentrant_calls) extension_of(cell).reentrant = true;
+    if (settings != nullptr && settings->arena_bytes_max != 0) {
+        extension_of(cell).arena = std::make_unique<Arena>(settings->arena_bytes_max);
+    }
     if (parent != nullptr) {
         Extension& extension = extension_of(cell);
         extension.parent = parent;

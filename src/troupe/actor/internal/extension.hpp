@@ -13,6 +13,10 @@
 #include <unordered_map>
 #include <utility>
 
+namespace troupe {
+class Arena;
+}
+
 namespace troupe::actor_internal {
 
 struct ChildEnded;
@@ -55,6 +59,7 @@ struct Extension {
     MailNode* last_event = nullptr;  // of those in the batch that the running handler has made
     bool own_message = false;        // the message being handled took no room in the mailbox
     bool put_off = false;            // it was stashed, and will be handled later
+    std::unique_ptr<Arena> arena;    // Actor::memory; stays for the next incarnation, empty
 
     // For an address whose actor is built anew when it has ended, else null.
     std::unique_ptr<Supervised> supervised;

@@ -61,6 +61,7 @@ const MailOps MonitorNews::kOps{MailKind::signal,
                                     Monitors& monitors = extension_of(cell).monitors;
                                     monitor->next_monitor = monitors.of_it;
                                     monitors.of_it = monitor;
+                                    ++monitors.count_of_it;
                                     return false;
                                 }};
 
@@ -91,6 +92,7 @@ const MailOps DemonitorSignal::kOps{
                 continue;
             }
             *at = monitor->next_monitor;
+            --extension_of(cell).monitors.count_of_it;
             free_monitor(monitor);
             break;
         }
@@ -103,6 +105,7 @@ void tell_monitors(Cell& cell, const ExitReason& reason) noexcept {
     if (extension == nullptr) return;
     while (MonitorNews* const monitor = extension->monitors.of_it) {
         extension->monitors.of_it = monitor->next_monitor;
+        --extension->monitors.count_of_it;
         monitor->tell_down(reason, incarnation_of(cell));
     }
 }

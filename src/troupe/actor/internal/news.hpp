@@ -116,6 +116,7 @@ struct DemonitorSignal : MailNode {
 struct Monitors {
     /// Who wants to hear of its end.
     MonitorNews* of_it = nullptr;
+    std::size_t count_of_it = 0;
     /// Whose end it wants to hear of, by the monitor's number.
     std::unordered_map<std::uint64_t, std::pair<Cell*, std::uint32_t>> by_it;
     std::uint64_t made = 0;

@@ -150,7 +150,7 @@ TEST(VacantAddress, TakesMailThatWaitsForTheFirstStart) {
         Notes notes;
         Family family(system, {}, notes);
         EXPECT_EQ(family.child.tell<&Frail::note>(1), SendStatus::sent);
-        EXPECT_EQ(system->info(family.child.pid())->state, CellState::restarting);
+        EXPECT_EQ(system->info(family.child.pid())->state, ActorState::restarting);
         EXPECT_EQ(system->info(family.child.pid())->incarnation, 0U);
         family.keeper.tell<&TestKeeper::start>();
         EXPECT_EQ(system->block_on(family.child.ask<&Frail::note>(2)), 2);

@@ -1,4 +1,5 @@
 #include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/look.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/own_mail.hpp>
 #include <troupe/actor/internal/system_core.hpp>
@@ -7,6 +8,8 @@
 #include <troupe/base/log.hpp>
 
 #include <algorithm>
+#include <optional>
+#include <span>
 #include <utility>
 
 namespace troupe {
@@ -27,24 +30,6 @@ constexpr Duration kPauseMax = 5ms;
 bool is_actor(const Cell& cell) noexcept {
     const CellType* const type = cell.type();
     return type != nullptr && type->run == &run_actor;
-}
-
-ActorInfo info_of(const Cell& cell) {
-    ActorInfo info;
-    info.pid = pid_of(&cell, cell.generation());
-    info.type = std::string(cell.type()->name);
-    info.state = cell.state();
-    info.incarnation = cell.incarnation_.load(std::memory_order_relaxed);
-    info.mailbox_depth = Cell::count_of(cell.word());
-    info.mailbox_capacity = cell.capacity_.load(std::memory_order_relaxed);
-    if (info.mailbox_capacity == Cell::kManaged) {
-        // Attached before the capacity says so; but we look without any order between the two.
-        const ManagedMailbox* const mailbox = ManagedMailbox::find(cell);
-        info.mailbox_depth = mailbox != nullptr ? mailbox->depth() : 0;
-        info.mailbox_capacity = mailbox != nullptr ? mailbox->settings().capacity : 0;
-    }
-    info.handled = cell.handled();
-    return info;
 }
 
 void free_waiter(MailNode* node) noexcept {
@@ -433,11 +418,32 @@ std::vector<DeadLettersOfType> System::dead_letters_by_type() const {
     return core_->dead_letters_by_type();
 }
 
+namespace actor_internal {
+
+namespace {
+
+/// Those who could not be looked into have their names from the registry. `all` is sorted.
+void name_the_incomplete(const Registry& registry, std::span<ActorInfo> all) {
+    if (std::ranges::all_of(all, &ActorInfo::complete)) return;
+    for (auto& [text, address] : registry.all()) {
+        const Pid pid = pid_of(address.cell, address.generation);
+        const auto at = std::ranges::lower_bound(all, pid, {}, &ActorInfo::pid);
+        if (at != all.end() && at->pid == pid) at->name = std::move(text);
+    }
+}
+
+}  // namespace
+
+}  // namespace actor_internal
+
 std::vector<ActorInfo> System::actors() const {
     std::vector<ActorInfo> all;
-    core_->for_each_living([&](Cell& cell) { all.push_back(actor_internal::info_of(cell)); });
-    std::sort(all.begin(), all.end(),
-              [](const ActorInfo& a, const ActorInfo& b) { return a.pid < b.pid; });
+    core_->for_each_living([&](Cell& cell) {
+        auto info = actor_internal::look_at(cell, cell.generation());
+        if (info) all.push_back(*std::move(info));
+    });
+    std::ranges::sort(all, {}, &ActorInfo::pid);
+    actor_internal::name_the_incomplete(core_->registry(), all);
     return all;
 }
 
@@ -454,11 +460,10 @@ std::vector<RegisteredName> System::names() const {
 
 Result<ActorInfo> System::info(Pid pid) const {
     Cell* const cell = core_->engine().find_cell(pid.slot);
-    if (cell == nullptr || cell->generation() != pid.generation ||
-        !actor_internal::SystemCore::is_alive(*cell)) {
-        return error(Errc::not_found, "there is no actor " + to_string(pid) + " any more");
-    }
-    return actor_internal::info_of(*cell);
+    auto info = cell != nullptr ? actor_internal::look_at(*cell, pid.generation) : std::nullopt;
+    if (!info) return error(Errc::not_found, "there is no actor " + to_string(pid) + " any more");
+    actor_internal::name_the_incomplete(core_->registry(), {&*info, 1});
+    return *std::move(info);
 }
 
 OwnedSystem::OwnedSystem(std::unique_ptr<Engine> engine)

@@ -192,6 +192,10 @@ public:
     bool stopped() const noexcept override { return stopped_; }
     std::uint64_t event_hash() const noexcept override { return hash_; }
     void note_event(std::uint64_t value) noexcept override;
+    Running running(const Cell& cell) const noexcept override {
+        if (context_.cell.load(std::memory_order_relaxed) != &cell) return {};
+        return {true, context_.doing.load(std::memory_order_relaxed)};
+    }
     EngineStats stats() const noexcept override { return stats_; }
     void inject(Cell& cell) noexcept override;
     Result<void> place(Cell& cell, const Placement& placement) override;

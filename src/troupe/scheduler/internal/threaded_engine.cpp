@@ -176,6 +176,16 @@ void ThreadedEngine::stop() {
         latch->give_up();
 }
 
+Engine::Running ThreadedEngine::running(const Cell& cell) const noexcept {
+    const std::size_t made = workers_made();
+    for (std::size_t i = 0; i < made; ++i) {
+        const Worker& worker = *workers_[i];
+        if (worker.cell.load(std::memory_order_relaxed) != &cell) continue;
+        return {true, worker.doing.load(std::memory_order_relaxed)};
+    }
+    return {};
+}
+
 EngineStats ThreadedEngine::stats() const noexcept {
     EngineStats stats;
     const std::size_t made = workers_made();

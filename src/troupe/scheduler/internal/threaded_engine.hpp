@@ -52,6 +52,7 @@ public:
     bool stopped() const noexcept override;
     EngineStats stats() const noexcept override;
     Result<void> place(Cell& cell, const Placement& placement) override;
+    Running running(const Cell& cell) const noexcept override;
     void inject(Cell& cell) noexcept override;
     void schedule_placed(Cell& cell) noexcept override;
 

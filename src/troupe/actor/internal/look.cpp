@@ -1,0 +1,191 @@
+#include <troupe/actor/arena.hpp>
+#include <troupe/actor/internal/extension.hpp>
+#include <troupe/actor/internal/links.hpp>
+#include <troupe/actor/internal/look.hpp>
+#include <troupe/actor/internal/managed_mailbox.hpp>
+#include <troupe/actor/internal/registry.hpp>
+#include <troupe/actor/spawn.hpp>
+#include <troupe/scheduler/cell_hold.hpp>
+#include <troupe/scheduler/engine.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+namespace troupe {
+
+const char* name(ActorState state) noexcept {
+    switch (state) {
+        case ActorState::starting:
+            return "starting";
+        case ActorState::idle:
+            return "idle";
+        case ActorState::queued:
+            return "queued";
+        case ActorState::running:
+            return "running";
+        case ActorState::suspended:
+            return "suspended";
+        case ActorState::stopping:
+            return "stopping";
+        case ActorState::restarting:
+            return "restarting";
+    }
+    return "unknown";
+}
+
+namespace actor_internal {
+
+std::string shown(std::string_view name) {
+    // Names of templates can be long; an error's text is not.
+    constexpr std::size_t kNameShownMax = 200;
+    return name.size() <= kNameShownMax ? std::string(name)
+                                        : std::string(name.substr(0, kNameShownMax - 3)) + "...";
+}
+
+namespace {
+
+std::string seconds(Duration duration) {
+    char text[32];
+    std::snprintf(text, sizeof(text), "%.1f s",
+                  std::chrono::duration<double>(std::max(duration, Duration::zero())).count());
+    return text;
+}
+
+std::string place(const std::source_location& where) {
+    const char* const slash = std::strrchr(where.file_name(), '/');
+    const char* const file = slash != nullptr ? slash + 1 : where.file_name();
+    if (*file == '\0') return std::string();
+    return std::string(file) + ":" + std::to_string(where.line());
+}
+
+bool is_actor(const Cell& cell, std::uint32_t generation) noexcept {
+    const CellType* const type = cell.type();
+    const CellState state = cell.state();
+    return cell.generation() == generation && type != nullptr && type->run == &run_actor &&
+           state != CellState::free && state != CellState::ended;
+}
+
+/// What lies outside the turn's own: any thread may read it at any time.
+void look_from_outside(const Cell& cell, ActorInfo& info) {
+    const Duration now = cell.engine().now();
+    info.mailbox_depth = mailbox_depth(cell);
+    info.mailbox_capacity = cell.capacity_.load(std::memory_order_relaxed);
+    if (info.mailbox_capacity == Cell::kManaged) {
+        const ManagedMailbox* const mailbox = ManagedMailbox::find(cell);
+        info.mailbox_capacity = mailbox != nullptr ? mailbox->settings().capacity : 0;
+    }
+    info.handled = cell.handled();
+    info.incarnation = cell.incarnation_.load(std::memory_order_relaxed);
+    info.uptime = std::max(now - cell.started(), Duration::zero());
+}
+
+std::string_view method_in_which_it_waits(const Cell& cell) noexcept {
+    if (const MailNode* const message = cell.awaiting_->message) return ops_of(message).method;
+    return (cell.flags_ & kInStopHook) != 0 ? "on_stop" : "on_start";
+}
+
+void look_at_the_wait(const Cell& cell, ActorInfo& info) {
+    const Awaiting& awaiting = *cell.awaiting_;
+    info.method = shown(method_in_which_it_waits(cell));
+    info.awaits = awaiting.what;
+    if (!awaiting.subject.empty()) info.awaits += " " + shown(awaiting.subject);
+    info.where = place(awaiting.where);
+    info.waiting = std::max(cell.engine().now() - awaiting.since, Duration::zero());
+}
+
+void look_at_relations(Extension& extension, ActorInfo& info) {
+    if (extension.name != nullptr) info.name = Registry::text_of(*extension.name);
+    info.parent = pid_of(extension.parent, extension.parent_generation);
+    info.children = extension.children.size();
+    info.links = extension.links != nullptr ? extension.links->by_pid.size() : 0;
+    info.monitors = extension.monitors.count_of_it;
+    info.watched = extension.monitors.by_it.size();
+}
+
+std::size_t bytes_of(Cell& cell) noexcept {
+    const ActorType& type = *static_cast<const ActorType*>(cell.type());
+    std::size_t bytes = sizeof(Cell);
+    if (!type.inline_state) bytes += type.bytes;
+    const Extension* const extension = existing_extension(cell);
+    if (extension == nullptr) return bytes;
+    bytes += sizeof(Extension);
+    return extension->arena != nullptr ? bytes + extension->arena->bytes_held() : bytes;
+}
+
+/// What only its own turn, or whoever holds it, may read.
+void look_inside(Cell& cell, ActorInfo& info) {
+    info.complete = true;
+    if (cell.awaiting_ != nullptr) look_at_the_wait(cell, info);
+    if (Extension* const extension = existing_extension(cell)) look_at_relations(*extension, info);
+    info.bytes = bytes_of(cell);
+}
+
+ActorState state_of(const Cell& cell, const CellHold* hold, bool running) noexcept {
+    switch (cell.state()) {
+        case CellState::starting:
+            return ActorState::starting;
+        case CellState::stopping:
+            return ActorState::stopping;
+        case CellState::restarting:
+            return ActorState::restarting;
+        case CellState::running:
+        case CellState::free:
+        case CellState::ended:
+            break;
+    }
+    if (running) return ActorState::running;
+    if (hold == nullptr || !hold->held()) return ActorState::queued;
+    return hold->blocked() ? ActorState::suspended : ActorState::idle;
+}
+
+}  // namespace
+
+std::optional<ActorInfo> look_at(Cell& cell, std::uint32_t generation) {
+    if (!is_actor(cell, generation)) return std::nullopt;
+    ActorInfo info;
+    info.pid = pid_of(&cell, generation);
+    // The turn that asks for itself holds its cell anyway.
+    const bool own = current_cell() == &cell;
+    std::optional<CellHold> hold;
+    if (!own) hold.emplace(cell);
+    const bool held = own || hold->held();
+    info.type = std::string(cell.type()->name);
+    const Engine::Running running = cell.engine().running(cell);
+    info.state = state_of(cell, hold ? &*hold : nullptr, running.now);
+    if (running.now && running.doing != nullptr) info.method = shown(*running.doing);
+    look_from_outside(cell, info);
+    if (held) look_inside(cell, info);
+    // Again: what was read of a cell that is not held may be its next owner's.
+    if (!is_actor(cell, generation)) return std::nullopt;
+    return info;
+}
+
+namespace {
+
+std::string handler_of(const ActorInfo& info) {
+    std::string text = " in " + info.method;
+    if (info.state == ActorState::running) return text;
+    if (!info.where.empty()) text += " at " + info.where;
+    if (!info.awaits.empty()) text += ", " + info.awaits;
+    return text + ", for " + seconds(info.waiting);
+}
+
+}  // namespace
+
+}  // namespace actor_internal
+
+std::string to_string(const ActorInfo& info) {
+    std::string text = to_string(info.pid) + " " + actor_internal::shown(info.type);
+    if (!info.name.empty()) text += " \"" + info.name + "\"";
+    text += std::string(": ") + name(info.state);
+    if (!info.method.empty()) text += actor_internal::handler_of(info);
+    text += "; mailbox " + std::to_string(info.mailbox_depth);
+    text += info.mailbox_capacity == 0 ? " of any number"
+                                       : " of " + std::to_string(info.mailbox_capacity);
+    text += ", " + std::to_string(info.handled) + " handled";
+    if (info.incarnation > 1) text += ", life " + std::to_string(info.incarnation);
+    return text + ", up " + actor_internal::seconds(info.uptime);
+}
+
+}  // namespace troupe

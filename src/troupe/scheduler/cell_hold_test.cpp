@@ -1,0 +1,114 @@
+#include <troupe/scheduler/cell_hold.hpp>
+#include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/internal/test_cell.hpp>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+namespace troupe {
+namespace {
+
+using scheduler_internal::TestCell;
+
+struct DeterministicWorld {
+    RandomChooser chooser{1};
+    std::unique_ptr<Engine> engine = make_deterministic_engine(chooser);
+};
+
+TEST(CellHold, HoldsAnIdleCellAndLetsItGoAsItWas) {
+    DeterministicWorld world;
+    TestCell idle(*world.engine);
+    {
+        const CellHold hold(idle.cell());
+        EXPECT_TRUE(hold.held());
+        EXPECT_FALSE(hold.blocked());
+        const CellHold second(idle.cell());
+        EXPECT_FALSE(second.held()) << "one at a time";
+    }
+    EXPECT_EQ(Cell::flags_of(idle.cell().word()), Cell::kIdle);
+    world.engine->settle();
+    EXPECT_EQ(idle.turns(), 0U);
+}
+
+TEST(CellHold, WhatArrivesMeanwhileIsHandledAfterwards) {
+    DeterministicWorld world;
+    int heard = 0;
+    TestCell idle(*world.engine, [&](TestCell&, int number) { heard = number; });
+    {
+        const CellHold hold(idle.cell());
+        ASSERT_TRUE(hold.held());
+        EXPECT_EQ(idle.send(7), PushResult::pushed);
+        world.engine->settle();
+        EXPECT_EQ(heard, 0) << "it is held";
+    }
+    world.engine->settle();
+    EXPECT_EQ(heard, 7);
+}
+
+TEST(CellHold, ABlockedCellIsWokenByASignalOnly) {
+    DeterministicWorld world;
+    TestCell waiting(*world.engine, [](TestCell& self, int number) {
+        if (number == 1) self.begin();
+    });
+    waiting.send(1);
+    world.engine->settle();
+    ASSERT_EQ(Cell::flags_of(waiting.cell().word()), Cell::kBlocked);
+    const std::size_t turns = waiting.turns();
+    {
+        const CellHold hold(waiting.cell());
+        EXPECT_TRUE(hold.held());
+        EXPECT_TRUE(hold.blocked());
+        waiting.send(2);
+    }
+    EXPECT_EQ(Cell::flags_of(waiting.cell().word()), Cell::kBlocked);
+    world.engine->settle();
+    EXPECT_EQ(waiting.turns(), turns) << "a message does not wake it";
+    {
+        const CellHold hold(waiting.cell());
+        waiting.signal(3);
+    }
+    world.engine->settle();
+    EXPECT_GT(waiting.turns(), turns);
+}
+
+TEST(CellHold, HoldsNeitherWhoIsQueuedNorWhoIsClosed) {
+    DeterministicWorld world;
+    TestCell queued(*world.engine);
+    queued.send(1);
+    EXPECT_FALSE(CellHold(queued.cell()).held());
+    world.engine->settle();
+    queued.close();
+    EXPECT_FALSE(CellHold(queued.cell()).held());
+}
+
+TEST(CellHold, LosesNoMailWhileManyLook) {
+    auto engine = make_threaded_engine({.workers = 2});
+    constexpr int kMessages = 20'000;
+    std::atomic<int> heard{0};  // the cell writes, the test reads
+    std::atomic<int> looks{0};  // the onlooker writes, the test reads
+    {
+        TestCell busy(*engine, [&](TestCell&, int) { heard.fetch_add(1); });
+        std::atomic<bool> done{false};  // the test writes, the onlooker reads
+        std::thread onlooker([&] {
+            while (!done.load()) {
+                const CellHold hold(busy.cell());
+                if (hold.held()) looks.fetch_add(1);
+            }
+        });
+        for (int i = 0; i < kMessages; ++i)
+            ASSERT_EQ(busy.send(i), PushResult::pushed);
+        while (heard.load() < kMessages)
+            std::this_thread::yield();
+        done.store(true);
+        onlooker.join();
+        engine->stop();
+    }
+    EXPECT_EQ(heard.load(), kMessages);
+    EXPECT_GT(looks.load(), 0);
+}
+
+}  // namespace
+}  // namespace troupe
