@@ -71,18 +71,22 @@ const MailOps kDeadlineOps{
     [](MailNode* node, const Error&) noexcept { free_timer(static_cast<TimerNode*>(node)); },
     &deadline_arrived};
 
-void start_deadline(Cell& cell, std::uint32_t number, Pipe& pipe) {
-    Engine& engine = cell.engine();
-    const Duration now = engine.now();
-    if (pipe.timeout >= Duration::max() - now) return;
+/// "For ever" has no deadline, and must not overflow into one.
+Duration deadline_of(Cell& cell, Duration timeout) {
+    const Duration now = cell.engine().now();
+    return timeout < Duration::max() - now ? now + timeout : Duration::max();
+}
+
+void start_deadline(Cell& cell, std::uint32_t number, Pipe& pipe, Duration deadline) {
+    if (deadline == Duration::max()) return;
     auto* const timer = make_node<TimerNode>();
     timer->ops = &kDeadlineOps;
     timer->target = &cell;
     timer->generation = cell.generation();
     timer->tag = number;
-    timer->deadline = now + pipe.timeout;
+    timer->deadline = deadline;
     pipe.deadline = timer;
-    engine.start_timer(timer);
+    cell.engine().start_timer(timer);
 }
 
 }  // namespace
@@ -122,13 +126,15 @@ void begin_pipe(Cell& cell, std::uint32_t cell_generation, MailNode* message, co
     request->asker_generation = cell_generation;
     request->await_number = number;
     request->piped = true;
+    const Duration deadline = deadline_of(cell, timeout);
+    request->deadline = deadline;
     const Duration now = cell.engine().now();
     if (timeout < Duration::max() - now) request->deadline = now + timeout;
     // Its asker goes on and may ask again, so it respects the bound, as a tell does.
     const Admission admission = admit(target, generation, request, Sender::tells);
     if (admission == Admission::admitted || admission == Admission::redirected ||
         admission == Admission::dropped) {
-        start_deadline(cell, number, pipe);
+        start_deadline(cell, number, pipe, deadline);
         return;
     }
     request->asker = nullptr;
