@@ -45,7 +45,7 @@ TEST(Placement, RunsAPinnedCellOnOneThreadOnly) {
     std::array<pid_t, kCells> seen{};  // the cell's own
     std::array<int, kCells> turns{};
     std::atomic<int> moves{0};
-    std::atomic<int> left{kCells * kRounds};
+    std::atomic<std::size_t> left{kCells};
     Latch done;
     std::deque<TestCell> cells;
     std::deque<TestCell> anywhere;
@@ -56,27 +56,25 @@ TEST(Placement, RunsAPinnedCellOnOneThreadOnly) {
                 const pid_t thread = ::gettid();
                 if (seen[i] != 0 && seen[i] != thread) moves.fetch_add(1);
                 seen[i] = thread;
-                ++turns[i];
+                if (++turns[i] == kRounds && left.fetch_sub(1) == 1) done.open();
                 if (number == 1) anywhere[i].send(1);
                 if (number == 2) self.start_timer(engine->now() + 50us, 3);
-                if (left.fetch_sub(1) == 1) done.open();
             },
-            0, pinned(static_cast<std::uint32_t>(i)));
+            64, pinned(static_cast<std::uint32_t>(i)));
     }
     for (std::size_t i = 0; i < kCells; ++i)
         anywhere.emplace_back(*engine, [&, i](TestCell&, int) { cells[(i + 1) % kCells].send(2); });
     // One round: a message from here, one from a cell anywhere, and a timer.
-    for (int round = 0; left.load() > 0; ++round) {
+    while (!done.is_open()) {
         for (TestCell& cell : cells)
-            cell.send(1);
-        if (round % 16 == 0) ::sched_yield();
+            cell.send(1);  // refused when there is much already
+        ::sched_yield();
     }
     done.wait();
     engine->stop();
     EXPECT_EQ(moves.load(), 0);
     for (std::size_t i = 0; i < kCells; ++i) {
         EXPECT_EQ(seen[i], seen[i % kWorkers]) << "two cells of one shard, on two workers";
-        EXPECT_GT(turns[i], 0);
     }
 }
 

@@ -212,29 +212,30 @@ TEST(Watchdog, StartsNoMoreSpareWorkersThanItMay) {
     engine->stop();
 }
 
+// Goal: a spare worker leaves when its worker is back, also when there is much to do. Method: the
+// first time nothing else runs, the second time a cell is never idle.
 TEST(Watchdog, LetsSpareWorkersGoWhenTheyAreNotNeeded) {
     auto engine = engine_of(1);
-    for (int round = 1; round <= 2; ++round) {
-        Latch ran;
-        TestCell behind(*engine, [&](TestCell&, int) { ran.open(); });
-        Hogs hog(*engine, 1, [&](TestCell&, int) { behind.send(1); });
-        ran.wait();
-        hog.release();
-        // No work at all, and later some work: it leaves in both cases.
-        std::atomic<bool> enough{false};
-        TestCell busy(*engine, [&](TestCell& self, int number) {
-            if (number == round % 2 && !enough.load()) self.send(number);
-        });
-        busy.send(1);
+    std::atomic<bool> enough{false};
+    TestCell busy(*engine, [&](TestCell& self, int) {
+        if (!enough.load()) self.send(1);
+    });
+    // All of these are still there when the engine has stopped: one may just be ending its turn.
+    std::deque<Latch> ran;
+    std::deque<TestCell> behind;
+    std::deque<Hogs> hogs;
+    for (std::size_t round = 0; round < 2; ++round) {
+        ran.emplace_back();
+        behind.emplace_back(*engine, [&, round](TestCell&, int) { ran[round].open(); });
+        hogs.emplace_back(*engine, 1, [&, round](TestCell&, int) { behind[round].send(1); });
+        ran[round].wait();
+        hogs[round].release();
+        if (round == 1) busy.send(1);
         while (engine->stats().spares != 0)
             ::sched_yield();
-        EXPECT_GE(engine->stats().spares_started, static_cast<std::uint64_t>(round));
-        enough.store(true);
-        Latch drained;
-        TestCell last(*engine, [&](TestCell&, int) { drained.open(); });
-        last.send(1);
-        drained.wait();
+        EXPECT_GT(engine->stats().spares_started, round);
     }
+    enough.store(true);
     engine->stop();
 }
 
