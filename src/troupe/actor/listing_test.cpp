@@ -29,6 +29,7 @@ struct Plain {
 
 /// Of an actor whose turn is about to end: a moment later it can be looked into.
 ActorInfo complete_info(OwnedSystem& system, Pid pid) {
+    if (system->engine().deterministic()) system.settle();
     for (int i = 0; i < 1'000'000; ++i) {
         ActorInfo info = *system->info(pid);
         if (info.complete) return info;

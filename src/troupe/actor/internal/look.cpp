@@ -151,7 +151,9 @@ std::optional<ActorInfo> look_at(Cell& cell, std::uint32_t generation) {
     if (!own) hold.emplace(cell);
     const bool held = own || hold->held();
     info.type = std::string(cell.type()->name);
-    const Engine::Running running = cell.engine().running(cell);
+    // A worker that has just let go may still say that it runs the cell.
+    const bool at_rest = held && !own;
+    const Engine::Running running = at_rest ? Engine::Running() : cell.engine().running(cell);
     info.state = state_of(cell, hold ? &*hold : nullptr, running.now);
     if (running.now && running.doing != nullptr) info.method = shown(*running.doing);
     look_from_outside(cell, info);
