@@ -13,7 +13,7 @@
 /// the last to the first, and starts those again that fail. The address of a child is taken before
 /// the first of the tree starts and stays good over its restarts; its mail waits meanwhile.
 ///
-/// Source:  docs/design/0018-supervisors.md; where it differs from OTP: 0019-deviations-from-otp.md
+/// Source:  docs/design/0017-supervisors.md; where it differs from OTP: 0018-deviations-from-otp.md
 
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/child_policy.hpp>
