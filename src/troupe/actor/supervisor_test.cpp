@@ -371,14 +371,14 @@ TEST(Backoff, IsWaitedOutAndMailWaitsAtTheSameAddress) {
             const Duration before = system->now();
             ref.tell<&Clerk::work>(-1);
             system.settle();
-            EXPECT_EQ(system->info(ref.pid())->state, CellState::restarting);
+            EXPECT_EQ(system->info(ref.pid())->state, ActorState::restarting);
             const auto child = system->block_on(running.children())->front();
             EXPECT_EQ(child.state, ChildInfo::State::waiting);
             EXPECT_EQ(ref.tell<&Clerk::work>(1), SendStatus::sent);
             system.advance(expected * 8 / 10 - 1ms);
-            EXPECT_EQ(system->info(ref.pid())->state, CellState::restarting);
+            EXPECT_EQ(system->info(ref.pid())->state, ActorState::restarting);
             system.advance(expected * 4 / 10 + 2ms);
-            EXPECT_EQ(system->info(ref.pid())->state, CellState::running);
+            EXPECT_EQ(system->info(ref.pid())->state, ActorState::idle);
             EXPECT_GE(system->now() - before, expected * 8 / 10);
             expected = std::min<Duration>(expected * 2, 10s);
         }
@@ -407,7 +407,7 @@ TEST(Backoff, BeginsAnewWhenTheActorHasLivedLongOrSaysThatItIsWell) {
             }
             ref.tell<&Clerk::work>(-1);
             system.advance(1300ms);
-            EXPECT_EQ(system->info(ref.pid())->state, CellState::running);
+            EXPECT_EQ(system->info(ref.pid())->state, ActorState::idle);
         });
     }
 }

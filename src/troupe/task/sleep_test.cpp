@@ -1,4 +1,5 @@
 #include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/latch.hpp>
 #include <troupe/task/block_on.hpp>
 #include <troupe/task/internal/test_engines.hpp>
 #include <troupe/task/sleep.hpp>
@@ -107,14 +108,31 @@ Task<std::string> offload_refused() {
     co_return refused ? "accepted" : refused.error().message();
 }
 
+/// Keeps a thread of the blocking pool.
+struct BusyJob : Job {
+    BusyJob() {
+        run = [](Job* job) noexcept {
+            auto* const self = static_cast<BusyJob*>(job);
+            self->began.open();
+            self->release.wait();
+        };
+    }
+    Latch began;
+    Latch release;
+};
+
 TEST(Offload, IsRefusedWhenNoMoreJobsMayWait) {
     const std::uint64_t live = block_pool_stats().live_blocks;
     {
+        BusyJob busy;
         const auto engine =
             make_threaded_engine({.workers = 1, .blocking_threads_max = 1, .blocking_jobs_max = 0});
+        ASSERT_TRUE(engine->offload(&busy));
+        busy.began.wait();
         EXPECT_NE(block_on(*engine, offload_refused()).find("mailbox_full"), std::string::npos);
         // Refused before it left: the coroutine goes on at once and can wait for other things.
         EXPECT_GE(block_on(*engine, slept(engine.get(), 1us)), 1us);
+        busy.release.open();
     }
     EXPECT_EQ(block_pool_stats().live_blocks, live);
 }

@@ -39,9 +39,10 @@ public:
 OwnThreads::OwnThreads(Engine& engine, std::size_t threads_max)
     : engine_(engine),
       threads_max_(threads_max),
-      // We count ourselves. A thread that has just ended its cell may still be counted there.
+      // We count ourselves. A thread that has just ended its cell may still be counted there, and
+      // takes the next one in a moment: so a cell may wait for it.
       pool_(BlockingPoolOptions{.threads_max = 2 * threads_max,
-                                .jobs_max = 0,
+                                .jobs_max = threads_max,
                                 .idle_time = Duration::zero(),
                                 .name = "troupe-own"}) {}
 
