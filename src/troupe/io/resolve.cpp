@@ -73,7 +73,7 @@ Result<Addresses> look_up_blocking(const std::string& host) {
 }
 
 Task<Result<Addresses>> resolve_on(Engine* engine, std::string host) {
-    if (io_internal::to_address(Endpoint(host, 0))) co_return Addresses(1, std::move(host));
+    if (io_internal::to_address(Endpoint(host, 0))) co_return Addresses(1, host);
     if (host.empty() || host.size() > kNameBytesMax) {
         co_return unknown(host, "a name has 1 to 253 characters");
     }

@@ -241,8 +241,9 @@ void Watchdog::report(Worker& worker, Watched& seen, Duration lasted, bool with_
     std::vector<std::uintptr_t> frames;
     if (with_backtrace) frames = worker.stack().take();
     auto job = std::make_unique<ReportJob>(engine_, std::move(report), std::move(frames));
+    ReportJob* const taken_over = job.release();
     // A pool with ten thousand jobs waiting takes no more; the stall is counted anyway.
-    if (engine_.offload(job.get())) static_cast<void>(job.release());
+    if (!engine_.offload(taken_over)) job.reset(taken_over);
 }
 
 // ---- spare workers ------------------------------------------------------------------------------
