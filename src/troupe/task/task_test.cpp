@@ -263,7 +263,7 @@ Task<int> await_ready_ones(StackSpan* span, int count) {
 }
 
 TEST(Task, MillionsOfReadyAwaitsKeepTheStackFlat) {
-    on_threads(1, [](Engine& engine) {
+    on_one_thread([](Engine& engine) {
         StackSpan span;
         EXPECT_EQ(block_on(engine, await_ready_ones(&span, kMany)), kMany);
         EXPECT_LT(span.bytes(), 4096U);
@@ -287,7 +287,7 @@ Task<int> await_suspending_ones(StackSpan* span, int count) {
 }
 
 TEST(Task, MillionsOfSuspendingAwaitsKeepTheStackFlat) {
-    on_threads(1, [](Engine& engine) {
+    on_one_thread([](Engine& engine) {
         StackSpan span;
         EXPECT_EQ(block_on(engine, await_suspending_ones(&span, kMany)), kMany);
         EXPECT_LT(span.bytes(), 8192U);
@@ -295,7 +295,7 @@ TEST(Task, MillionsOfSuspendingAwaitsKeepTheStackFlat) {
 }
 
 TEST(Task, FramesAreRecycled) {
-    on_threads(1, [](Engine& engine) {
+    on_one_thread([](Engine& engine) {
         StackSpan span;
         block_on(engine, await_suspending_ones(&span, 1000));
         const BlockPoolStats warm = block_pool_stats();

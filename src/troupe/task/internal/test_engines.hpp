@@ -16,15 +16,27 @@ namespace troupe::task_internal {
 
 using EngineBody = std::function<void(Engine& engine)>;
 
-inline void on_threads(std::size_t workers, const EngineBody& body) {
+inline void on_threads(const ThreadedOptions& options, const EngineBody& body) {
     SCOPED_TRACE("threaded engine");
     const std::uint64_t live_before = block_pool_stats().live_blocks;
     {
-        const auto engine = make_threaded_engine({.workers = workers});
+        const auto engine = make_threaded_engine(options);
         body(*engine);
         engine->stop();
     }
     EXPECT_EQ(block_pool_stats().live_blocks, live_before) << "frames or timers are left";
+}
+
+inline void on_threads(std::size_t workers, const EngineBody& body) {
+    on_threads(ThreadedOptions{.workers = workers}, body);
+}
+
+/// The same on one thread and no other: a spare worker would take over from one that is slow.
+inline void on_one_thread(const EngineBody& body) {
+    ThreadedOptions options;
+    options.workers = 1;
+    options.spare_workers_max = 0;
+    on_threads(options, body);
 }
 
 inline void on_seeds(std::size_t count, const EngineBody& body) {
