@@ -54,7 +54,7 @@ Task<Result<ClientStats>> ask_stats(Ref<ConnectionPool> pool) {
 
 Client::Client(System system, ClientOptions options)
     : system_(system),
-      options_(std::move(options)),
+      options_(options),
       // Unbounded: whoever asks waits for the answer, and a lease comes back once.
       pool_(system.spawn<ConnectionPool>(troupe::options().mailbox(unbounded()), options_)) {}
 

@@ -84,8 +84,9 @@ Result<void> read_authority(std::string_view text, std::string_view authority, U
     url.port = kPortOfHttp;
     if (port.empty() || port == ":") return {};
     port.remove_prefix(1);
-    const char* const end = port.data() + port.size();
-    const auto [stopped, failed] = std::from_chars(port.data(), end, url.port);
+    const char* const begin = port.data();
+    const char* const end = begin + port.size();
+    const auto [stopped, failed] = std::from_chars(begin, end, url.port);
     const bool number = failed == std::errc() && stopped == end && url.port != 0;
     if (authority[authority.size() - port.size() - 1] != ':' || !number) {
         return bad(text, "the port is no number from 1 to 65535");

@@ -37,8 +37,9 @@ std::string_view take_item(std::string_view& list) {
 template <class Number>
 std::optional<Number> number_in(std::string_view text) {
     Number number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stopped, failed] = std::from_chars(text.data(), end, number);
+    const char* const begin = text.data();
+    const char* const end = begin + text.size();
+    const auto [stopped, failed] = std::from_chars(begin, end, number);
     if (text.empty() || !is_digit(text.front()) || stopped != end || failed != std::errc()) {
         return std::nullopt;
     }
