@@ -80,8 +80,11 @@ protected:
     Task<void> pass_on_end(Result<void> why) override {
         if (!over_ && why) {
             Result<std::optional<typename C::Frame>> last = codec_.finish();
-            if (!last) why = std::unexpected(std::move(last).error());
-            if (last && *last) co_await deliver(std::move(**last));
+            if (!last) {
+                why = std::unexpected(std::move(last).error());
+            } else if (*last) {
+                co_await deliver(std::move(**last));
+            }
         }
         co_await tell_end(std::move(why));
     }
