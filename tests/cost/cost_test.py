@@ -56,7 +56,8 @@ def main() -> int:
     wrong = []
     for operation, count in measured.items():
         change = count / expected[operation] - 1
-        print(f"{operation:8}{count:8.0f} instructions, {change:+.1%} of {expected[operation]:.0f}")
+        print(f"{operation:8}{count:8.0f} instructions, {change:+.1%} of "
+              f"{expected[operation]:.0f}")
         if abs(change) > TOLERANCE:
             wrong.append(operation)
     if wrong:
