@@ -62,8 +62,8 @@ def main() -> int:
             wrong.append(operation)
     if wrong:
         print(f"\nThe cost of {', '.join(wrong)} has changed by more than {TOLERANCE:.0%}.\n"
-              f"When it is meant to: python3 {pathlib.Path(__file__).name} {probe} --write, and say "
-              "why in the commit.")
+              f"When it is meant to: python3 {pathlib.Path(__file__).name} {probe} --write, and "
+              "say why in the commit.")
     return 1 if wrong else 0
 
 
