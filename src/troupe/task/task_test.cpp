@@ -20,7 +20,7 @@ namespace troupe {
 namespace {
 
 using task_internal::on_both_engines;
-using task_internal::on_threads;
+using task_internal::on_one_thread;
 
 using Log = std::vector<std::string>;
 
