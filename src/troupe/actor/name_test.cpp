@@ -234,7 +234,9 @@ public:
     Task<> seek(std::shared_ptr<std::vector<std::string>> seen) {
         for (int i = 0; i < 2; ++i) {
             const auto found = system().find(kDatabase);
-            if (found) EXPECT_EQ(found->tell<&Database::read>(), SendStatus::sent);
+            if (found) {
+                EXPECT_EQ(found->tell<&Database::read>(), SendStatus::sent);
+            }
             seen->push_back(found ? to_string(found->pid()) : "nobody");
             co_await yield();
         }
@@ -328,7 +330,9 @@ TEST(NameThreads, NeverLeadsToAnotherNamesActor) {
                 const auto found = system().find<Numbered>("number " + std::to_string(number));
                 if (!found) continue;
                 const auto answer = co_await found->ask<&Numbered::number>();
-                if (answer) EXPECT_EQ(*answer, number);
+                if (answer) {
+                    EXPECT_EQ(*answer, number);
+                }
             }
         }
         bool done() const { return true; }
