@@ -14,6 +14,17 @@
 namespace troupe::scheduler_internal {
 namespace {
 
+// Under the thread sanitizer a signal comes late, and what it adds hides a function of ours.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+constexpr bool kThreadSanitizer = true;
+#else
+constexpr bool kThreadSanitizer = false;
+#endif
+#else
+constexpr bool kThreadSanitizer = false;
+#endif
+
 /// A thread that can be asked where it stands.
 class AskedThread {
 public:
@@ -71,13 +82,13 @@ TEST(StackCapture, NamesTheFunctionsAThreadIsIn) {
         std::string text;
         for (int i = 0; i < 200; ++i) {
             text = thread.backtrace();
-            if (text.find("call_the_spinner") != std::string::npos ||
-                text.find("spin_in_a_named_function") != std::string::npos) {
+            if (text.find("call_the_spinner") != std::string::npos &&
+                (kThreadSanitizer || text.find("spin_in_a_named_function") != std::string::npos)) {
                 ++named;
             }
         }
         release.open();
-        // One of the two: caught in its first instruction, a function hides the one that called it;
+        // Not each time: caught in its first instruction, a function hides the one that called it;
         // and what a sanitizer adds keeps no frame pointers and hides one as well.
         EXPECT_GT(named, 50) << text;
     }

@@ -25,6 +25,17 @@
 namespace troupe {
 namespace {
 
+// Under the thread sanitizer a signal comes late, and what it adds hides a function of ours.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+constexpr bool kThreadSanitizer = true;
+#else
+constexpr bool kThreadSanitizer = false;
+#endif
+#else
+constexpr bool kThreadSanitizer = false;
+#endif
+
 using namespace std::chrono_literals;
 using scheduler_internal::TestCell;
 
@@ -309,7 +320,7 @@ TEST(Watchdog, ReportsWhoKeepsAWorkerWhatItIsAtAndWhere) {
     // without the innermost function of ours.
     if (!report.backtrace.empty()) {
         EXPECT_TRUE(text.find("hold_the_worker") != std::string::npos ||
-                    text.find("watchdog_test.cpp") != std::string::npos)
+                    (kThreadSanitizer && text.find("watchdog_test.cpp") != std::string::npos))
             << text;
     }
 }
