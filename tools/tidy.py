@@ -122,6 +122,8 @@ THROWS = [
 ]
 STRONG_ORDER = re.compile(r"\bmemory_order(?:_|\s*::\s*)(?:acquire|release|acq_rel|seq_cst)\b")
 UNFINISHED = re.compile(r"\b(?:FIXME|XXX|TODO)\b")
+CONDITION = re.compile(r"\b(?:if|while)\s*\(")
+DECLARES = re.compile(r"\s*(?:const\s+)?(?:auto|bool|int|[A-Z][\w<>]*)\s*[&*]?\s*\w+\s*=[^=]")
 LOCK_ROW = re.compile(r"^\|(?:\s*\d+\s*\|)?\s*`?(\w+)`?\s*\|", re.MULTILINE)
 LOCK_RANK = re.compile(r"\bLockRank\s*::\s*(\w+)")
 
@@ -229,6 +231,22 @@ def awaited(tree, path):
             f"{what} in a statement with co_await is destroyed twice by GCC 12; "
             "give it a name on the line before and pass std::move(name)"
         )
+
+
+def awaited_conditions(tree, path):
+    """GCC 12 takes the wrong branch, or none, when the coroutine has no local variable."""
+    cpp = tree.cpp(path)
+    for match in CONDITION.finditer(cpp.code):
+        depth, end = 1, match.end()
+        while depth > 0 and end < len(cpp.code):
+            depth += {"(": 1, ")": -1}.get(cpp.code[end], 0)
+            end += 1
+        condition = cpp.code[match.end() : end - 1]
+        if "co_await" in condition and not DECLARES.match(condition):
+            yield cpp.line_of(match.start()), (
+                "co_await in a condition is miscompiled by GCC 12 in a coroutine without local "
+                "variables; write auto more = co_await ...; on the line before"
+            )
 
 
 def lock_ranks(tree, path):
@@ -372,7 +390,7 @@ def stale_exceptions(tree):
                 yield f"tools/tidy.py:1: {table} names {name}, which needs it no more; drop it"
 
 
-CPP_RULES = [words, memory_orders, awaited, lock_ranks, includes, pragma_once]
+CPP_RULES = [words, memory_orders, awaited, awaited_conditions, lock_ranks, includes, pragma_once]
 
 
 def check(root):

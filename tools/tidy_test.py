@@ -93,6 +93,22 @@ class Words(unittest.TestCase):
         errors = errors_in({**CLEAN, **allowed, "src/troupe/base/mutex_test.cpp": ""})
         self.assertEqual(errors, [])
 
+    def test_no_await_stands_in_a_condition(self):
+        for line in (
+            "if (co_await sleep(d)) hit();",
+            "while (!co_await more(f(1))) {}",
+            "} else if (n > 1 && !co_await more()) {}",
+        ):
+            self.reported(line, "miscompiled")
+        for line in (
+            "bool more = co_await f();\nif (more) hit();",
+            "if (auto r = co_await f(); !r) co_return;",
+            "if (const Result<int> r = co_await f()) hit();",
+            "for (bool more = true; more;) more = co_await f();",
+            "// if (co_await f())",
+        ):
+            self.accepted(line)
+
     def test_every_rank_is_listed(self):
         self.reported("Mutex m{LockRank::nobody};", "LOCKS.md")
         self.accepted("Mutex m{LockRank::timers};")

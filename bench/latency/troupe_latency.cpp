@@ -55,7 +55,9 @@ public:
         Duration due = now();
         for (int tick = 0; tick < milliseconds; ++tick, due += 1ms) {
             const Duration early = due - now();
-            if (early > Duration::zero() && !co_await troupe::sleep(early)) co_return;
+            troupe::Result<void> slept;
+            if (early > Duration::zero()) slept = co_await troupe::sleep(early);
+            if (!slept) co_return;
             for (int i = 0; i < kBatch; ++i) {
                 receivers_[next].tell<&Receiver::take>(now());
                 next = (next + 7) % receivers_.size();
@@ -73,7 +75,8 @@ public:
     Task<> run(int times) {
         for (int i = 0; i < times; ++i) {
             const Duration due = now() + kSleep;
-            if (!co_await troupe::sleep(kSleep)) co_return;
+            const auto slept = co_await troupe::sleep(kSleep);
+            if (!slept) co_return;
             add(lateness_, now() - due);
         }
     }

@@ -70,7 +70,9 @@ public:
     Task<> run(Duration end) {
         for (Duration due = system().now(); due < end; due += 1ms) {
             const Duration early = due - system().now();
-            if (early > Duration::zero() && !co_await sleep(early)) co_return;
+            Result<void> slept;
+            if (early > Duration::zero()) slept = co_await sleep(early);
+            if (!slept) co_return;
             for (int i = 0; i < kMessagesPerBatch; ++i) {
                 const SendStatus status = actors_[next_].tell<&Polite::take>(due);
                 if (status == SendStatus::sent) ++sent_;
@@ -93,7 +95,9 @@ public:
     Task<> run(Duration end) {
         for (;;) {
             const Duration due = system().now() + 10ms;
-            if (due > end || !co_await sleep(10ms)) co_return;
+            if (due > end) co_return;
+            const auto slept = co_await sleep(10ms);
+            if (!slept) co_return;
             const Duration late = system().now() - due;
             if (late < Duration::zero()) ++latencies_.early_ticks;
             latencies_.ticks.add(in_ns(late));

@@ -70,7 +70,8 @@ public:
 
     void task_ended(std::size_t phase, std::size_t index, std::string failure) {
         using Outcome = ShutdownTaskReport::Outcome;
-        note(phase, index, failure.empty() ? Outcome::done : Outcome::failed, std::move(failure));
+        const Outcome outcome = failure.empty() ? Outcome::done : Outcome::failed;
+        note(phase, index, outcome, std::move(failure));
     }
     /// Where a task that is too slow was waiting.
     void task_is_at(std::size_t phase, std::size_t index, std::string where) {

@@ -66,8 +66,11 @@ public:
         log_->push_back((co_await sleep(duration)) ? "slept" : "cancelled");
     }
     Task<> tick_for_ever() {
-        while (co_await sleep(1ms))
+        for (;;) {
+            const auto slept = co_await sleep(1ms);
+            if (!slept) break;
             ++ticks_;
+        }
         log_->push_back("ticking ended");
     }
     void stop_myself(Stop strength) {

@@ -274,15 +274,16 @@ public:
         for (int request = 0;; ++request) {
             std::size_t end = 0;
             while ((end = pending.find("\r\n\r\n")) == std::string::npos) {
-                if (!co_await more(&pending)) co_return stream_.close();
+                const bool received = co_await more(&pending);
+                if (!received) co_return stream_.close();
             }
             seen_->requests.push_back(pending.substr(0, pending.find("\r\n")));
             pending.erase(0, end + 4);
             std::string answer = script_(number_, request);
             const bool closes = answer.ends_with(kClose);
             if (answer.ends_with(kSilence)) {
-                while (co_await more(&pending)) {
-                }
+                for (bool received = true; received;)
+                    received = co_await more(&pending);
                 co_return stream_.close();
             }
             if (closes) answer.pop_back();

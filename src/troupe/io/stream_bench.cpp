@@ -31,7 +31,8 @@ Task<void> echo(Stream stream) {
     for (;;) {
         const auto got = co_await stream.read_some(buffer);
         if (!got || *got == 0) co_return;
-        if (!(co_await stream.write_all(std::string_view(buffer, *got))).has_value()) co_return;
+        const auto sent = co_await stream.write_all(std::string_view(buffer, *got));
+        if (!sent) co_return;
     }
 }
 

@@ -319,7 +319,8 @@ Task<int> talk(System system, std::uint16_t port, int lines) {
     Peer peer(std::move(*stream), Lines(100));
     int right = 0;
     for (int i = 0; i < lines; ++i) {
-        if (co_await ask(&peer, std::to_string(i)) == std::to_string(i)) ++right;
+        const std::string answer = co_await ask(&peer, std::to_string(i));
+        if (answer == std::to_string(i)) ++right;
     }
     co_return right;
 }

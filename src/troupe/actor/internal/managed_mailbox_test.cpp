@@ -175,7 +175,8 @@ class Sender : public Actor {
 public:
     Task<> run(Ref<Clerk> to, int first, int count) {
         for (int n = first; n < first + count; ++n) {
-            if (!co_await to.send<&Clerk::note>(n)) co_return;
+            const auto sent = co_await to.send<&Clerk::note>(n);
+            if (!sent) co_return;
         }
     }
     int done() const { return 0; }

@@ -187,7 +187,8 @@ RequestParser::Status Connection::collect_what_is_here() {
 
 Task<void> Connection::collect_body() {
     while (collect_what_is_here() == RequestParser::Status::need_more) {
-        if (!co_await receive_body()) co_return;
+        bool received = co_await receive_body();
+        if (!received) co_return;
     }
 }
 
@@ -236,7 +237,8 @@ Task<Result<std::string_view>> Connection::next() {
         input_.consume(step.consumed);
         if (step.status == RequestParser::Status::refused) body_refusal_ = parser_.refusal();
         if (step.status != RequestParser::Status::need_more) continue;
-        if (!co_await receive_body()) break;
+        bool received = co_await receive_body();
+        if (!received) break;
     }
     co_return std::unexpected(body_error());
 }
@@ -348,9 +350,10 @@ const DateCache::Text& Connection::date() {
 Task<void> Connection::receive() {
     if (parser_.between_messages() && input_.empty()) {
         co_await receive_first();
-    } else if (!co_await receive_more() && connected_) {
-        refuse(kTooSlow);
+        co_return;
     }
+    bool received = co_await receive_more();
+    if (!received && connected_) refuse(kTooSlow);
 }
 
 /// Waits for a request to begin. A stop ends this wait and no other one.

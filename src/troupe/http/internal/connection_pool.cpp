@@ -27,7 +27,8 @@ void Lease::give_back() {
 }
 
 Task<void> IdleClock::ring_after(Duration delay) {
-    if (co_await sleep(delay)) pool_.tell<&ConnectionPool::close_expired>();
+    const auto slept = co_await sleep(delay);
+    if (slept) pool_.tell<&ConnectionPool::close_expired>();
 }
 
 Task<Result<void>> ConnectionPool::on_start() {

@@ -46,7 +46,8 @@ public:
         Reply reply;
         std::size_t end = 0;
         while ((end = pending_.find("\r\n\r\n")) == std::string::npos) {
-            if (!co_await more()) co_return reply;
+            bool received = co_await more();
+            if (!received) co_return reply;
         }
         reply.head = pending_.substr(0, end + 4);
         pending_.erase(0, end + 4);
@@ -65,8 +66,8 @@ public:
 
     /// Everything up to the end of the connection.
     Task<std::string> receive_rest() {
-        while (co_await more()) {
-        }
+        for (bool received = true; received;)
+            received = co_await more();
         co_return std::exchange(pending_, std::string());
     }
 
@@ -99,7 +100,8 @@ private:
     /// Appends so many bytes to `out`. False when the connection ended before.
     Task<bool> receive_exactly(std::size_t bytes, std::string& out) {
         while (pending_.size() < bytes) {
-            if (co_await more()) continue;
+            bool received = co_await more();
+            if (received) continue;
             out += pending_;
             co_return false;
         }
@@ -112,7 +114,8 @@ private:
     Task<bool> receive_line(std::string& line) {
         std::size_t end = 0;
         while ((end = pending_.find("\r\n")) == std::string::npos) {
-            if (!co_await more()) co_return false;
+            bool received = co_await more();
+            if (!received) co_return false;
         }
         line = pending_.substr(0, end);
         pending_.erase(0, end + 2);
@@ -122,19 +125,21 @@ private:
     Task<bool> receive_chunks(Reply& reply) {
         std::string line;
         for (;;) {
-            if (!co_await receive_line(line)) co_return false;
+            bool received = co_await receive_line(line);
+            if (!received) co_return false;
             std::size_t size = 0;
             std::from_chars(line.data(), line.data() + line.size(), size, 16);
             if (size == 0) break;
-            if (!co_await receive_exactly(size, reply.body)) co_return false;
-            if (!co_await receive_line(line)) co_return false;
+            received = co_await receive_exactly(size, reply.body);
+            if (received) received = co_await receive_line(line);
+            if (!received) co_return false;
             EXPECT_EQ(line, "") << "a chunk is as long as its size";
         }
-        while (co_await receive_line(line)) {
-            if (line.empty()) co_return true;
+        for (;;) {
+            bool received = co_await receive_line(line);
+            if (!received || line.empty()) co_return received;
             reply.trailers += line + "\n";
         }
-        co_return false;
     }
 
     Task<bool> more() {
