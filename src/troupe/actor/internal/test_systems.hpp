@@ -215,6 +215,12 @@ public:
         MailNode* node_ = nullptr;
     };
 
+    Gate() = default;
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+    /// A handler that stood here still would step on the place where the gate was.
+    ~Gate() { EXPECT_EQ(waiting(), 0U) << "a handler still waits at a gate that goes"; }
+
     Pass pass() noexcept { return Pass(*this); }
 
     void open() {
