@@ -19,34 +19,48 @@ constexpr std::size_t words_for(std::size_t bytes) noexcept {
     return (bytes + sizeof(Word) - 1) / sizeof(Word);
 }
 
-// An entry with a short text fills two cache lines' worth at most; nearly all names are short.
-constexpr std::array<std::size_t, 2> kTextBytes = {40, kNameBytesMax};
+// Nearly all names are so short that the entry is one cache line, or two.
+constexpr std::array<std::size_t, 3> kTextBytes = {24, 88, kNameBytesMax};
 
-constexpr std::size_t kBucketsMin = 16;
+constexpr std::uint8_t size_for(std::size_t bytes) noexcept {
+    std::uint8_t size = 0;
+    while (bytes > kTextBytes[size])
+        ++size;
+    return size;
+}
+
+constexpr std::size_t kChainsMin = 16;
 // Of a look-up without the lock. Being overtaken so often in a row takes writers that do nothing
 // but come and go in this one shard.
 constexpr unsigned kAttempts = 64;
 
 static_assert(std::endian::native == std::endian::little, "word_of reads the lowest byte first");
 
+template <class T>
+std::uint64_t load(const char* from) noexcept {
+    T value;
+    std::memcpy(&value, from, sizeof(value));
+    return value;
+}
+
 std::uint64_t word_of(std::string_view text, std::size_t index) noexcept {
     const char* const from = text.data() + index * sizeof(Word);
     const std::size_t left = text.size() - index * sizeof(Word);
-    std::uint64_t word = 0;
-    if (left >= sizeof(Word)) {
-        std::memcpy(&word, from, sizeof(Word));
-    } else {
-        for (std::size_t i = 0; i < left; ++i)
-            word |= std::uint64_t{static_cast<unsigned char>(from[i])} << 8 * i;
+    if (left >= 8) return load<std::uint64_t>(from);
+    // The last bytes, by loads that overlap: faster than one by one.
+    if (left >= 4) {
+        return load<std::uint32_t>(from) | load<std::uint32_t>(from + left - 4) << 8 * (left - 4);
     }
-    return word;
+    const std::size_t middle = left / 2;
+    return load<std::uint8_t>(from) | load<std::uint8_t>(from + middle) << 8 * middle |
+           load<std::uint8_t>(from + left - 1) << 8 * (left - 1);
 }
 
 // What readers without the lock see is written and read by these two only.
 template <class T>
 void publish(std::atomic<T>& field, std::type_identity_t<T> value) noexcept {
-    // release: whoever sees it also sees the version that announced the change (begin_change);
-    // pairs with see.
+    // release: whoever sees it also sees what was written before, be it the entry that it leads to
+    // or the version that announced a change (Chain::begin_change); pairs with see.
     field.store(value, std::memory_order_release);
 }
 template <class T>
@@ -59,7 +73,7 @@ T see(const std::atomic<T>& field) noexcept {
 
 /// A name. Written under the shard's lock, read by anybody.
 struct NameEntry {
-    explicit NameEntry(std::size_t index) noexcept : size_class(index) {}
+    explicit NameEntry(std::uint8_t which) noexcept : size(which) {}
 
     std::atomic<NameEntry*> next{nullptr};
     std::atomic<std::uint64_t> hash{0};
@@ -67,32 +81,32 @@ struct NameEntry {
     std::atomic<const std::string_view*> type{nullptr};
     std::atomic<std::uint32_t> generation{0};
     std::atomic<std::uint16_t> offset{0};
-    std::atomic<std::uint16_t> length{0};
-    const std::size_t size_class;
+    std::atomic<std::uint8_t> length{0};
+    const std::uint8_t size;  // which of kTextBytes it has room for
 
     Word* words() noexcept { return reinterpret_cast<Word*>(this + 1); }
     const Word* words() const noexcept { return reinterpret_cast<const Word*>(this + 1); }
 
-    static std::size_t bytes(std::size_t size_class) noexcept {
-        return sizeof(NameEntry) + words_for(kTextBytes[size_class]) * sizeof(Word);
+    static std::size_t bytes(std::uint8_t size) noexcept {
+        return sizeof(NameEntry) + words_for(kTextBytes[size]) * sizeof(Word);
     }
-    static NameEntry* make(std::size_t size_class) {
-        void* const block = allocate_block(bytes(size_class));
-        auto* const entry = ::new (block) NameEntry(size_class);
-        std::uninitialized_value_construct_n(entry->words(), words_for(kTextBytes[size_class]));
+    static NameEntry* make(std::uint8_t size) {
+        void* const block = allocate_block(bytes(size));
+        auto* const entry = ::new (block) NameEntry(size);
+        std::uninitialized_value_construct_n(entry->words(), words_for(kTextBytes[size]));
         return entry;
     }
     static void free(NameEntry* entry) noexcept {
-        const std::size_t size = bytes(entry->size_class);
+        const std::size_t block_bytes = bytes(entry->size);
         entry->~NameEntry();
-        free_block(entry, size);
+        free_block(entry, block_bytes);
     }
 
     void write(std::string_view text, std::uint64_t text_hash,
                const NamedAddress& address) noexcept {
         for (std::size_t i = 0; i < words_for(text.size()); ++i)
             publish(words()[i], word_of(text, i));
-        publish(length, static_cast<std::uint16_t>(text.size()));
+        publish(length, static_cast<std::uint8_t>(text.size()));
         publish(hash, text_hash);
         publish(cell, address.cell);
         publish(generation, address.generation);
@@ -102,11 +116,9 @@ struct NameEntry {
 
     bool spells(std::string_view text, std::uint64_t text_hash) const noexcept {
         if (see(hash) != text_hash) return false;
+        // Whatever name it is used for meanwhile, its length is one that it has room for.
         if (see(length) != text.size()) return false;
-        // A longer text than fits is another entry's, which this one was meanwhile.
-        const std::size_t count = words_for(text.size());
-        if (count > words_for(kTextBytes[size_class])) return false;
-        for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t i = 0; i < words_for(text.size()); ++i) {
             if (see(words()[i]) != word_of(text, i)) return false;
         }
         return true;
@@ -124,30 +136,54 @@ struct NameEntry {
     }
 };
 
-/// The heads of the chains. A table that has become too small is kept for those who still read it.
-struct Registry::Table {
-    explicit Table(std::size_t buckets) : mask(buckets - 1), heads(buckets) {}
+static_assert(sizeof(NameEntry) + kTextBytes[0] == 64);
 
-    std::atomic<NameEntry*>& head(std::uint64_t hash) noexcept { return heads[hash & mask]; }
-    const std::atomic<NameEntry*>& head(std::uint64_t hash) const noexcept {
-        return heads[hash & mask];
+/// The names whose hashes end alike.
+struct Registry::Chain {
+    std::atomic<std::uint64_t> version{0};  // writer under the shard's lock; readers. Odd: changing
+    std::atomic<NameEntry*> head{nullptr};  // the same
+
+    Sight look(std::string_view text, std::uint64_t hash, NamedAddress& found) const noexcept;
+
+    /// From here on readers look again. Every store that follows is a release: it takes the odd
+    /// version along to whoever sees it.
+    void begin_change() noexcept {
+        version.store(version.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+    void end_change() noexcept {
+        // release: publishes the change; pairs with the first look at the version.
+        version.store(version.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    }
+    void push(NameEntry* entry) noexcept {
+        publish(entry->next, head.load(std::memory_order_relaxed));
+        publish(head, entry);
+    }
+};
+
+/// A table that has become too small is kept for those who still read it; its chains change for
+/// ever, and so lead them to the next one.
+struct Registry::Table {
+    explicit Table(std::size_t count) : mask(count - 1), chains(std::make_unique<Chain[]>(count)) {}
+
+    Chain& chain(std::uint64_t hash) const noexcept { return chains[hash & mask]; }
+    std::size_t size() const noexcept { return mask + 1; }
+    template <class F>
+    void for_each(F f) const {
+        for (std::size_t i = 0; i < size(); ++i) {
+            NameEntry* entry = chains[i].head.load(std::memory_order_relaxed);
+            while (entry != nullptr)
+                f(std::exchange(entry, entry->next.load(std::memory_order_relaxed)));
+        }
     }
 
     const std::uint64_t mask;
-    std::vector<std::atomic<NameEntry*>> heads;  // its size never changes
+    const std::unique_ptr<Chain[]> chains;
 };
 
 Registry::~Registry() {
     for (Shard& shard : shards_) {
         LockGuard lock(shard.mutex);
-        if (!shard.tables.empty()) {
-            for (auto& head : shard.tables.back()->heads) {
-                NameEntry* entry = head.load(std::memory_order_relaxed);
-                while (entry != nullptr)
-                    NameEntry::free(
-                        std::exchange(entry, entry->next.load(std::memory_order_relaxed)));
-            }
-        }
+        if (!shard.tables.empty()) shard.tables.back()->for_each(&NameEntry::free);
         for (NameEntry* entry : shard.free) {
             while (entry != nullptr)
                 NameEntry::free(std::exchange(entry, entry->next.load(std::memory_order_relaxed)));
@@ -162,10 +198,9 @@ Registry::~Registry() {
 bool Registry::find(std::string_view text, std::uint64_t hash, NamedAddress& found) const noexcept {
     const Shard& shard = shards_[shard_of(hash)];
     for (unsigned attempt = 0; attempt < kAttempts; ++attempt) {
-        // acquire: sees all changes up to this version; pairs with end_change.
-        const std::uint64_t version = shard.version.load(std::memory_order_acquire);
-        if ((version & 1) != 0) continue;
-        const Sight sight = shard.look(text, hash, version, found);
+        const Table* const table = see(shard.table);
+        if (table == nullptr) return false;
+        const Sight sight = table->chain(hash).look(text, hash, found);
         if (sight != Sight::disturbed) return sight == Sight::present;
     }
     LockGuard lock(shard.mutex);
@@ -176,28 +211,25 @@ bool Registry::find(std::string_view text, std::uint64_t hash, NamedAddress& fou
 
 /// One look without the lock. A chain that is changed meanwhile may lead anywhere, even in circles,
 /// so the version is checked at every step.
-Registry::Sight Registry::Shard::look(std::string_view text, std::uint64_t hash,
-                                      std::uint64_t version_before,
+Registry::Sight Registry::Chain::look(std::string_view text, std::uint64_t hash,
                                       NamedAddress& found) const noexcept {
-    const Table* const at = see(table);
-    const NameEntry* entry = at != nullptr ? see(at->head(hash)) : nullptr;
-    bool present = false;
-    while (entry != nullptr && !present) {
-        present = entry->spells(text, hash);
-        if (present) {
+    // acquire: sees all changes up to this version; pairs with end_change.
+    const std::uint64_t before = version.load(std::memory_order_acquire);
+    if ((before & 1) != 0) return Sight::disturbed;
+    const auto disturbed = [&] { return version.load(std::memory_order_relaxed) != before; };
+    for (const NameEntry* entry = see(head); entry != nullptr; entry = see(entry->next)) {
+        if (entry->spells(text, hash)) {
             found = entry->address();
-        } else {
-            entry = see(entry->next);
+            return disturbed() ? Sight::disturbed : Sight::present;
         }
-        if (version.load(std::memory_order_relaxed) != version_before) return Sight::disturbed;
+        if (disturbed()) return Sight::disturbed;
     }
-    if (version.load(std::memory_order_relaxed) != version_before) return Sight::disturbed;
-    return present ? Sight::present : Sight::absent;
+    return disturbed() ? Sight::disturbed : Sight::absent;
 }
 
 NameEntry* Registry::Shard::search(std::string_view text, std::uint64_t hash) const noexcept {
     if (tables.empty()) return nullptr;
-    NameEntry* entry = tables.back()->head(hash).load(std::memory_order_relaxed);
+    NameEntry* entry = tables.back()->chain(hash).head.load(std::memory_order_relaxed);
     while (entry != nullptr && !entry->spells(text, hash))
         entry = entry->next.load(std::memory_order_relaxed);
     return entry;
@@ -212,52 +244,33 @@ std::vector<Registry::Listed> Registry::all() const {
     for (const Shard& shard : shards_) {
         LockGuard lock(shard.mutex);
         if (shard.tables.empty()) continue;
-        for (const auto& head : shard.tables.back()->heads) {
-            for (const NameEntry* entry = head.load(std::memory_order_relaxed); entry != nullptr;
-                 entry = entry->next.load(std::memory_order_relaxed)) {
-                listed.push_back({entry->text(), entry->address()});
-            }
-        }
+        shard.tables.back()->for_each(
+            [&](const NameEntry* entry) { listed.push_back({entry->text(), entry->address()}); });
     }
     return listed;
 }
 
 // ---- changing -----------------------------------------------------------------------------------
 
-/// From here on readers look again. Every store that follows is a release: it takes the odd version
-/// along to whoever sees it.
-void Registry::Shard::begin_change() noexcept {
-    version.store(version.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
-
-void Registry::Shard::end_change() noexcept {
-    // release: publishes the change; pairs with the first look at the version in find.
-    version.store(version.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-}
-
 NameEntry* Registry::Shard::take_entry(std::size_t text_bytes) {
-    const std::size_t size_class = text_bytes <= kTextBytes[0] ? 0 : 1;
-    NameEntry* const entry = free[size_class];
-    if (entry == nullptr) return NameEntry::make(size_class);
-    free[size_class] = entry->next.load(std::memory_order_relaxed);
+    const std::uint8_t size = size_for(text_bytes);
+    NameEntry* const entry = free[size];
+    if (entry == nullptr) return NameEntry::make(size);
+    free[size] = entry->next.load(std::memory_order_relaxed);
     return entry;
 }
 
-/// Makes the table larger once there are as many names as chains. Within a change.
+/// Makes the table larger once there are as many names as chains.
 void Registry::Shard::make_room() {
-    if (!tables.empty() && count < tables.back()->heads.size()) return;
-    auto* const larger = new Table(tables.empty() ? kBucketsMin : tables.back()->heads.size() * 2);
+    if (!tables.empty() && count < tables.back()->size()) return;
+    auto* const larger = new Table(tables.empty() ? kChainsMin : tables.back()->size() * 2);
     if (!tables.empty()) {
-        for (auto& head : tables.back()->heads) {
-            NameEntry* entry = head.load(std::memory_order_relaxed);
-            while (entry != nullptr) {
-                NameEntry* const next = entry->next.load(std::memory_order_relaxed);
-                auto& to = larger->head(entry->hash.load(std::memory_order_relaxed));
-                publish(entry->next, to.load(std::memory_order_relaxed));
-                publish(to, entry);
-                entry = next;
-            }
-        }
+        const Table& smaller = *tables.back();
+        for (std::size_t i = 0; i < smaller.size(); ++i)
+            smaller.chains[i].begin_change();  // no end: whoever comes here goes to the larger one
+        smaller.for_each([&](NameEntry* entry) {
+            larger->chain(entry->hash.load(std::memory_order_relaxed)).push(entry);
+        });
     }
     tables.push_back(larger);
     publish(table, larger);
@@ -272,13 +285,9 @@ NameEntry* Registry::add(std::string_view text, std::uint64_t hash, const NamedA
         return nullptr;
     }
     NameEntry* const entry = shard.take_entry(text.size());
-    shard.begin_change();
     shard.make_room();
     entry->write(text, hash, address);
-    auto& head = shard.tables.back()->head(hash);
-    publish(entry->next, head.load(std::memory_order_relaxed));
-    publish(head, entry);
-    shard.end_change();
+    shard.tables.back()->chain(hash).push(entry);
     ++shard.count;
     return entry;
 }
@@ -287,14 +296,15 @@ void Registry::remove(NameEntry* entry) noexcept {
     const std::uint64_t hash = entry->hash.load(std::memory_order_relaxed);
     Shard& shard = shards_[shard_of(hash)];
     LockGuard lock(shard.mutex);
-    std::atomic<NameEntry*>* link = &shard.tables.back()->head(hash);
+    Chain& chain = shard.tables.back()->chain(hash);
+    std::atomic<NameEntry*>* link = &chain.head;
     while (link->load(std::memory_order_relaxed) != entry)
         link = &link->load(std::memory_order_relaxed)->next;
-    shard.begin_change();
+    chain.begin_change();
     publish(*link, entry->next.load(std::memory_order_relaxed));
-    publish(entry->next, shard.free[entry->size_class]);
-    shard.end_change();
-    shard.free[entry->size_class] = entry;
+    publish(entry->next, shard.free[entry->size]);
+    chain.end_change();
+    shard.free[entry->size] = entry;
     --shard.count;
 }
 

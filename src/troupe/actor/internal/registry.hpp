@@ -6,11 +6,16 @@
 /// before anybody hears that it has ended, however many names come and go meanwhile.
 ///
 /// The answer: names are spread over shards by their hash. A shard is a hash table with chains; who
-/// changes it holds its lock, who reads it holds nothing and checks the shard's version before and
+/// changes it holds its lock, who reads it holds nothing and checks the chain's version before and
 /// after (a seqlock). What a reader may still be looking at is never given back to the allocator
 /// while the registry lives, only used again for other names, and every field of it is an atomic;
 /// so a reader that was overtaken reads nonsense at worst, sees the version and looks again. A
-/// reader that is overtaken again and again takes the lock instead.
+/// reader that is overtaken again and again takes the lock instead. A name that is added disturbs
+/// nobody: it is complete before a chain leads to it.
+///
+/// A version per chain and not per shard, because readers and writers of other names must not meet
+/// in one cache line: with 32 versions a look-up beside a thread that registers all the time cost
+/// twice what it costs alone.
 ///
 /// The price: the table's memory stays at its peak, as that of the process table does.
 ///
@@ -72,26 +77,25 @@ public:
 private:
     static constexpr std::size_t kShards = 32;
 
+    struct Chain;
     struct Table;
     enum class Sight : std::uint8_t { present, absent, disturbed };
 
+    // An entry keeps its size for ever: one for each of these sizes of texts.
+    static constexpr std::size_t kSizes = 3;
+
     struct alignas(64) Shard {
-        std::atomic<std::uint64_t> version{0};     // writer under the lock; readers. Odd: changing
+        // What readers look at has a line of its own, which changes only with the table.
         std::atomic<const Table*> table{nullptr};  // writer under the lock; readers
-        mutable Mutex mutex{LockRank::registry};
+        alignas(64) mutable Mutex mutex{LockRank::registry};
         std::size_t count TROUPE_GUARDED_BY(mutex) = 0;
         std::vector<Table*> tables TROUPE_GUARDED_BY(mutex);  // the last one is in use
-        // For short texts and for long ones: an entry keeps its size for ever.
-        std::array<NameEntry*, 2> free TROUPE_GUARDED_BY(mutex) = {};
+        std::array<NameEntry*, kSizes> free TROUPE_GUARDED_BY(mutex) = {};
 
-        Sight look(std::string_view text, std::uint64_t hash, std::uint64_t version_before,
-                   NamedAddress& found) const noexcept;
         NameEntry* search(std::string_view text, std::uint64_t hash) const noexcept
             TROUPE_REQUIRES(mutex);
         NameEntry* take_entry(std::size_t text_bytes) TROUPE_REQUIRES(mutex);
         void make_room() TROUPE_REQUIRES(mutex);
-        void begin_change() noexcept TROUPE_REQUIRES(mutex);
-        void end_change() noexcept TROUPE_REQUIRES(mutex);
     };
 
     // FNV-1a puts its best bits low; the tables use those, so the shards take others.
