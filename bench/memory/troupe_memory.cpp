@@ -57,15 +57,11 @@ private:
 
 class Watcher : public Actor {
 public:
-    explicit Watcher(std::vector<Ref<Member>> members) : members_(std::move(members)) {}
-    void watch() {
-        for (const Ref<Member>& member : members_)
-            monitor<&Watcher::down>(member);
-    }
+    void watch(Ref<Member> member) { monitor<&Watcher::down>(member); }
+    void touch() {}
 
 private:
     void down(troupe::Down) {}
-    std::vector<Ref<Member>> members_;
 };
 
 class Box : public Actor {
@@ -114,11 +110,17 @@ double beyond_idle(std::size_t n) {
 
 double monitor(std::size_t n) {
     Population population(n);
-    auto watcher = population.system->spawn<Watcher>(population.members);
-    ::usleep(100'000);
+    auto watcher =
+        population.system->spawn<Watcher>(troupe::options().mailbox(troupe::unbounded()));
     const double before = resident_bytes();
-    watcher.tell<&Watcher::watch>();
-    ::usleep(1'000'000);
+    for (std::size_t i = 0; i < n; ++i) {
+        watcher.tell<&Watcher::watch>(population.members[i]);
+        // Few at a time: what waits in the mailbox is not what a monitor weighs.
+        if (i % 1000 == 0) {
+            troupe::ignore(population.system->block_on(watcher.ask<&Watcher::touch>()), "a pause");
+        }
+    }
+    population.settle();
     return resident_bytes() - before;
 }
 

@@ -26,10 +26,13 @@ namespace actor_internal {
 
 struct ActorAccess;
 
+/// Finds the Down in the message that will bring it.
+using DownIn = Down& (*)(MailNode* message) noexcept;
+
 /// Watches `target` for `watcher`: `down` is delivered when it ends, or at once when it has. Gives
 /// the monitor's number.
 std::uint64_t post_monitor(Cell& watcher, Cell* target, std::uint32_t generation, MailNode* down,
-                           void (*set_down)(MailNode* message, Down down));
+                           DownIn down_in);
 /// The actor handles a message of its own before all that waits.
 void post_event(const Actor& actor, MailNode* message);
 
@@ -49,19 +52,19 @@ inline constexpr SpawnTie kLinkTie{[](const SpawnTie&, Cell& spawner, Cell& spaw
 
 /// Has a new actor watched by its spawner.
 struct MonitorTie : SpawnTie {
-    MonitorTie(MailNode* message, void (*set)(MailNode* message, Down down)) noexcept
+    MonitorTie(MailNode* message, DownIn find) noexcept
         : SpawnTie{[](const SpawnTie& self, Cell& spawner, Cell& spawned) {
               static_cast<const MonitorTie&>(self).watch(spawner, &spawned, spawned.generation());
           }},
           down(message),
-          set_down(set) {}
+          down_in(find) {}
 
     void watch(Cell& spawner, Cell* spawned, std::uint32_t generation) const {
-        number = post_monitor(spawner, spawned, generation, down, set_down);
+        number = post_monitor(spawner, spawned, generation, down, down_in);
     }
 
     MailNode* down;
-    void (*set_down)(MailNode* message, Down down);
+    DownIn down_in;
     mutable std::uint64_t number = 0;  // of the monitor; 0 until there is one
 };
 
@@ -262,10 +265,9 @@ Ref<A> Actor::spawn_linked(Arguments&&... arguments) {
 
 namespace actor_internal {
 
-/// Puts the Down into a message that was made without it.
 template <auto M>
-void set_down(MailNode* message, Down down) {
-    std::get<0>(static_cast<Call<M, false>*>(message)->kept) = std::move(down);
+Down& down_in(MailNode* message) noexcept {
+    return std::get<0>(static_cast<Call<M, false>*>(message)->kept);
 }
 
 }  // namespace actor_internal
@@ -276,7 +278,7 @@ Monitored<A> Actor::spawn_monitored(Arguments&&... arguments) {
     if constexpr (actor_internal::check_call<M, Class, Down>()) {
         const actor_internal::MonitorTie tie(
             actor_internal::make_call<M, false>(offset_in_object<Class>(), Down()),
-            &actor_internal::set_down<M>);
+            &actor_internal::down_in<M>);
         const Ref<A> child =
             actor_internal::spawn_tied<A>(own_cell(), tie, std::forward<Arguments>(arguments)...);
         if (tie.number == 0) tie.watch(own_cell(), nullptr, 0);  // nobody is spawned: noproc
@@ -294,7 +296,7 @@ Monitor Actor::monitor(const Ref<B>& target, Extra&&... extra) {
                                                                std::forward<Extra>(extra)...);
         const std::uint64_t number = actor_internal::post_monitor(
             own_cell(), actor_internal::RefAccess::cell(target),
-            actor_internal::RefAccess::generation(target), down, &actor_internal::set_down<M>);
+            actor_internal::RefAccess::generation(target), down, &actor_internal::down_in<M>);
         return Monitor(own_cell(), number);
     } else {
         return Monitor();

@@ -41,7 +41,7 @@ void Arena::Store::do_deallocate(void* block, std::size_t bytes, std::size_t ali
 }
 
 Arena& Actor::memory() const {
-    auto& arena = actor_internal::extension_of(own_cell()).arena;
+    auto& arena = actor_internal::standing_of(own_cell()).arena;
     if (arena == nullptr) arena = std::make_unique<Arena>(Arena::kUnlimited);
     return *arena;
 }

@@ -56,10 +56,10 @@ enum class Stop : std::uint8_t {
 /// What a monitor hears when the actor it watches has ended.
 struct Down {
     Pid pid;
-    ExitReason reason;
     /// Which of a supervised actor's lives has ended, counted from 1: its address may stay, and
     /// can be monitored again. 0 when there was no such actor.
     std::uint32_t incarnation = 1;
+    ExitReason reason;
 };
 
 /// What an actor that traps exits hears when one it is linked to has ended.

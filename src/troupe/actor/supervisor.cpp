@@ -129,9 +129,9 @@ Task<Result<SupervisorRef>> System::start(Supervisor tree) const {
 void mark_healthy() noexcept {
     Cell* const cell = current_cell();
     if (cell == nullptr || cell->type()->run != &actor_internal::run_actor) return;
-    const auto* const extension = actor_internal::existing_extension(*cell);
-    if (extension == nullptr || extension->supervised == nullptr) return;
-    if (auto* const life = extension->supervised->current) life->was_healthy = true;
+    const auto* const supervised = actor_internal::supervised_of(*cell);
+    if (supervised == nullptr) return;
+    if (auto* const life = supervised->current) life->was_healthy = true;
 }
 
 // ---- a dynamic group ----------------------------------------------------------------------------

@@ -121,7 +121,7 @@ bool may_redirect(const Cell& cell) {
 }
 
 void keep_cycle(Cell& cell, std::string text) {
-    extension_of(cell).cycle = std::move(text);
+    ties_of(cell).cycle = std::move(text);
 }
 
 /// News for one of those who wait in a cycle. Sent to the one who is to hear of it; or before that
@@ -198,8 +198,7 @@ const MailOps CycleSignal::kNestedOps{
             signal->post();
             return false;
         }
-        Extension& extension = extension_of(cell);
-        MailNode** end = &extension.nested;
+        MailNode** end = &ties_of(cell).nested;
         while (*end != nullptr)
             end = &(*end)->next;
         *end = request;
@@ -272,15 +271,15 @@ void forget_waiting(Cell& cell) noexcept {
 }
 
 Error cycle_error(const Cell& cell, std::source_location where) {
-    const auto* const extension = static_cast<const Extension*>(cell.extension_);
-    return Error(Errc::call_cycle, "actors wait for each other: " + extension->cycle, where);
+    return Error(Errc::call_cycle, "actors wait for each other: " + existing_ties(cell)->cycle,
+                 where);
 }
 
 void send_nested(Cell& cell, Cell& target) noexcept {
     const WaitsFor::Edge seen = edge_of(target);
     if (seen == 0) return;  // it goes on by itself
     post_nested(make_signal(cell, cell.generation(), cell.await_number_,
-                            std::exchange(extension_of(cell).cycle, {})),
+                            std::exchange(ties_of(cell).cycle, {})),
                 target, seen);
 }
 
@@ -337,10 +336,10 @@ void answered_by_anybody(const AskHeader& request) noexcept {
 }
 
 MailNode* pop_nested(Cell& cell) noexcept {
-    Extension& extension = extension_of(cell);
-    MailNode* const message = extension.nested;
+    Ties* const ties = existing_ties(cell);
+    MailNode* const message = ties != nullptr ? ties->nested : nullptr;
     if (message == nullptr) return nullptr;
-    extension.nested = std::exchange(message->next, nullptr);
+    ties->nested = std::exchange(message->next, nullptr);
     return message;
 }
 

@@ -22,9 +22,10 @@ std::string shortened(std::string text) {
 CrashReport report_of(Cell& cell, std::string_view method, const ExitReason& reason) {
     CrashReport report;
     report.pid = pid_of(&cell, cell.generation());
-    if (const Extension* const extension = existing_extension(cell)) {
-        report.parent = pid_of(extension->parent, extension->parent_generation);
-        if (extension->name != nullptr) report.name = Registry::text_of(*extension->name);
+    report.parent = parent_of(cell);
+    const Standing* const standing = existing_standing(cell);
+    if (standing != nullptr && standing->name != nullptr) {
+        report.name = Registry::text_of(*standing->name);
     }
     report.type = cell.type()->name;
     report.method = method;

@@ -34,9 +34,9 @@ namespace {
 
 /// Whoever waits for the start hears when nothing of the actor is left.
 AskEnvelope<void>* take_starter(Cell& cell, const ExitReason& reason) noexcept {
-    Extension* const extension = existing_extension(cell);
-    if (extension == nullptr) return nullptr;
-    AskEnvelope<void>* const starter = std::exchange(extension->start_outcome, nullptr);
+    Hooks* const hooks = existing_hooks(cell);
+    if (hooks == nullptr) return nullptr;
+    AskEnvelope<void>* const starter = std::exchange(hooks->start_outcome, nullptr);
     if (starter != nullptr && !starter->reply) {
         starter->reply.emplace(std::unexpect, Errc::start_failed, reason.text());
     }
@@ -48,7 +48,7 @@ bool tell_newcomer(Cell& cell, MailNode* mail, const ExitReason& reason) noexcep
     if (mail->ops == &MonitorNews::kOps) {
         static_cast<MonitorNews*>(mail)->tell_down(reason, incarnation_of(cell));
     } else if (mail->ops == &LinkHalf::kLinkOps) {
-        static_cast<LinkHalf*>(mail)->tell(LinkHalf::kExitOps, reason);
+        static_cast<LinkHalf*>(mail)->tell_exit(reason);
     } else {
         return false;
     }
@@ -81,21 +81,19 @@ void drop_mail(Cell& cell, MailNode* mail, const ExitReason& reason) noexcept {
 
 /// A message that was to be tried again and is not.
 MailNode* take_suspect(Cell& cell) noexcept {
-    Extension* const extension = existing_extension(cell);
-    if (extension == nullptr || extension->supervised == nullptr) return nullptr;
-    return std::exchange(extension->supervised->suspect, nullptr);
+    Supervised* const supervised = supervised_of(cell);
+    return supervised != nullptr ? std::exchange(supervised->suspect, nullptr) : nullptr;
 }
 
 void tell_supervisor(Cell& cell, const ExitReason& reason, bool address_stays) noexcept {
-    Extension* const extension = existing_extension(cell);
-    if (extension == nullptr || extension->supervised == nullptr) return;
-    extension->supervised->report_end(reason, address_stays);
+    Supervised* const supervised = supervised_of(cell);
+    if (supervised != nullptr) supervised->report_end(reason, address_stays);
 }
 
 void stop_children(Cell& cell, After after) noexcept {
-    Extension* const extension = existing_extension(cell);
-    if (extension == nullptr) return;
-    for (const auto& [slot, child] : extension->children) {
+    const Ties* const ties = existing_ties(cell);
+    if (ties == nullptr) return;
+    for (const auto& [slot, child] : ties->children) {
         post_stop(child.first, child.second, Stop::stop, ExitReason(ExitReason::Kind::shutdown),
                   after);
     }
@@ -113,11 +111,11 @@ void tell_relatives(Cell& cell, const ExitReason& reason, bool address_stays) no
 
 void tell_parent(Cell& cell) noexcept {
     Extension* const extension = existing_extension(cell);
-    if (extension == nullptr || extension->ended_news == nullptr) return;
-    ChildEnded* const news = std::exchange(extension->ended_news, nullptr);
+    if (extension == nullptr || extension->to_parent == nullptr) return;
+    ChildEnded* const news = std::exchange(extension->to_parent, nullptr);
     news->slot = cell.slot();
     news->child_generation = cell.generation();
-    post_signal(*extension->parent, extension->parent_generation, news);
+    post_signal(*news->parent, news->parent_generation, news);
 }
 
 }  // namespace
@@ -125,7 +123,7 @@ void tell_parent(Cell& cell) noexcept {
 void finish_incarnation(Cell& cell, const ExitReason& reason) noexcept {
     leave_groups(cell);
     end_timers(cell);
-    if (Arena* const arena = existing_extension(cell)->arena.get()) arena->release();
+    if (Arena* const arena = existing_standing(cell)->arena.get()) arena->release();
     tell_relatives(cell, reason, true);
 }
 

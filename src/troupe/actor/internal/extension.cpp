@@ -18,12 +18,63 @@
 
 namespace troupe::actor_internal {
 
-Extension::Extension() = default;
-Extension::~Extension() = default;
+namespace {
+
+template <class Part>
+Part& made(Part*& part) {
+    if (part == nullptr) part = make_node<Part>();
+    return *part;
+}
+
+template <class Part>
+void free_part(Part*& part) noexcept {
+    if (part != nullptr) free_node(std::exchange(part, nullptr));
+}
+
+}  // namespace
+
+Standing::Standing() = default;
+Standing::~Standing() = default;
+
+Ties::Ties() = default;
+Ties::~Ties() {
+    free_part(links);
+    free_part(pipes);
+}
+
+Extension::~Extension() {
+    free_part(hooks);
+    free_part(standing);
+    free_part(ties);
+}
 
 Extension& extension_of(Cell& cell) {
     if (cell.extension_ == nullptr) cell.extension_ = make_node<Extension>();
     return *static_cast<Extension*>(cell.extension_);
+}
+
+Hooks& hooks_of(Cell& cell) {
+    return made(extension_of(cell).hooks);
+}
+
+Standing& standing_of(Cell& cell) {
+    return made(extension_of(cell).standing);
+}
+
+Ties& ties_of(Cell& cell) {
+    return made(extension_of(cell).ties);
+}
+
+Pid parent_of(const Cell& cell) noexcept {
+    const auto* const extension = static_cast<const Extension*>(cell.extension_);
+    const ChildEnded* const news = extension != nullptr ? extension->to_parent : nullptr;
+    return news != nullptr ? pid_of(news->parent, news->parent_generation) : Pid();
+}
+
+void forget_start(Cell& cell) noexcept {
+    const Hooks* const hooks = existing_hooks(cell);
+    if (hooks == nullptr || hooks->start_outcome != nullptr || hooks->reason.has_text()) return;
+    free_part(existing_extension(cell)->hooks);
 }
 
 MailNode* close_all_mail(Cell& cell, const MailNode* handled_in_place) noexcept {
@@ -44,29 +95,26 @@ MailNode* close_all_mail(Cell& cell, const MailNode* handled_in_place) noexcept 
 
 void free_extension(Cell& cell) noexcept {
     if (cell.extension_ == nullptr) return;
-    auto* const extension = static_cast<Extension*>(std::exchange(cell.extension_, nullptr));
-    if (extension->links != nullptr) free_node(extension->links);
-    if (extension->pipes != nullptr) free_node(extension->pipes);
-    free_node(extension);
+    free_node(static_cast<Extension*>(std::exchange(cell.extension_, nullptr)));
 }
 
 void push_outer(Cell& cell) {
-    Extension& extension = extension_of(cell);
+    Ties& ties = ties_of(cell);
     auto* const outer = make_node<OuterWait>();
     outer->record = cell.awaiting_;
     outer->edge = cell.awaiting_->edge->get();
     outer->request = cell.awaiting_->edge->request();
-    outer->below = std::exchange(extension.outer, outer);
+    outer->below = std::exchange(ties.outer, outer);
     cell.nested_ = true;
     cell.awaiting_ = nullptr;
 }
 
 bool pop_outer(Cell& cell) noexcept {
-    Extension& extension = extension_of(cell);
-    OuterWait* const outer = extension.outer;
+    Ties* const ties = existing_ties(cell);
+    OuterWait* const outer = ties != nullptr ? ties->outer : nullptr;
     if (outer == nullptr) return false;
-    extension.outer = outer->below;
-    cell.nested_ = extension.outer != nullptr;
+    ties->outer = outer->below;
+    cell.nested_ = ties->outer != nullptr;
     cell.awaiting_ = outer->record;
     if (outer->edge != 0) outer->record->edge->set(outer->edge, outer->request);
     free_node(outer);
@@ -79,17 +127,17 @@ const ExitReason& stop_reason(const Cell& cell) noexcept {
         ExitReason(ExitReason::Kind::shutdown_with), ExitReason(ExitReason::Kind::failed),
         ExitReason(ExitReason::Kind::killed),        ExitReason(ExitReason::Kind::noproc),
         ExitReason(ExitReason::Kind::timeout),       ExitReason(ExitReason::Kind::node_down)};
-    const auto* const extension = static_cast<const Extension*>(cell.extension_);
-    if (extension != nullptr && extension->reason.has_text()) return extension->reason;
+    const Hooks* const hooks = existing_hooks(cell);
+    if (hooks != nullptr && hooks->reason.has_text()) return hooks->reason;
     return plain[cell.stop_kind_];
 }
 
 void set_stop_reason(Cell& cell, ExitReason reason) {
     cell.stop_kind_ = static_cast<std::uint8_t>(reason.kind());
     if (reason.has_text()) {
-        extension_of(cell).reason = std::move(reason);
-    } else if (Extension* const extension = existing_extension(cell)) {
-        extension->reason = ExitReason();
+        hooks_of(cell).reason = std::move(reason);
+    } else if (Hooks* const hooks = existing_hooks(cell)) {
+        hooks->reason = ExitReason();
     }
 }
 
@@ -104,21 +152,20 @@ const MailOps StopSignal::kOps{
     [](MailNode* node, const Error&) noexcept { free_node(static_cast<StopSignal*>(node)); },
     [](MailNode* node, Cell& cell) {
         auto* const signal = static_cast<StopSignal*>(node);
-        const Extension* const known = existing_extension(cell);
+        Supervised* const supervised = supervised_of(cell);
         bool can_go_on = false;
         if ((cell.flags_ & kVacant) != 0) {
             const bool leave = signal->top_level_only;
-            if (!leave && known->supervised->stop_nobody(signal->after, signal->reason)) {
+            if (!leave && supervised->stop_nobody(signal->after, signal->reason)) {
                 set_stop_reason(cell, std::move(signal->reason));
                 cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | kStopAsked);
             }
             free_node(signal);
             return false;
         }
-        if (known != nullptr && known->supervised != nullptr) {
-            known->supervised->decide(signal->after);
-        }
-        if (!signal->top_level_only || known == nullptr || known->parent == nullptr) {
+        if (supervised != nullptr) supervised->decide(signal->after);
+        const Extension* const known = existing_extension(cell);
+        if (!signal->top_level_only || known == nullptr || known->to_parent == nullptr) {
             const bool kill = signal->strength == Stop::kill;
             // A second stop changes nothing, a kill overrules.
             if (kill || (cell.flags_ & (kStopAsked | kInStopHook)) == 0) {
@@ -202,7 +249,7 @@ const MailOps ChildEnded::kOps{
     [](MailNode* node, const Error&) noexcept { free_node(static_cast<ChildEnded*>(node)); },
     [](MailNode* node, Cell& cell) {
         auto* const news = static_cast<ChildEnded*>(node);
-        auto& children = extension_of(cell).children;
+        auto& children = ties_of(cell).children;
         const auto at = children.find(news->slot);
         // The slot may belong to a younger child by now.
         if (at != children.end() && at->second.second == news->child_generation) {
@@ -346,14 +393,14 @@ Result<void> register_name(Cell& cell, const SpawnSettings& settings, SeenAs see
     NameEntry* const entry = SystemCore::of(cell).registry().add(
         name, settings.name_hash, {&cell, cell.generation(), seen_as.offset, seen_as.type}, holder);
     if (entry == nullptr) return std::unexpected(name_taken(name, holder));
-    extension_of(cell).name = entry;
+    standing_of(cell).name = entry;
     return {};
 }
 
 void unregister_name(Cell& cell) noexcept {
-    Extension* const extension = existing_extension(cell);
-    if (extension == nullptr || extension->name == nullptr) return;
-    SystemCore::of(cell).registry().remove(std::exchange(extension->name, nullptr));
+    Standing* const standing = existing_standing(cell);
+    if (standing == nullptr || standing->name == nullptr) return;
+    SystemCore::of(cell).registry().remove(std::exchange(standing->name, nullptr));
 }
 
 Result<FoundName> find_name(SystemCore& core, std::string_view name, std::uint64_t hash,
@@ -386,9 +433,9 @@ void refuse_start(AskEnvelope<void>* outcome, std::string why) noexcept {
 
 void refuse_spawn(Cell& cell, Error why) noexcept {
     const ExitReason reason(ExitReason::Kind::failed, why.text());
-    Extension* const extension = existing_extension(cell);
-    if (extension != nullptr && extension->start_outcome != nullptr) {
-        extension->start_outcome->reply.emplace(std::unexpect, std::move(why));
+    const Hooks* const hooks = existing_hooks(cell);
+    if (hooks != nullptr && hooks->start_outcome != nullptr) {
+        hooks->start_outcome->reply.emplace(std::unexpect, std::move(why));
     }
     cell.state_.store(CellState::ended, std::memory_order_relaxed);
     finish_end(cell, nullptr, reason);
@@ -442,18 +489,18 @@ Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type,
     cell.incarnation_.store(1, std::memory_order_relaxed);
     cell.flags_ = 0;
     cell.state_.store(CellState::starting, std::memory_order_relaxed);
-    if (outcome != nullptr) extension_of(cell).start_outcome = outcome;
+    if (outcome != nullptr) hooks_of(cell).start_outcome = outcome;
     if (settings != nullptr && settings->reentrant_calls) extension_of(cell).reentrant = true;
     if (settings != nullptr && settings->arena_bytes_max != 0) {
-        extension_of(cell).arena = std::make_unique<Arena>(settings->arena_bytes_max);
+        standing_of(cell).arena = std::make_unique<Arena>(settings->arena_bytes_max);
     }
     if (parent != nullptr) {
-        Extension& extension = extension_of(cell);
-        extension.parent = parent;
-        extension.parent_generation = parent->generation();
-        extension.ended_news = make_node<ChildEnded>();
-        extension.ended_news->ops = &ChildEnded::kOps;
-        extension_of(*parent).children[cell.slot()] = {&cell, cell.generation()};
+        auto* const news = make_node<ChildEnded>();
+        news->ops = &ChildEnded::kOps;
+        news->parent = parent;
+        news->parent_generation = parent->generation();
+        extension_of(cell).to_parent = news;
+        ties_of(*parent).children[cell.slot()] = {&cell, cell.generation()};
     }
     return &cell;
 }

@@ -28,58 +28,84 @@ struct Supervised;
 struct Pipes;
 struct TimerBook;
 
-/// What most actors never need, made on demand: a cell has no room for it. The actor's turn only.
-struct Extension {
-    DeadlineSlot deadline;
-
-    // The hooks while they run.
+/// What its beginning and its end need while they last.
+struct Hooks {
     Task<Result<void>> on_start;
     Task<void> on_stop;
     AskEnvelope<void>* start_outcome = nullptr;
-
     // Why it was asked to end, when that has a text; else Cell::stop_kind_ says it all.
     ExitReason reason;
+};
 
+/// What stays with its address.
+struct Standing {
     NameEntry* name = nullptr;  // the one it is registered under, if any
-
-    // Its parent, and its children by slot: a map, so that one of a hundred thousand leaves at
-    // once. Keyed by number, not by address, so that a replayed run walks them in the same order.
-    Cell* parent = nullptr;
-    std::uint32_t parent_generation = 0;
-    ChildEnded* ended_news = nullptr;  // made with the child, so that ending allocates nothing
-    std::unordered_map<std::uint32_t, std::pair<Cell*, std::uint32_t>> children;
-
-    Monitors monitors;
-    Links* links = nullptr;  // internal/links.hpp
-    Pipes* pipes = nullptr;  // internal/pipes.hpp
-    NewsQueue news;          // of ends that it wanted to hear of
-
-    GroupSeat* seats = nullptr;      // internal/group_table.hpp
-    TimerBook* timers = nullptr;     // internal/timers.hpp
-    MailNode* last_event = nullptr;  // of those in the batch that the running handler has made
-    bool own_message = false;        // the message being handled took no room in the mailbox
-    bool put_off = false;            // it was stashed, and will be handled later
-    std::unique_ptr<Arena> arena;    // Actor::memory; stays for the next incarnation, empty
-
     // For an address whose actor is built anew when it has ended, else null.
     std::unique_ptr<Supervised> supervised;
+    std::unique_ptr<Arena> arena;  // Actor::memory; empty for the next incarnation
     // What it has had started, over all its incarnations: old news is told from new by the number.
     std::uint64_t orders_made = 0;
+
+    Standing();
+    ~Standing();
+    Standing(const Standing&) = delete;
+    Standing& operator=(const Standing&) = delete;
+};
+
+/// Whom it has to do with, and what it has for itself.
+struct Ties {
+    // Children by slot: a map, so that one of a hundred thousand leaves at once. Keyed by number,
+    // not by address, so that a replayed run walks them in the same order.
+    std::unordered_map<std::uint32_t, std::pair<Cell*, std::uint32_t>> children;
+
+    WatchBook watched;       // whose end it wants to hear of
+    NewsQueue news;          // of ends, which has arrived
+    Links* links = nullptr;  // internal/links.hpp
+    Pipes* pipes = nullptr;  // internal/pipes.hpp
+
+    GroupSeat* seats = nullptr;      // internal/group_table.hpp
+    MailNode* last_event = nullptr;  // of those in the batch that the running handler has made
 
     // What it waited for was a cycle, in words.
     std::string cycle;
 
     // With reentrant_calls: calls to be handled while the handler waits, oldest first, and the
     // handlers that wait below the one that runs or waits now.
-    bool reentrant = false;
     MailNode* nested = nullptr;
     OuterWait* outer = nullptr;
 
-    Extension();
+    Ties();
+    ~Ties();
+    Ties(const Ties&) = delete;
+    Ties& operator=(const Ties&) = delete;
+};
+
+/// What most actors never need, made on demand: a cell has no room for it. One cache line, which is
+/// all it takes to be watched, to have a parent, to wait until a time or to set timers; the rest is
+/// made when it is its turn. The actor's turn only.
+struct Extension {
+    DeadlineSlot deadline;
+    MonitorNews* monitors = nullptr;  // of those who want to hear of its end, the latest first
+    std::uint32_t monitor_count = 0;
+
+    bool own_message = false;  // the message being handled took no room in the mailbox
+    bool put_off = false;      // it was stashed, and will be handled later
+    bool reentrant = false;    // spawned with reentrant_calls
+
+    // Its parent, if any. Made with the child, so that ending allocates nothing.
+    ChildEnded* to_parent = nullptr;
+    TimerBook* timers = nullptr;  // internal/timers.hpp
+
+    Hooks* hooks = nullptr;
+    Standing* standing = nullptr;
+    Ties* ties = nullptr;
+
+    Extension() = default;
     ~Extension();
     Extension(const Extension&) = delete;
     Extension& operator=(const Extension&) = delete;
 };
+static_assert(sizeof(Extension) <= 64);
 
 /// A handler that waits while a nested call is handled, and whom it waits for.
 struct OuterWait {
@@ -98,6 +124,32 @@ inline Extension* existing_extension(Cell& cell) noexcept {
     return static_cast<Extension*>(cell.extension_);
 }
 void free_extension(Cell& cell) noexcept;
+
+// Its parts. The first kind makes what is not there yet; the second gives null for it.
+Hooks& hooks_of(Cell& cell);
+Standing& standing_of(Cell& cell);
+Ties& ties_of(Cell& cell);
+inline Hooks* existing_hooks(const Cell& cell) noexcept {
+    const auto* const extension = static_cast<const Extension*>(cell.extension_);
+    return extension != nullptr ? extension->hooks : nullptr;
+}
+inline Standing* existing_standing(const Cell& cell) noexcept {
+    const auto* const extension = static_cast<const Extension*>(cell.extension_);
+    return extension != nullptr ? extension->standing : nullptr;
+}
+inline Ties* existing_ties(const Cell& cell) noexcept {
+    const auto* const extension = static_cast<const Extension*>(cell.extension_);
+    return extension != nullptr ? extension->ties : nullptr;
+}
+/// Null when no supervisor keeps its address.
+inline Supervised* supervised_of(const Cell& cell) noexcept {
+    const Standing* const standing = existing_standing(cell);
+    return standing != nullptr ? standing->supervised.get() : nullptr;
+}
+/// Nobody's when it has no parent.
+Pid parent_of(const Cell& cell) noexcept;
+/// It has started, and nobody waits for that any more: frees what the start needed.
+void forget_start(Cell& cell) noexcept;
 
 /// Refuses mail from now on, and gives all there was: as Cell::close_mailbox, for any mailbox.
 MailNode* close_all_mail(Cell& cell, const MailNode* handled_in_place) noexcept;
@@ -147,8 +199,10 @@ struct StopSignal : MailNode {
 void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason reason,
                After after) noexcept;
 
-/// A child tells its parent that it has ended.
+/// A child tells its parent that it has ended; until then it says who that is.
 struct ChildEnded : MailNode {
+    Cell* parent = nullptr;
+    std::uint32_t parent_generation = 0;
     std::uint32_t slot = 0;
     std::uint32_t child_generation = 0;
 
@@ -183,10 +237,10 @@ inline constexpr std::uint8_t kVacant = 128;     // a supervised address without
 
 template <class Unwanted>
 void discard_news(Cell& cell, Unwanted unwanted) noexcept {
-    Extension* const extension = existing_extension(cell);
-    if (extension == nullptr) return;
-    extension->news.discard_if(unwanted);
-    if (extension->news.empty()) cell.flags_ = static_cast<std::uint8_t>(cell.flags_ & ~kHasNews);
+    Ties* const ties = existing_ties(cell);
+    if (ties == nullptr) return;
+    ties->news.discard_if(unwanted);
+    if (ties->news.empty()) cell.flags_ = static_cast<std::uint8_t>(cell.flags_ & ~kHasNews);
 }
 
 }  // namespace troupe::actor_internal

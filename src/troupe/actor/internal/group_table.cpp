@@ -18,9 +18,9 @@ void assert_own(const Cell& cell) {
 }
 
 GroupSeat* make_seat(Cell& cell, GroupState& group) {
-    Extension& extension = extension_of(cell);
+    Ties& ties = ties_of(cell);
     auto* const seat = make_node<GroupSeat>();
-    seat->next_of_actor = std::exchange(extension.seats, seat);
+    seat->next_of_actor = std::exchange(ties.seats, seat);
     seat->group = &group;
     seat->who.cell = &cell;
     seat->who.generation = cell.generation();
@@ -96,9 +96,9 @@ std::vector<GroupMember> GroupTable::watch(Cell& cell, const GroupKey& key, std:
 
 /// Takes the actor's newest seat of this kind out of its own list. Null when there is none.
 GroupSeat* GroupTable::take_seat(Cell& cell, const GroupKey& key, bool watcher) noexcept {
-    Extension* const extension = existing_extension(cell);
-    if (extension == nullptr) return nullptr;
-    for (GroupSeat** at = &extension->seats; *at != nullptr; at = &(*at)->next_of_actor) {
+    Ties* const ties = existing_ties(cell);
+    if (ties == nullptr) return nullptr;
+    for (GroupSeat** at = &ties->seats; *at != nullptr; at = &(*at)->next_of_actor) {
         GroupSeat* const seat = *at;
         // A group's key never changes, and the group stays while there is a seat in it.
         if ((seat->make_change != nullptr) != watcher || !(seat->group->key == key)) continue;
@@ -144,7 +144,7 @@ bool GroupTable::unwatch(Cell& cell, const GroupKey& key) {
 }
 
 void GroupTable::leave_all(Cell& cell) noexcept {
-    GroupSeat* seat = std::exchange(existing_extension(cell)->seats, nullptr);
+    GroupSeat* seat = std::exchange(existing_ties(cell)->seats, nullptr);
     // What it watches first: of its own leaving it need not hear.
     GroupSeat* members = nullptr;
     while (seat != nullptr) {
@@ -168,8 +168,8 @@ std::vector<GroupMember> GroupTable::members(const GroupKey& key) const {
 }
 
 void leave_groups(Cell& cell) noexcept {
-    const Extension* const extension = existing_extension(cell);
-    if (extension == nullptr || extension->seats == nullptr) return;
+    const Ties* const ties = existing_ties(cell);
+    if (ties == nullptr || ties->seats == nullptr) return;
     SystemCore::of(cell).groups().leave_all(cell);
 }
 

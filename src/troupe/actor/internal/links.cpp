@@ -13,14 +13,14 @@ namespace troupe::actor_internal {
 namespace {
 
 Links& links_of(Cell& cell) {
-    Extension& extension = extension_of(cell);
-    if (extension.links == nullptr) extension.links = make_node<Links>();
-    return *extension.links;
+    Ties& ties = ties_of(cell);
+    if (ties.links == nullptr) ties.links = make_node<Links>();
+    return *ties.links;
 }
 
 Links* existing_links(Cell& cell) noexcept {
-    Extension* const extension = existing_extension(cell);
-    return extension != nullptr ? extension->links : nullptr;
+    Ties* const ties = existing_ties(cell);
+    return ties != nullptr ? ties->links : nullptr;
 }
 
 LinkHalf*& half_of(LinkedPeer& peer, bool made_there) noexcept {
@@ -94,10 +94,11 @@ bool exit_arrived(MailNode* node, Cell& cell) {
 
 MailNode* to_exit(News* news, Cell& hearer) {
     const Links& links = *existing_links(hearer);
+    auto* const half = static_cast<LinkHalf*>(news);
     MailNode* const message =
-        links.make_exit(links.exit_offset, Exit{news->ended, std::move(news->reason)});
+        links.make_exit(links.exit_offset, Exit{half->ended, std::move(half->reason)});
     message->generation = hearer.generation();
-    free_node(static_cast<LinkHalf*>(news));
+    free_node(half);
     return message;
 }
 
@@ -118,7 +119,7 @@ bool unlink_arrived(MailNode* node, Cell& cell) {
 const MailOps LinkHalf::kLinkOps{
     MailKind::signal,
     [](MailNode* node, const Error&) noexcept {
-        static_cast<LinkHalf*>(node)->tell(kExitOps, ExitReason(ExitReason::Kind::noproc));
+        static_cast<LinkHalf*>(node)->tell_exit(ExitReason(ExitReason::Kind::noproc));
     },
     [](MailNode* node, Cell& cell) {
         auto* const half = static_cast<LinkHalf*>(node);
@@ -141,8 +142,8 @@ const MailOps UnlinkSignal::kOps{
     &unlink_arrived};
 
 bool died_with_peer(const Cell& cell) noexcept {
-    const auto* const extension = static_cast<const Extension*>(cell.extension_);
-    return extension != nullptr && extension->links != nullptr && extension->links->died_with_peer;
+    const Ties* const ties = existing_ties(cell);
+    return ties != nullptr && ties->links != nullptr && ties->links->died_with_peer;
 }
 
 // ---- what an actor does -------------------------------------------------------------------------
@@ -170,7 +171,7 @@ void post_link(Cell& cell, Cell* other, std::uint32_t generation) {
 
     links.at(pid).made_here = here;
     if (other == nullptr) {
-        there->tell(LinkHalf::kExitOps, ExitReason(ExitReason::Kind::noproc));
+        there->tell_exit(ExitReason(ExitReason::Kind::noproc));
     } else {
         post_signal(*other, generation, there);
     }
@@ -195,7 +196,7 @@ void post_unlink(Cell& cell, Cell* other, std::uint32_t generation) {
     }
     // The news may have arrived and not been handled.
     discard_news(cell, [&](const News& news) {
-        return news.ops == &LinkHalf::kExitOps && news.ended == pid;
+        return news.ops == &LinkHalf::kExitOps && static_cast<const LinkHalf&>(news).ended == pid;
     });
 }
 
@@ -219,7 +220,7 @@ void tell_links(Cell& cell, const ExitReason& reason) noexcept {
         const bool somebody = half->hearer != nullptr;
         if (!somebody) free_node(half);
         links->erase(peer);
-        if (somebody) half->tell(LinkHalf::kExitOps, reason);
+        if (somebody) half->tell_exit(reason);
     }
     links->make_exit = nullptr;  // the next incarnation decides anew
 }

@@ -24,11 +24,17 @@ namespace troupe::actor_internal {
 
 /// With one of the two: what tells the other that it has ended.
 struct LinkHalf : News {
+    Pid ended;  // the actor it lies with
+    ExitReason reason;
     std::uint64_t number = 0;     // of the links made by its maker
     bool made_by_hearer = false;  // or by the actor it lies with
 
     static const MailOps kLinkOps;  // on the way to the actor it will lie with
     static const NewsOps kExitOps;  // on the way to the hearer
+    void tell_exit(const ExitReason& why) noexcept {
+        reason = why;
+        send(kExitOps);
+    }
 };
 
 /// The link is no more.

@@ -94,13 +94,17 @@ void look_at_the_wait(const Cell& cell, ActorInfo& info) {
     info.waiting = std::max(cell.engine().now() - awaiting.since, Duration::zero());
 }
 
-void look_at_relations(Extension& extension, ActorInfo& info) {
-    if (extension.name != nullptr) info.name = Registry::text_of(*extension.name);
-    info.parent = pid_of(extension.parent, extension.parent_generation);
-    info.children = extension.children.size();
-    info.links = extension.links != nullptr ? extension.links->by_pid.size() : 0;
-    info.monitors = extension.monitors.count_of_it;
-    info.watched = extension.monitors.by_it.size();
+void look_at_relations(const Cell& cell, const Extension& extension, ActorInfo& info) {
+    info.parent = parent_of(cell);
+    info.monitors = extension.monitor_count;
+    if (const Standing* const standing = extension.standing) {
+        if (standing->name != nullptr) info.name = Registry::text_of(*standing->name);
+    }
+    if (const Ties* const ties = extension.ties) {
+        info.children = ties->children.size();
+        info.links = ties->links != nullptr ? ties->links->by_pid.size() : 0;
+        info.watched = ties->watched.size();
+    }
 }
 
 std::size_t bytes_of(Cell& cell) noexcept {
@@ -110,14 +114,21 @@ std::size_t bytes_of(Cell& cell) noexcept {
     const Extension* const extension = existing_extension(cell);
     if (extension == nullptr) return bytes;
     bytes += sizeof(Extension);
-    return extension->arena != nullptr ? bytes + extension->arena->bytes_held() : bytes;
+    if (extension->hooks != nullptr) bytes += sizeof(Hooks);
+    if (extension->ties != nullptr) bytes += sizeof(Ties);
+    const Standing* const standing = extension->standing;
+    if (standing == nullptr) return bytes;
+    bytes += sizeof(Standing);
+    return standing->arena != nullptr ? bytes + standing->arena->bytes_held() : bytes;
 }
 
 /// What only its own turn, or whoever holds it, may read.
 void look_inside(Cell& cell, ActorInfo& info) {
     info.complete = true;
     if (cell.awaiting_ != nullptr) look_at_the_wait(cell, info);
-    if (Extension* const extension = existing_extension(cell)) look_at_relations(*extension, info);
+    if (const Extension* const extension = existing_extension(cell)) {
+        look_at_relations(cell, *extension, info);
+    }
     info.bytes = bytes_of(cell);
 }
 

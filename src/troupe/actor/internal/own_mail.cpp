@@ -58,7 +58,8 @@ MailNode* OwnMail::unwrap(OwnMail* mail) noexcept {
 
 void put_first(Cell& cell, MailNode* message) {
     OwnMail* const mail = wrap(cell, message);
-    MailNode* const event = extension_of(cell).last_event;
+    const Ties* const ties = existing_ties(cell);
+    MailNode* const event = ties != nullptr ? ties->last_event : nullptr;
     if (event == nullptr) {
         link_first(cell, mail);
     } else {
@@ -68,7 +69,7 @@ void put_first(Cell& cell, MailNode* message) {
 
 void put_event(Cell& cell, MailNode* message) {
     if (SystemCore::counting_messages()) SystemCore::of(cell).count_accepted();
-    MailNode*& last = extension_of(cell).last_event;
+    MailNode*& last = ties_of(cell).last_event;
     OwnMail* const mail = wrap(cell, message);
     if (last == nullptr) {
         link_first(cell, mail);

@@ -12,9 +12,14 @@ namespace troupe::actor_internal {
 namespace {
 
 Pipes& pipes_of(Cell& cell) {
-    Extension& extension = extension_of(cell);
-    if (extension.pipes == nullptr) extension.pipes = make_node<Pipes>();
-    return *extension.pipes;
+    Ties& ties = ties_of(cell);
+    if (ties.pipes == nullptr) ties.pipes = make_node<Pipes>();
+    return *ties.pipes;
+}
+
+Pipes* existing_pipes(Cell& cell) noexcept {
+    Ties* const ties = existing_ties(cell);
+    return ties != nullptr ? ties->pipes : nullptr;
 }
 
 void free_timer(TimerNode* timer) noexcept {
@@ -36,12 +41,12 @@ void deliver(Cell& cell, MailNode* message) noexcept {
 
 /// Takes the pipe away: whoever comes later finds none.
 bool take_pipe(Cell& cell, std::uint32_t number, Pipe& pipe) {
-    Extension* const extension = existing_extension(cell);
-    if (extension == nullptr || extension->pipes == nullptr) return false;
-    const auto at = extension->pipes->open.find(number);
-    if (at == extension->pipes->open.end()) return false;
+    Pipes* const pipes = existing_pipes(cell);
+    if (pipes == nullptr) return false;
+    const auto at = pipes->open.find(number);
+    if (at == pipes->open.end()) return false;
     pipe = at->second;
-    extension->pipes->open.erase(at);
+    pipes->open.erase(at);
     return true;
 }
 
@@ -146,13 +151,13 @@ void begin_pipe(Cell& cell, std::uint32_t cell_generation, MailNode* message, co
 }
 
 void end_pipes(Cell& cell) noexcept {
-    Extension* const extension = existing_extension(cell);
-    if (extension == nullptr || extension->pipes == nullptr) return;
-    for (auto& [number, pipe] : extension->pipes->open) {
+    Pipes* const pipes = existing_pipes(cell);
+    if (pipes == nullptr) return;
+    for (auto& [number, pipe] : pipes->open) {
         cancel_deadline(cell, pipe);
         dead_letter(&cell, DeadLetterReason::gone, pipe.message);
     }
-    extension->pipes->open.clear();
+    pipes->open.clear();
 }
 
 // ---- blocking work ------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ const MailOps StartOrder::kOps{
         static_cast<StartOrder*>(node)->come_back(ExitReason(ExitReason::Kind::noproc), true);
     },
     [](MailNode* node, Cell& cell) {
-        Supervised& supervised = *extension_of(cell).supervised;
+        Supervised& supervised = *supervised_of(cell);
         // The order of a keeper that was killed before it was carried out; nobody waits for it.
         if (supervised.next != nullptr) {
             supervised.next->come_back(ExitReason(ExitReason::Kind::shutdown), false);
@@ -136,15 +136,13 @@ Supervised::Fate Supervised::judge(MailNode* message, std::uint32_t handled) noe
 }
 
 bool address_stays(Cell& cell, const ExitReason& reason) noexcept {
-    const Extension* const extension = existing_extension(cell);
-    return extension != nullptr && extension->supervised != nullptr &&
-           extension->supervised->address_stays(reason);
+    const Supervised* const supervised = supervised_of(cell);
+    return supervised != nullptr && supervised->address_stays(reason);
 }
 
 std::uint32_t incarnation_of(Cell& cell) noexcept {
-    const Extension* const extension = existing_extension(cell);
-    const bool has_lives = extension != nullptr && extension->supervised != nullptr;
-    return has_lives ? extension->supervised->incarnation : 1;
+    const Supervised* const supervised = supervised_of(cell);
+    return supervised != nullptr ? supervised->incarnation : 1;
 }
 
 Result<Cell*> take_address(Cell& keeper, const ActorType& type, const SpawnSettings& settings,
@@ -154,7 +152,7 @@ Result<Cell*> take_address(Cell& keeper, const ActorType& type, const SpawnSetti
     cell->flags_ = kVacant;
     cell->state_.store(CellState::restarting, std::memory_order_relaxed);
     cell->incarnation_.store(0, std::memory_order_relaxed);
-    extension_of(*cell).supervised = std::move(supervised);
+    standing_of(*cell).supervised = std::move(supervised);
     if (settings.has_name) {
         Result<void> registered = register_name(*cell, settings, seen_as);
         if (!registered) {
@@ -172,7 +170,7 @@ void open_address(Cell& cell) noexcept {
 
 std::uint64_t post_start_order(Cell& cell, std::uint32_t generation, std::uint32_t child) {
     Cell& keeper = *current_cell();
-    const std::uint64_t number = ++extension_of(keeper).orders_made;
+    const std::uint64_t number = ++standing_of(keeper).orders_made;
     auto* const news = make_node<StartedNews>();
     news->ops = &StartedNews::kOps;
     news->child = child;

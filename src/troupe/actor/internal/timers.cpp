@@ -203,7 +203,7 @@ void end_timers(Cell& cell) noexcept {
     if (extension == nullptr) return;
     extension->own_message = false;
     extension->put_off = false;
-    extension->last_event = nullptr;
+    if (extension->ties != nullptr) extension->ties->last_event = nullptr;
     TimerBook* const book = std::exchange(extension->timers, nullptr);
     if (book == nullptr) return;
     for (std::size_t i = 0; i < book->places.size(); ++i) {

@@ -98,10 +98,7 @@ private:
     Actor* actor() noexcept {
         return type_.as_actor != nullptr ? type_.as_actor(object()) : nullptr;
     }
-    Supervised* supervised() noexcept {
-        const Extension* const extension = existing_extension(cell_);
-        return extension != nullptr ? extension->supervised.get() : nullptr;
-    }
+    Supervised* supervised() noexcept { return supervised_of(cell_); }
     /// What the turn is at from here on, for reports of a stall.
     void say(const std::string_view& doing) noexcept {
         running_.doing.store(&doing, std::memory_order_relaxed);
@@ -198,7 +195,7 @@ void Turn::suspended_in(MailNode* message) noexcept {
     TROUPE_ASSERT(cell_.awaiting_ != nullptr,
                   "a handler awaited something that is not Troupe's: it would never be resumed");
     cell_.awaiting_->message = message;
-    cell_.awaiting_->outer = cell_.nested_ ? existing_extension(cell_)->outer->record : nullptr;
+    cell_.awaiting_->outer = cell_.nested_ ? existing_ties(cell_)->outer->record : nullptr;
 }
 
 MailNode* Turn::next_message() {
@@ -284,7 +281,7 @@ bool Turn::unwrap_own(MailNode*& message) {
     const bool accepted = message->ops == &OwnMail::kOps;
     if (accepted) {
         auto* const mail = static_cast<OwnMail*>(message);
-        extension_of(cell_).last_event = nullptr;
+        if (Ties* const ties = existing_ties(cell_)) ties->last_event = nullptr;
         message = OwnMail::unwrap(mail);
         message->generation = cell_.generation();
         message->next = nullptr;
@@ -516,11 +513,11 @@ Turn::Next Turn::begin_start() {
             say(kStartHook);
             Task<Result<void>> hook = ActorAccess::on_start(*self);
             if (!hook.empty()) {
-                Extension& extension = extension_of(cell_);
-                extension.on_start = std::move(hook);
+                Hooks& hooks = hooks_of(cell_);
+                hooks.on_start = std::move(hook);
                 set(kInStartHook);
-                extension.on_start.start();
-                if (extension.on_start.finished()) return start_hook_done();
+                hooks.on_start.start();
+                if (hooks.on_start.finished()) return start_hook_done();
                 suspended_in(nullptr);
                 return Next::go_on;
             }
@@ -542,14 +539,14 @@ Turn::Next Turn::begin_work() {
 
 Turn::Next Turn::start_hook_done() {
     clear(kInStartHook);
-    Extension& extension = extension_of(cell_);
+    Hooks& hooks = hooks_of(cell_);
     Result<void> started;
     try {
-        started = extension.on_start.take();
+        started = hooks.on_start.take();
     } catch (...) {
         return start_failed(Error(Errc::start_failed, text_of_current_exception()));
     }
-    extension.on_start.reset();
+    hooks.on_start.reset();
     if (!started) {
         Error why(Errc::start_failed, started.error().text());
         if (has(kStopAsked) && started.error() == Errc::cancelled) {
@@ -563,22 +560,23 @@ Turn::Next Turn::start_hook_done() {
 
 Turn::Next Turn::start_failed(Error why) {
     const std::string text = why.text();
-    Extension* const extension = existing_extension(cell_);
-    if (extension != nullptr && extension->start_outcome != nullptr) {
-        extension->start_outcome->reply.emplace(std::unexpect, std::move(why));
+    const Hooks* const hooks = existing_hooks(cell_);
+    if (hooks != nullptr && hooks->start_outcome != nullptr) {
+        hooks->start_outcome->reply.emplace(std::unexpect, std::move(why));
     }
     return fail("on_start", text);
 }
 
 void Turn::report_started() noexcept {
     cell_.state_.store(CellState::running, std::memory_order_relaxed);
-    Extension* const extension = existing_extension(cell_);
-    if (extension == nullptr) return;
-    if (extension->supervised != nullptr) extension->supervised->current->report_started();
-    if (extension->start_outcome == nullptr) return;
-    AskEnvelope<void>* const envelope = std::exchange(extension->start_outcome, nullptr);
-    envelope->reply.emplace();
-    envelope->post_reply();
+    if (Supervised* const known = supervised()) known->current->report_started();
+    Hooks* const hooks = existing_hooks(cell_);
+    if (hooks == nullptr) return;
+    if (AskEnvelope<void>* const envelope = std::exchange(hooks->start_outcome, nullptr)) {
+        envelope->reply.emplace();
+        envelope->post_reply();
+    }
+    forget_start(cell_);
 }
 
 Turn::Next Turn::begin_stop() {
@@ -593,10 +591,10 @@ Turn::Next Turn::begin_stop() {
         say(kStopHook);
         Task<void> hook = ActorAccess::on_stop(*self, stop_reason(cell_));
         if (hook.empty()) return end(stop_reason(cell_));
-        Extension& extension = extension_of(cell_);
-        extension.on_stop = std::move(hook);
-        extension.on_stop.start();
-        if (extension.on_stop.finished()) return stop_hook_done();
+        Hooks& hooks = hooks_of(cell_);
+        hooks.on_stop = std::move(hook);
+        hooks.on_stop.start();
+        if (hooks.on_stop.finished()) return stop_hook_done();
         suspended_in(nullptr);
         return Next::go_on;
     } catch (...) {
@@ -606,7 +604,7 @@ Turn::Next Turn::begin_stop() {
 
 Turn::Next Turn::stop_hook_done() {
     try {
-        extension_of(cell_).on_stop.take();
+        hooks_of(cell_).on_stop.take();
     } catch (...) {
         return fail("on_stop", text_of_current_exception());
     }
@@ -662,8 +660,10 @@ void Turn::lose(MailNode* message, DeadLetterReason reason, const Error& why) no
 void Turn::abandon_hooks() noexcept {
     Extension* const extension = existing_extension(cell_);
     if (extension == nullptr) return;
-    extension->on_start.reset();
-    extension->on_stop.reset();
+    if (Hooks* const hooks = extension->hooks) {
+        hooks->on_start.reset();
+        hooks->on_stop.reset();
+    }
     disarm_deadline(extension->deadline);
 }
 
@@ -673,7 +673,7 @@ void Turn::abandon_hooks() noexcept {
 Turn::Next Turn::vacate(const ExitReason& reason) {
     cell_.flags_ = kVacant;
     cell_.state_.store(CellState::restarting, std::memory_order_relaxed);
-    existing_extension(cell_)->reason = ExitReason();
+    set_stop_reason(cell_, ExitReason());
     supervised()->after = After::policy;
     if (handled_in_place_ != nullptr) take_mail();
     finish_incarnation(cell_, reason);
@@ -687,7 +687,7 @@ Turn::Next Turn::vacant() {
         const ExitReason reason = stop_reason(cell_);
         if (!known.address_stays(reason)) return end_address(reason);
         cell_.flags_ = kVacant;  // a link's end, and nobody to end with it
-        existing_extension(cell_)->reason = ExitReason();
+        set_stop_reason(cell_, ExitReason());
     }
     if (known.next != nullptr) return build();
     if (cell_.try_block(nullptr, released_)) return Next::released;
