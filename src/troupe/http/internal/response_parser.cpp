@@ -114,9 +114,11 @@ ResponseParser::Step ResponseParser::read_head(std::string_view input, ResponseH
         const std::string_view rest = input.substr(consumed);
         if (state_ == State::status_line) {
             // Whatever it is that does not begin like a response, its end is not worth waiting for.
-            const std::size_t shown = std::min(rest.size(), kProtocol.size());
-            if (rest.substr(0, shown) != kProtocol.substr(0, shown)) {
-                head_bytes_ += shown;
+            // What lies beyond the limit is not looked at, or cuts would show there.
+            const std::size_t room = limits_.head_bytes_max - (head_bytes_ - scanned_);
+            const std::string_view shown = rest.substr(0, std::min(room, kProtocol.size()));
+            if (!kProtocol.starts_with(shown)) {
+                head_bytes_ += shown.size();
                 return refuse("what came is no HTTP/1 response");
             }
         }

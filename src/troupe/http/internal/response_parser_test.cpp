@@ -292,6 +292,26 @@ TEST(ResponseParser, CutsDoNotShow) {
     }
 }
 
+TEST(ResponseParser, CutsDoNotShowAtTheLimitOfTheHead) {
+    constexpr std::string_view kInterim = "HTTP/1.1 100 Continue\r\n\r\n";
+    for (const std::string_view next : {"HTTP/1.1 200 OK\r\nA: b\r\n\r\n", "HTTP/2 and more",
+                                        "HTTP/1.1 200 OK\r\nno header line\r\n"}) {
+        const std::string bytes = std::string(kInterim) + std::string(next);
+        for (std::size_t limit = 1; limit <= bytes.size(); ++limit) {
+            ResponseLimits limits;
+            limits.head_bytes_max = limit;
+            Feeder whole(false, limits);
+            whole.feed(bytes);
+            whole.end();
+            Feeder drip(false, limits);
+            for (const char& byte : bytes)
+                drip.feed(std::string_view(&byte, 1));
+            drip.end();
+            ASSERT_EQ(drip.seen(), whole.seen()) << "limit " << limit << ": " << bytes;
+        }
+    }
+}
+
 TEST(ResponseParser, ResponsesToHeadHaveNoBody) {
     EXPECT_EQ(parse("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true),
               "200 Content-Length=5 keep");
