@@ -40,6 +40,13 @@ class CheckLayers(unittest.TestCase):
         (error,) = self.planted("task/a.cpp", "#include <troupe/base/internal/slab.hpp>\n")
         self.assertIn("is private to base", error)
 
+    def test_tests_share_the_helpers_of_tests(self):
+        include = "#include <troupe/base/internal/test_slabs.hpp>\n"
+        for sharing in ("task/a_test.cpp", "task/internal/test_tasks.hpp"):
+            self.assertEqual(self.planted(sharing, include), [])
+        (error,) = self.planted("task/a.cpp", include)
+        self.assertIn("is private to base", error)
+
     def test_a_public_header_does_not_include_internal(self):
         (error,) = self.planted("base/a.hpp", "#include <troupe/base/internal/slab.hpp>\n")
         self.assertIn("PUBLIC_USES_INTERNAL", error)

@@ -3,12 +3,12 @@
 
 #include <troupe/actor/actor.hpp>
 #include <troupe/http/client.hpp>
-#include <troupe/http/internal/both_engines.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/io/listener.hpp>
 #include <troupe/io/network_conditions.hpp>
 #include <troupe/io/resolve.hpp>
 #include <troupe/io/stream.hpp>
+#include <troupe/net/internal/test_runs.hpp>
 
 #include <gtest/gtest.h>
 
@@ -22,19 +22,11 @@ namespace troupe::http {
 namespace {
 
 using namespace std::chrono_literals;
-using http_internal::on_both_engines;
-using http_internal::on_deterministic_engine;
+using net_internal::in_virtual_time;
+using net_internal::on_both_engines;
 
 std::string at(std::uint16_t port, std::string_view target) {
     return "http://127.0.0.1:" + std::to_string(port) + std::string(target);
-}
-
-void run_on_both_engines(std::size_t seeds, Task<void> (*body)(System)) {
-    on_both_engines(seeds, [body](System& system) { system.block_on(body(system)); });
-}
-
-void run_in_virtual_time(std::size_t seeds, Task<void> (*body)(System)) {
-    on_deterministic_engine(seeds, [body](System& system) { system.block_on(body(system)); });
 }
 
 // ---- against our own server ---------------------------------------------------------------------
@@ -103,7 +95,7 @@ Task<void> ordinary_requests(System system) {
 }
 
 TEST(Client, SendsRequestsOverOneConnection) {
-    run_on_both_engines(100, ordinary_requests);
+    on_both_engines(100, ordinary_requests);
 }
 
 Task<void> closing(System system) {
@@ -119,7 +111,7 @@ Task<void> closing(System system) {
 }
 
 TEST(Client, KeepsNoConnectionThatTheServerCloses) {
-    run_on_both_engines(50, closing);
+    on_both_engines(50, closing);
 }
 
 Task<void> pieces(System system) {
@@ -149,7 +141,7 @@ Task<void> pieces(System system) {
 }
 
 TEST(Client, GivesABodyPieceByPiece) {
-    run_on_both_engines(50, pieces);
+    on_both_engines(50, pieces);
 }
 
 Task<void> upload(System system) {
@@ -178,7 +170,7 @@ Task<void> upload(System system) {
 }
 
 TEST(Client, SendsABodyPieceByPiece) {
-    run_on_both_engines(50, upload);
+    on_both_engines(50, upload);
 }
 
 Task<void> redirects(System system) {
@@ -201,7 +193,7 @@ Task<void> redirects(System system) {
 }
 
 TEST(Client, FollowsRedirectsOnlyWhenAskedTo) {
-    run_on_both_engines(50, redirects);
+    on_both_engines(50, redirects);
 }
 
 // ---- errors -------------------------------------------------------------------------------------
@@ -230,7 +222,7 @@ Task<void> clear_errors(System system) {
 }
 
 TEST(Client, SaysWhatHappenedToWhichRequest) {
-    run_on_both_engines(20, clear_errors);
+    on_both_engines(20, clear_errors);
 }
 
 Task<void> names(System system) {
@@ -247,7 +239,7 @@ Task<void> names(System system) {
 }
 
 TEST(Client, FindsTheAddressOfAName) {
-    run_in_virtual_time(20, names);
+    in_virtual_time(20, names);
 }
 
 // ---- servers that do what ours never would ------------------------------------------------------
@@ -365,7 +357,7 @@ TEST(Client, ThrowsAwayTheConnectionOfAHostileResponse) {
          ClientErrc::response_too_large},
         {"HTTP/1.1 200 OK\r\nA: " + std::string(2000, 'x'), ClientErrc::response_too_large},
     };
-    on_deterministic_engine(30, [&](System& system) {
+    in_virtual_time(30, [&](System& system) {
         Seen seen;
         const auto port = serve_raw(system, &seen, [&](int connection, int) {
             const auto number = static_cast<std::size_t>(connection);
@@ -385,7 +377,7 @@ TEST(Client, ThrowsAwayTheConnectionOfAHostileResponse) {
 }
 
 TEST(Client, NeverReusesAConnectionWithBytesNobodyAskedFor) {
-    on_deterministic_engine(100, [](System& system) {
+    in_virtual_time(100, [](System& system) {
         Seen seen;
         const auto port = serve_raw(system, &seen, [](int connection, int) {
             return answer(std::to_string(connection)) + "HTTP/1.1 200 OK\r\n" + "\r\nsmuggled";
@@ -402,7 +394,7 @@ TEST(Client, NeverReusesAConnectionWithBytesNobodyAskedFor) {
 }
 
 TEST(Client, TriesAGetAgainWhenTheConnectionHadBeenClosedWhileIdle) {
-    on_deterministic_engine(200, [](System& system) {
+    in_virtual_time(200, [](System& system) {
         Seen seen;
         // The second request on the first connection finds it closed, without an answer.
         const auto port = serve_raw(system, &seen, [](int connection, int request) {
@@ -419,7 +411,7 @@ TEST(Client, TriesAGetAgainWhenTheConnectionHadBeenClosedWhileIdle) {
 }
 
 TEST(Client, DoesNotSendAPostTwice) {
-    on_deterministic_engine(200, [](System& system) {
+    in_virtual_time(200, [](System& system) {
         Seen seen;
         const auto port = serve_raw(system, &seen, [](int connection, int request) {
             if (connection == 0 && request == 1) return std::string(1, kClose);
@@ -435,7 +427,7 @@ TEST(Client, DoesNotSendAPostTwice) {
 }
 
 TEST(Client, DoesNotTryAgainOnceTheResponseHasBegun) {
-    on_deterministic_engine(100, [](System& system) {
+    in_virtual_time(100, [](System& system) {
         Seen seen;
         const auto port = serve_raw(system, &seen, [](int connection, int request) {
             if (connection == 0 && request == 0) return answer("fine");
@@ -451,7 +443,7 @@ TEST(Client, DoesNotTryAgainOnceTheResponseHasBegun) {
 }
 
 TEST(Client, TriesAgainAsOftenAsItMay) {
-    on_deterministic_engine(100, [](System& system) {
+    in_virtual_time(100, [](System& system) {
         Seen seen;
         const auto port = serve_raw(system, &seen, [](int connection, int) {
             return connection < 3 ? std::string(1, kClose) : answer("fine");
@@ -468,7 +460,7 @@ TEST(Client, TriesAgainAsOftenAsItMay) {
 }
 
 TEST(Client, GivesUpAtItsDeadlineAndSaysWhatItWasDoing) {
-    on_deterministic_engine(100, [](System& system) {
+    in_virtual_time(100, [](System& system) {
         Seen seen;
         const auto port =
             serve_raw(system, &seen, [](int, int) { return std::string(1, kSilence); });
@@ -489,7 +481,7 @@ TEST(Client, GivesUpAtItsDeadlineAndSaysWhatItWasDoing) {
 }
 
 TEST(Client, ABodyThatStopsComingEndsAtTheDeadline) {
-    on_deterministic_engine(50, [](System& system) {
+    in_virtual_time(50, [](System& system) {
         Seen seen;
         const auto port = serve_raw(system, &seen, [](int, int) {
             return std::string("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
@@ -502,7 +494,7 @@ TEST(Client, ABodyThatStopsComingEndsAtTheDeadline) {
 }
 
 TEST(Client, ClosesWhatHasLainIdleForTooLong) {
-    on_deterministic_engine(50, [](System& system) {
+    in_virtual_time(50, [](System& system) {
         Seen seen;
         const auto port = serve_raw(system, &seen, [](int, int) { return answer("fine"); });
         Client client(system, ClientOptions().idle_timeout(10s));
@@ -516,7 +508,7 @@ TEST(Client, ClosesWhatHasLainIdleForTooLong) {
 }
 
 TEST(Client, KeepsIdleConnectionsNoLongerThanTheServerPromises) {
-    on_deterministic_engine(50, [](System& system) {
+    in_virtual_time(50, [](System& system) {
         Seen seen;
         const auto port = serve_raw(system, &seen, [](int connection, int) {
             const std::string seconds = connection == 0 ? "5" : "1";
@@ -536,7 +528,7 @@ TEST(Client, KeepsIdleConnectionsNoLongerThanTheServerPromises) {
 }
 
 TEST(Client, KeepsNoMoreIdleConnectionsThanAllowed) {
-    on_deterministic_engine(20, [](System& system) {
+    in_virtual_time(20, [](System& system) {
         Seen seen;
         Client client(system, ClientOptions().idle_max(2));
         std::vector<std::uint16_t> ports;
@@ -576,7 +568,7 @@ private:
 };
 
 TEST(Client, AKilledCallerLeavesNoConnectionBehind) {
-    on_deterministic_engine(200, [](System& system) {
+    in_virtual_time(200, [](System& system) {
         Seen seen;
         const auto port =
             serve_raw(system, &seen, [](int, int) { return std::string(1, kSilence); });
@@ -596,7 +588,7 @@ TEST(Client, AKilledCallerLeavesNoConnectionBehind) {
 }
 
 TEST(Client, AStoppedCallerHearsThatItsRequestWasCancelled) {
-    on_deterministic_engine(100, [](System& system) {
+    in_virtual_time(100, [](System& system) {
         Seen seen;
         const auto port =
             serve_raw(system, &seen, [](int, int) { return std::string(1, kSilence); });
@@ -613,7 +605,7 @@ TEST(Client, AStoppedCallerHearsThatItsRequestWasCancelled) {
 }
 
 TEST(Client, StopLetsRequestsUnderWayFinish) {
-    on_deterministic_engine(50, [](System& system) {
+    in_virtual_time(50, [](System& system) {
         const auto server = system.block_on(start(system));
         Client client(system);
         std::vector<std::string> outcomes;
@@ -630,7 +622,7 @@ TEST(Client, StopLetsRequestsUnderWayFinish) {
 }
 
 TEST(Client, ABodyNobodyReadsMakesTheServerWait) {
-    on_deterministic_engine(30, [](System& system) {
+    in_virtual_time(30, [](System& system) {
         Seen seen;
         std::size_t asked = 0;
         const auto port = serve_raw(system, &seen, [&](int, int) {
@@ -675,7 +667,7 @@ Task<void> many_requests(Client client, std::uint16_t port, int* good, int* brok
 TEST(Client, GivesTheRightResponseOrNoneOverABrokenNetwork) {
     int good = 0;
     int broken = 0;
-    on_deterministic_engine(300, [&](System& system) {
+    in_virtual_time(300, [&](System& system) {
         NetworkConditions conditions;
         conditions.resets_per_thousand = 15;
         set_network_conditions(system.engine(), conditions);
@@ -705,7 +697,7 @@ Task<void> stubborn_requests(Client client, std::uint16_t port) {
 }
 
 TEST(Client, GetsThereInTheEndWhenItMayTryAgain) {
-    on_deterministic_engine(100, [](System& system) {
+    in_virtual_time(100, [](System& system) {
         NetworkConditions conditions;
         conditions.resets_per_thousand = 30;
         set_network_conditions(system.engine(), conditions);

@@ -1,8 +1,8 @@
 // Handlers that ask actors, called through a router without a server.
 
 #include <troupe/actor/actor.hpp>
-#include <troupe/http/internal/both_engines.hpp>
 #include <troupe/http/router.hpp>
+#include <troupe/net/internal/test_runs.hpp>
 
 #include <gtest/gtest.h>
 
@@ -118,8 +118,8 @@ Task<void> use_counters(System system) {
 }
 
 TEST(Handler, AsksActorsOnBothEngines) {
-    http_internal::on_both_engines(100,
-                                   [](System& system) { system.block_on(use_counters(system)); });
+    net_internal::on_both_engines(100,
+                                  [](System& system) { system.block_on(use_counters(system)); });
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 using http_internal::Client;
 using http_internal::get;
 using http_internal::Reply;
-using http_internal::serve_in_virtual_time;
+using net_internal::in_virtual_time;
 
 /// The answers are statuses in their order, and "open" or "closed" behind them.
 struct Row {
@@ -480,7 +480,7 @@ Task<void> every_row(System system) {
 
 TEST(HostileRequests, AreEachAnsweredAsTheTableSays) {
     EXPECT_GE(all_rows().size(), 200U);
-    serve_in_virtual_time(20, every_row);
+    in_virtual_time(20, every_row);
 }
 
 Task<void> every_cut(System system) {
@@ -495,7 +495,7 @@ Task<void> every_cut(System system) {
 }
 
 TEST(HostileRequests, AreAnsweredTheSameWhereverTheyAreCut) {
-    serve_in_virtual_time(2, every_cut);
+    in_virtual_time(2, every_cut);
 }
 
 }  // namespace

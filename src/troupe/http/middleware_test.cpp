@@ -15,7 +15,7 @@ using http_internal::Client;
 using http_internal::get;
 using http_internal::post;
 using http_internal::Reply;
-using http_internal::serve_on_both_engines;
+using net_internal::on_both_engines;
 
 /// Appends its name to the request on the way in and to the response on the way out.
 auto marking(std::string mark) {
@@ -92,7 +92,7 @@ Task<void> around_all(System system) {
 }
 
 TEST(Middleware, StandsAroundEveryHandlerInTheOrderItWasAdded) {
-    serve_on_both_engines(30, around_all);
+    on_both_engines(30, around_all);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <troupe/base/duration.hpp>
 #include <troupe/base/result.hpp>
 #include <troupe/http/router.hpp>
+#include <troupe/net/serve_stats.hpp>
 #include <troupe/task/task.hpp>
 
 #include <cstddef>
@@ -19,7 +20,7 @@
 
 namespace troupe {
 
-namespace http_internal {
+namespace net {
 class Gatekeeper;
 }
 
@@ -121,10 +122,10 @@ public:
     /// The port it listens on, also when options said 0.
     std::uint16_t port() const { return port_; }
 
-    /// How many connections are open.
+    /// How many connections are open, were accepted, and ended by a handler that threw.
     ///
     /// Errors: actor_gone, once the server has stopped.
-    Task<Result<std::size_t>> connections() const;
+    Task<Result<net::ServeStats>> stats() const;
 
     /// Stops: accepts nothing more, closes idle connections, lets requests that are being handled
     /// finish, and ends those that have not finished within `drain`. When it returns, all
@@ -137,11 +138,10 @@ public:
 private:
     friend Task<Result<Server>> serve(System system, Router router, ServerOptions options);
 
-    Server(System system, Ref<http_internal::Gatekeeper> gatekeeper, std::uint16_t port)
-        : system_(system), gatekeeper_(gatekeeper), port_(port) {}
+    Server(Ref<net::Gatekeeper> gatekeeper, std::uint16_t port)
+        : gatekeeper_(gatekeeper), port_(port) {}
 
-    System system_;
-    Ref<http_internal::Gatekeeper> gatekeeper_;
+    Ref<net::Gatekeeper> gatekeeper_;
     std::uint16_t port_;
 };
 

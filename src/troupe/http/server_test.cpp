@@ -3,10 +3,10 @@
 
 #include <troupe/actor/actor.hpp>
 #include <troupe/base/block_pool.hpp>
-#include <troupe/http/internal/both_engines.hpp>
 #include <troupe/http/internal/test_client.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/io/stream.hpp>
+#include <troupe/net/internal/test_runs.hpp>
 
 #include <gtest/gtest.h>
 
@@ -65,8 +65,8 @@ using http_internal::Client;
 using http_internal::get;
 using http_internal::post;
 using http_internal::Reply;
-using http_internal::serve_in_virtual_time;
-using http_internal::serve_on_both_engines;
+using net_internal::in_virtual_time;
+using net_internal::on_both_engines;
 
 struct Breakage {};  // no std::exception
 
@@ -124,7 +124,7 @@ Task<void> keep_alive(System system) {
 }
 
 TEST(Server, AnswersOneRequestAfterTheOther) {
-    serve_on_both_engines(200, keep_alive);
+    on_both_engines(200, keep_alive);
 }
 
 Task<void> pipelined(System system) {
@@ -144,7 +144,7 @@ Task<void> pipelined(System system) {
 }
 
 TEST(Server, AnswersPipelinedRequestsInTheirOrder) {
-    serve_on_both_engines(100, pipelined);
+    on_both_engines(100, pipelined);
 }
 
 Task<void> slow_behind_fast(System system) {
@@ -160,7 +160,7 @@ Task<void> slow_behind_fast(System system) {
 }
 
 TEST(Server, HoldsNoResponseBackForASlowRequestBehindIt) {
-    serve_in_virtual_time(50, slow_behind_fast);
+    in_virtual_time(50, slow_behind_fast);
 }
 
 Task<void> large_bodies(System system) {
@@ -179,7 +179,7 @@ Task<void> large_bodies(System system) {
 }
 
 TEST(Server, CarriesLargeBodies) {
-    serve_on_both_engines(5, large_bodies);
+    on_both_engines(5, large_bodies);
 }
 
 Task<void> lets_go(System system) {
@@ -204,7 +204,7 @@ Task<void> lets_go(System system) {
 }
 
 TEST(Server, ClosesWhenEitherSideSaysSo) {
-    serve_on_both_engines(50, lets_go);
+    on_both_engines(50, lets_go);
 }
 
 Task<void> head_and_continue(System system) {
@@ -229,7 +229,7 @@ Task<void> head_and_continue(System system) {
 }
 
 TEST(Server, AnswersHeadAndExpectContinue) {
-    serve_on_both_engines(50, head_and_continue);
+    on_both_engines(50, head_and_continue);
 }
 
 // ---- what is refused ----------------------------------------------------------------------------
@@ -268,7 +268,7 @@ Task<void> refusals(System system) {
 }
 
 TEST(Server, SaysWhyItRefuses) {
-    serve_on_both_engines(30, refusals);
+    on_both_engines(30, refusals);
 }
 
 // Goal: a peer that is still sending reads why it was refused, rather than a reset.
@@ -288,7 +288,7 @@ Task<void> refusal_in_the_middle(System system) {
 }
 
 TEST(Server, TellsAPeerThatIsStillSending) {
-    serve_on_both_engines(30, refusal_in_the_middle);
+    on_both_engines(30, refusal_in_the_middle);
 }
 
 // ---- crashes ------------------------------------------------------------------------------------
@@ -364,7 +364,7 @@ Task<void> crashes(System system) {
 }
 
 TEST(Server, ACrashingHandlerHurtsNobodyElse) {
-    serve_on_both_engines(40, crashes);
+    on_both_engines(40, crashes);
 }
 
 // ---- peers that misbehave -----------------------------------------------------------------------
@@ -395,7 +395,7 @@ Task<void> slow_peers(System system) {
 }
 
 TEST(Server, GivesUpPeersThatTakeTooLong) {
-    serve_in_virtual_time(100, slow_peers);
+    in_virtual_time(100, slow_peers);
 }
 
 Task<void> long_idle(System system) {
@@ -409,7 +409,7 @@ Task<void> long_idle(System system) {
 }
 
 TEST(Server, AnswersAfterALongSilence) {
-    serve_in_virtual_time(100, long_idle);
+    in_virtual_time(100, long_idle);
 }
 
 Task<void> vanishing_peers(System system) {
@@ -427,9 +427,9 @@ Task<void> vanishing_peers(System system) {
         client.close();
     }
     for (;;) {
-        auto open = co_await server.connections();
-        EXPECT_TRUE(open.has_value());
-        if (!open || *open == 0) break;
+        auto stats = co_await server.stats();
+        EXPECT_TRUE(stats.has_value());
+        if (!stats || stats->open == 0) break;
         ignore(co_await sleep(1ms), "a test that nobody cancels");
     }
     Client client = co_await Client::connect(system, server.port());
@@ -438,7 +438,7 @@ Task<void> vanishing_peers(System system) {
 }
 
 TEST(Server, EndsTheConnectionsOfPeersThatVanish) {
-    serve_on_both_engines(50, vanishing_peers);
+    on_both_engines(50, vanishing_peers);
 }
 
 Task<void> crowd(System system) {
@@ -451,14 +451,14 @@ Task<void> crowd(System system) {
     Client third = co_await Client::connect(system, server.port());  // as far as the kernel goes
     EXPECT_TRUE(co_await third.send(get("/hello")));
     ignore(co_await sleep(20ms), "a test that nobody cancels");
-    EXPECT_EQ(*co_await server.connections(), 2U);
+    EXPECT_EQ((co_await server.stats())->open, 2U);
     first.close();
     EXPECT_EQ((co_await third.receive()).status, 200);
     co_await stop(server);
 }
 
 TEST(Server, KeepsToItsLimitOfConnections) {
-    serve_on_both_engines(50, crowd);
+    on_both_engines(50, crowd);
 }
 
 // ---- beginning and end --------------------------------------------------------------------------
@@ -478,7 +478,7 @@ Task<void> occupied(System system) {
 }
 
 TEST(Server, SaysWhenItCannotListen) {
-    serve_on_both_engines(30, occupied);
+    on_both_engines(30, occupied);
 }
 
 Task<void> drained(System system) {
@@ -503,11 +503,11 @@ Task<void> drained(System system) {
     auto late = co_await troupe::connect(system.engine(), Endpoint("127.0.0.1", server.port()));
     EXPECT_FALSE(late.has_value());
     EXPECT_TRUE((co_await server.stop(2s)).has_value()) << "twice does nothing";
-    EXPECT_TRUE((co_await server.connections()).error() == Errc::actor_gone);
+    EXPECT_TRUE((co_await server.stats()).error() == Errc::actor_gone);
 }
 
 TEST(Server, FinishesWhatIsUnderWayBeforeItStops) {
-    serve_on_both_engines(50, drained);
+    on_both_engines(50, drained);
 }
 
 Task<void> cut_short(System system) {
@@ -523,7 +523,7 @@ Task<void> cut_short(System system) {
 }
 
 TEST(Server, EndsHandlersThatOutliveTheDrain) {
-    serve_on_both_engines(30, cut_short);
+    on_both_engines(30, cut_short);
 }
 
 Task<void> abandoned(System system) {
@@ -535,7 +535,7 @@ Task<void> abandoned(System system) {
 }
 
 TEST(Server, EndsWithItsSystem) {
-    serve_on_both_engines(50, abandoned);
+    on_both_engines(50, abandoned);
 }
 
 Task<void> restarted(System system) {
@@ -550,7 +550,7 @@ Task<void> restarted(System system) {
 }
 
 TEST(Server, StartsAndStopsAgainAndAgain) {
-    serve_on_both_engines(10, restarted);
+    on_both_engines(10, restarted);
 }
 
 Task<void> thousand_times(System system) {
@@ -566,7 +566,7 @@ Task<void> thousand_times(System system) {
 
 TEST(Server, LeavesNothingBehindAfterAThousandStops) {
     std::uint64_t before = block_pool_stats().live_bytes;
-    serve_in_virtual_time(2, thousand_times);
+    in_virtual_time(2, thousand_times);
     EXPECT_LE(block_pool_stats().live_bytes, before + 100'000);
 }
 
@@ -599,7 +599,7 @@ Task<void> late_requests(System system) {
 }
 
 TEST(Server, AnswersRequestsThatWereOnTheirWayWhenItBeganToStop) {
-    serve_in_virtual_time(100, late_requests);
+    in_virtual_time(100, late_requests);
 }
 
 Task<void> hundred_in_flight(System system) {
@@ -618,7 +618,7 @@ Task<void> hundred_in_flight(System system) {
 }
 
 TEST(Server, DrainsAHundredRequestsAndReturnsSoonAfterTheLast) {
-    serve_in_virtual_time(10, hundred_in_flight);
+    in_virtual_time(10, hundred_in_flight);
 }
 
 /// Serves from within an actor.
@@ -651,7 +651,7 @@ Task<void> hosted(System system) {
 }
 
 TEST(Server, RunsBesideOthersAndFromWithinActors) {
-    serve_on_both_engines(30, hosted);
+    on_both_engines(30, hosted);
 }
 
 TEST(Server, IsServedFromSeveralThreadsAtOnce) {

@@ -22,8 +22,8 @@ using http_internal::Client;
 using http_internal::get;
 using http_internal::post;
 using http_internal::Reply;
-using http_internal::serve_in_virtual_time;
-using http_internal::serve_on_both_engines;
+using net_internal::in_virtual_time;
+using net_internal::on_both_engines;
 
 /// What a handler saw, for the test to look at. Shared by the test and its handlers.
 struct Seen {
@@ -97,7 +97,7 @@ Task<void> pieces(System system) {
 }
 
 TEST(StreamedRequest, IsReadAsItArrivesWhateverItsSize) {
-    serve_on_both_engines(20, pieces);
+    on_both_engines(20, pieces);
 }
 
 Task<void> peer_waits(System system) {
@@ -127,7 +127,7 @@ Task<void> peer_waits(System system) {
 }
 
 TEST(StreamedRequest, MakesThePeerWaitWhileTheHandlerDoesNotRead) {
-    serve_in_virtual_time(20, peer_waits);
+    in_virtual_time(20, peer_waits);
 }
 
 Task<void> unread(System system) {
@@ -153,7 +153,7 @@ Task<void> unread(System system) {
 }
 
 TEST(StreamedRequest, NeedsNotBeReadByItsHandler) {
-    serve_on_both_engines(30, unread);
+    on_both_engines(30, unread);
 }
 
 Task<void> expectations(System system) {
@@ -181,7 +181,7 @@ Task<void> expectations(System system) {
 }
 
 TEST(StreamedRequest, IsAskedForOnlyWhenItsHandlerReadsIt) {
-    serve_on_both_engines(30, expectations);
+    on_both_engines(30, expectations);
 }
 
 Task<void> broken_bodies(System system) {
@@ -220,7 +220,7 @@ Task<void> broken_bodies(System system) {
 }
 
 TEST(StreamedRequest, TellsItsHandlerAndThePeerWhatIsWrongWithIt) {
-    serve_in_virtual_time(50, broken_bodies);
+    in_virtual_time(50, broken_bodies);
 }
 
 Task<void> rates(System system) {
@@ -257,7 +257,7 @@ Task<void> rates(System system) {
 }
 
 TEST(StreamedRequest, MayTakeAsLongAsItLikesAtTheLeastRate) {
-    serve_in_virtual_time(10, rates);
+    in_virtual_time(10, rates);
 }
 
 // ---- responses ----------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ Task<void> forms(System system) {
 }
 
 TEST(StreamedResponse, GoesInChunksOrWithItsLengthOrToTheEnd) {
-    serve_on_both_engines(30, forms);
+    on_both_engines(30, forms);
 }
 
 Task<void> producer_waits(System system) {
@@ -380,7 +380,7 @@ Task<void> producer_waits(System system) {
 }
 
 TEST(StreamedResponse, MakesItsWriterWaitForThePeer) {
-    serve_in_virtual_time(20, producer_waits);
+    in_virtual_time(20, producer_waits);
 }
 
 Task<void> cut_short(System system) {
@@ -441,7 +441,7 @@ Task<void> cut_short(System system) {
 }
 
 TEST(StreamedResponse, ThatIsCutShortEndsItsConnectionAndNothingElse) {
-    serve_on_both_engines(30, cut_short);
+    on_both_engines(30, cut_short);
 }
 
 // ---- without a server ---------------------------------------------------------------------------
@@ -463,7 +463,7 @@ Task<void> by_hand(System) {
 }
 
 TEST(StreamedBodies, CanBeTestedWithoutAServer) {
-    serve_on_both_engines(1, by_hand);
+    on_both_engines(1, by_hand);
 }
 
 }  // namespace

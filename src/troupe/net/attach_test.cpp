@@ -5,7 +5,7 @@
 #include <troupe/io/lines.hpp>
 #include <troupe/io/network_conditions.hpp>
 #include <troupe/net/attach.hpp>
-#include <troupe/net/internal/both_engines.hpp>
+#include <troupe/net/internal/test_runs.hpp>
 #include <troupe/net/serve.hpp>
 
 #include <gtest/gtest.h>
@@ -18,8 +18,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using codec::Lines;
+using net_internal::in_virtual_time;
 using net_internal::on_both_engines;
-using net_internal::on_deterministic_engine;
 
 /// What an actor was told.
 struct Told {
@@ -181,7 +181,7 @@ Task<void> send_many(Peer* peer, int* sent) {
 }
 
 TEST(Attach, APeerWaitsWhileTheActorIsBusy) {
-    on_deterministic_engine(20, [](System& system) {
+    in_virtual_time(20, [](System& system) {
         NetworkConditions conditions;
         conditions.buffer_bytes = 100;
         conditions.splits = false;
@@ -195,7 +195,7 @@ TEST(Attach, APeerWaitsWhileTheActorIsBusy) {
 }
 
 TEST(Attach, AListenerHearsWhileItsAnswersWait) {
-    on_deterministic_engine(30, [](System& system) {
+    in_virtual_time(30, [](System& system) {
         NetworkConditions conditions;
         conditions.buffer_bytes = 1000;
         set_network_conditions(system.engine(), conditions);
@@ -216,7 +216,7 @@ TEST(Attach, AListenerHearsWhileItsAnswersWait) {
 }
 
 TEST(Attach, APeerThatTakesNothingIsGivenUp) {
-    on_deterministic_engine(30, [](System& system) {
+    in_virtual_time(30, [](System& system) {
         NetworkConditions conditions;
         conditions.buffer_bytes = 1000;
         set_network_conditions(system.engine(), conditions);
@@ -231,7 +231,7 @@ TEST(Attach, APeerThatTakesNothingIsGivenUp) {
 }
 
 TEST(Attach, APeerThatSaysNothingIsGivenUp) {
-    on_deterministic_engine(30, [](System& system) {
+    in_virtual_time(30, [](System& system) {
         Pair pair = system.block_on(make_pair(system, AttachOptions().idle_timeout(5s)));
         system.engine().run_for(4s);
         EXPECT_EQ(system.block_on(ask(&pair.peer, "slow")), "slow");
@@ -247,7 +247,7 @@ TEST(Attach, APeerThatSaysNothingIsGivenUp) {
 
 TEST(Attach, ABrokenConnectionIsToldOnce) {
     int broken = 0;
-    on_deterministic_engine(200, [&](System& system) {
+    in_virtual_time(200, [&](System& system) {
         Pair pair = system.block_on(make_pair(system));
         NetworkConditions conditions;
         conditions.resets_per_thousand = 100;
@@ -288,7 +288,7 @@ private:
 };
 
 TEST(Attach, OneActorMayHaveManyStreams) {
-    on_deterministic_engine(50, [](System& system) {
+    in_virtual_time(50, [](System& system) {
         std::vector<std::string> heard;
         const auto hub = system.spawn<Hub>(&heard);
         auto listener = Listener::listen(system.engine(), Endpoint("127.0.0.1", 0));
@@ -355,7 +355,7 @@ Task<std::string> talk_and_leave(System system, std::uint16_t port, bool malform
 }
 
 TEST(Attach, AnOrdinaryEndLeavesNoDeadLetters) {
-    on_deterministic_engine(100, [](System& system) {
+    in_virtual_time(100, [](System& system) {
         const auto server =
             system.block_on(serve<Mirror>(system, Endpoint("127.0.0.1", 0), ServeOptions()));
         ASSERT_TRUE(server.has_value());

@@ -4,14 +4,12 @@ namespace troupe::net {
 
 namespace {
 
-using net_internal::Gatekeeper;
-
 Task<Result<ServeStats>> ask_stats(Ref<Gatekeeper> gatekeeper) {
     co_return co_await gatekeeper.ask<&Gatekeeper::stats>();
 }
 
 Task<Result<void>> stop_server(Ref<Gatekeeper> gatekeeper, Duration drain) {
-    Result<void> empty = co_await gatekeeper.ask<&Gatekeeper::drain>().within(drain);
+    Result<void> empty = co_await gatekeeper.ask<&Gatekeeper::end_waits>().within(drain);
     if (!empty && empty.error() == Errc::timed_out) {
         empty = co_await gatekeeper.ask<&Gatekeeper::kill>().within(Duration::max());
     }

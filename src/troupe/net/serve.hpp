@@ -15,7 +15,7 @@
 #include <troupe/io/endpoint.hpp>
 #include <troupe/io/listener.hpp>
 #include <troupe/io/stream.hpp>
-#include <troupe/net/internal/gatekeeper.hpp>
+#include <troupe/net/gatekeeper.hpp>
 #include <troupe/net/serve_stats.hpp>
 #include <troupe/task/task.hpp>
 
@@ -53,7 +53,7 @@ private:
 /// of the handle changes nothing.
 class Server {
 public:
-    Server(Ref<net_internal::Gatekeeper> gatekeeper, Endpoint where)
+    Server(Ref<Gatekeeper> gatekeeper, Endpoint where)
         : gatekeeper_(gatekeeper), where_(std::move(where)) {}
 
     /// The port it listens on, also when the endpoint said 0.
@@ -75,7 +75,7 @@ public:
     Ref<Actor> actor() const { return gatekeeper_; }
 
 private:
-    Ref<net_internal::Gatekeeper> gatekeeper_;
+    Ref<Gatekeeper> gatekeeper_;
     Endpoint where_;
 };
 
@@ -96,11 +96,9 @@ Task<Result<Server>> serve(System system, Endpoint where, ServeOptions options,
     Listener listener =
         co_await or_return(Listener::listen(system.engine(), where, options.listen()));
     const Endpoint local = listener.local();
-    const Ref<net_internal::Gatekeeper> gatekeeper =
-        system.spawn<net_internal::GatekeeperOf<A, Arguments...>>(options.connections_max(),
-                                                                  std::move(arguments)...);
-    co_await or_return(
-        co_await gatekeeper.template ask<&net_internal::Gatekeeper::open>(std::move(listener)));
+    const Ref<Gatekeeper> gatekeeper = system.spawn<GatekeeperOf<A, Arguments...>>(
+        options.connections_max(), std::move(arguments)...);
+    co_await or_return(co_await gatekeeper.template ask<&Gatekeeper::open>(std::move(listener)));
     co_return Server(gatekeeper, local);
 }
 

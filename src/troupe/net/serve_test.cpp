@@ -4,7 +4,7 @@
 #include <troupe/io/framed.hpp>
 #include <troupe/io/lines.hpp>
 #include <troupe/io/network_conditions.hpp>
-#include <troupe/net/internal/both_engines.hpp>
+#include <troupe/net/internal/test_runs.hpp>
 #include <troupe/net/serve.hpp>
 
 #include <gtest/gtest.h>
@@ -18,8 +18,8 @@ namespace troupe::net {
 namespace {
 
 using namespace std::chrono_literals;
+using net_internal::in_virtual_time;
 using net_internal::on_both_engines;
-using net_internal::on_deterministic_engine;
 
 /// Answers lines until it is stopped. Some of them it does not survive.
 class Session : public Actor {
@@ -81,10 +81,6 @@ Task<std::size_t> open_connections(Server server) {
     co_return stats ? stats->open : 0;
 }
 
-void run_on_both_engines(std::size_t seeds, Task<void> (*body)(System)) {
-    on_both_engines(seeds, [body](System& system) { system.block_on(body(system)); });
-}
-
 Task<void> several_sessions(System system) {
     Server server = co_await start(system);
     Peer first = co_await connect_peer(system, server.port());
@@ -102,7 +98,7 @@ Task<void> several_sessions(System system) {
 }
 
 TEST(Serve, EveryConnectionIsAnActor) {
-    run_on_both_engines(100, several_sessions);
+    on_both_engines(100, several_sessions);
 }
 
 Task<void> crash(System system) {
@@ -125,7 +121,7 @@ Task<void> crash(System system) {
 
 TEST(Serve, AFailureConcernsItsConnectionOnly) {
     set_log_sink([](LogLevel, std::string_view) {});  // of the crashes, under every seed
-    run_on_both_engines(50, crash);
+    on_both_engines(50, crash);
     set_log_sink({});
 }
 
@@ -143,11 +139,11 @@ Task<void> full(System system) {
 }
 
 TEST(Serve, AcceptsNobodyWhileItIsFull) {
-    run_on_both_engines(50, full);
+    on_both_engines(50, full);
 }
 
 TEST(Serve, KillsWhoDoesNotStopInTime) {
-    on_deterministic_engine(50, [](System& system) {
+    in_virtual_time(50, [](System& system) {
         const Server server = system.block_on(start(system));
         Peer peer = system.block_on(connect_peer(system, server.port()));
         EXPECT_EQ(system.block_on(hear(&peer)), "hello");
@@ -162,7 +158,7 @@ TEST(Serve, KillsWhoDoesNotStopInTime) {
 }
 
 TEST(Serve, GoesOnAcceptingWhenThereWereNoDescriptors) {
-    on_deterministic_engine(100, [](System& system) {
+    in_virtual_time(100, [](System& system) {
         NetworkConditions conditions;
         conditions.failed_accepts_per_thousand = 700;
         set_network_conditions(system.engine(), conditions);

@@ -84,7 +84,7 @@ Connection::FlushingAwaiter<T> Connection::flushing(Task<T> task) {
 }
 
 Connection::Connection(std::shared_ptr<const ServerState> server,
-                       std::shared_ptr<ConnectionPhase> phase, Stream stream)
+                       std::shared_ptr<net::ConnectionPhase> phase, Stream stream)
     : server_(std::move(server)),
       phase_(std::move(phase)),
       stream_(std::move(stream)),

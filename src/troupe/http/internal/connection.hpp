@@ -7,6 +7,7 @@
 #include <troupe/http/internal/response_writer.hpp>
 #include <troupe/http/internal/server_state.hpp>
 #include <troupe/io/stream.hpp>
+#include <troupe/net/connection_phase.hpp>
 
 #include <cstdint>
 #include <exception>
@@ -23,8 +24,8 @@ namespace troupe::http_internal {
 /// actor ends as failed with what was thrown.
 class Connection final : public Actor, private BodySource, private BodySink {
 public:
-    Connection(std::shared_ptr<const ServerState> server, std::shared_ptr<ConnectionPhase> phase,
-               Stream stream);
+    Connection(std::shared_ptr<const ServerState> server,
+               std::shared_ptr<net::ConnectionPhase> phase, Stream stream);
 
     /// Does all of it; the actor ends afterwards.
     Task<void> serve();
@@ -77,8 +78,8 @@ private:
     void write_what_goes();
     Task<void> linger();
 
-    std::shared_ptr<const ServerState> server_;  // shared as ServerState says
-    std::shared_ptr<ConnectionPhase> phase_;     // shared with the gatekeeper
+    std::shared_ptr<const ServerState> server_;    // shared as ServerState says
+    std::shared_ptr<net::ConnectionPhase> phase_;  // shared with the gatekeeper
     Stream stream_;
     RequestParser parser_;
     http::Request request_;

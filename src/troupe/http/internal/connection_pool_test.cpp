@@ -3,8 +3,8 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/http/client_errc.hpp>
-#include <troupe/http/internal/both_engines.hpp>
 #include <troupe/http/internal/connection_pool.hpp>
+#include <troupe/net/internal/test_runs.hpp>
 
 #include <gtest/gtest.h>
 
@@ -14,6 +14,9 @@
 
 namespace troupe::http_internal {
 namespace {
+
+using net_internal::in_virtual_time;
+using net_internal::on_both_engines;
 
 using namespace std::chrono_literals;
 using http::ClientErrc;
@@ -80,7 +83,7 @@ void let_go(System& system, Ref<Holder> holder) {
 }
 
 TEST(ConnectionPool, GivesOutNoMoreThanTheLimitAndServesWhoWaitedFirst) {
-    on_deterministic_engine(100, [](System& system) {
+    in_virtual_time(100, [](System& system) {
         std::vector<int> order;
         const auto pool = spawn_pool(system, ClientOptions().connections_per_origin_max(2));
         const auto holders = spawn_holders(system, pool, 5, &order);
@@ -99,7 +102,7 @@ TEST(ConnectionPool, GivesOutNoMoreThanTheLimitAndServesWhoWaitedFirst) {
 }
 
 TEST(ConnectionPool, RefusesWhoeverFindsTheQueueFull) {
-    on_deterministic_engine(20, [](System& system) {
+    in_virtual_time(20, [](System& system) {
         std::vector<int> order;
         const auto pool =
             spawn_pool(system, ClientOptions().connections_per_origin_max(1).waiting_max(2));
@@ -110,7 +113,7 @@ TEST(ConnectionPool, RefusesWhoeverFindsTheQueueFull) {
 }
 
 TEST(ConnectionPool, WhoHasWaitedTooLongIsPassedOver) {
-    on_deterministic_engine(50, [](System& system) {
+    in_virtual_time(50, [](System& system) {
         std::vector<int> order;
         const auto pool =
             spawn_pool(system, ClientOptions().connections_per_origin_max(1).waiting_max(2));
@@ -128,7 +131,7 @@ TEST(ConnectionPool, WhoHasWaitedTooLongIsPassedOver) {
 }
 
 TEST(ConnectionPool, AKilledHolderGivesItsLeaseToTheNext) {
-    on_deterministic_engine(100, [](System& system) {
+    in_virtual_time(100, [](System& system) {
         std::vector<int> order;
         const auto pool = spawn_pool(system, ClientOptions().connections_per_origin_max(1));
         const auto holders = spawn_holders(system, pool, 4, &order);
@@ -147,7 +150,7 @@ TEST(ConnectionPool, AKilledHolderGivesItsLeaseToTheNext) {
 }
 
 TEST(ConnectionPool, OriginsDoNotWaitForEachOther) {
-    on_deterministic_engine(20, [](System& system) {
+    in_virtual_time(20, [](System& system) {
         std::vector<int> order;
         const auto pool = spawn_pool(system, ClientOptions().connections_per_origin_max(1));
         const auto holders = spawn_holders(system, pool, 1, &order);
@@ -158,7 +161,7 @@ TEST(ConnectionPool, OriginsDoNotWaitForEachOther) {
 }
 
 TEST(ConnectionPool, RefusesEverybodyOnceItDrains) {
-    on_deterministic_engine(50, [](System& system) {
+    in_virtual_time(50, [](System& system) {
         std::vector<int> order;
         const auto pool = spawn_pool(system, ClientOptions().connections_per_origin_max(1));
         const auto holders = spawn_holders(system, pool, 2, &order);

@@ -3,8 +3,8 @@
 // For tests: a client that speaks raw bytes, so that a server can be told anything.
 
 #include <troupe/actor/system.hpp>
-#include <troupe/http/internal/both_engines.hpp>
 #include <troupe/io/stream.hpp>
+#include <troupe/net/internal/test_runs.hpp>
 #include <troupe/task/task.hpp>
 
 #include <gtest/gtest.h>
@@ -162,16 +162,6 @@ inline std::string post(const std::string& path, const std::string& body) {
     return "POST " + path +
            " HTTP/1.1\r\nHost: test\r\nContent-Length: " + std::to_string(body.size()) +
            "\r\n\r\n" + body;
-}
-
-/// Runs `body(system)`, a coroutine, on both engines.
-inline void serve_on_both_engines(std::size_t seeds, Task<void> (*body)(System)) {
-    on_both_engines(seeds, [body](System& system) { system.block_on(body(system)); });
-}
-
-/// The same on the deterministic engine alone, for what is about time.
-inline void serve_in_virtual_time(std::size_t seeds, Task<void> (*body)(System)) {
-    on_deterministic_engine(seeds, [body](System& system) { system.block_on(body(system)); });
 }
 
 }  // namespace troupe::http_internal

@@ -4,18 +4,27 @@
 #include <troupe/actor/reply.hpp>
 #include <troupe/io/listener.hpp>
 #include <troupe/io/stream.hpp>
+#include <troupe/net/connection_phase.hpp>
 #include <troupe/net/serve_stats.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <tuple>
 #include <utility>
 #include <vector>
 
-namespace troupe::net_internal {
+namespace troupe::net {
 
 class Acceptor;
+
+/// A connection, as the gatekeeper sees it.
+struct Guest {
+    Ref<Actor> actor;
+    /// Shared with the connection. Null: it has none, and may be stopped at any time.
+    std::shared_ptr<ConnectionPhase> phase;
+};
 
 /// Knows the connections of a server: lets new ones in while there is room, and sees all of them
 /// out. It waits for nothing, so it always answers at once.
@@ -30,31 +39,45 @@ public:
     /// acceptor is told when.
     bool admit(Stream stream);
 
-    /// Lets nobody in any more, asks everybody to leave, and answers when all have left.
+    // How a server ends, each step with the ones before it. The answer comes when all have left.
+
+    /// Lets nobody in any more but those the kernel has taken in already. Who has a phase learns
+    /// that the next response is the last one.
     Reply<void> drain();
-    /// Answers when all have left, which they do not do by themselves.
+    /// Stops who waits for a request, and who has no phase.
+    Reply<void> end_waits();
+    /// Ends the rest.
     Reply<void> kill();
 
-    net::ServeStats stats() const;
+    ServeStats stats() const;
 
 protected:
-    virtual Ref<Actor> welcome(Stream stream) = 0;
+    virtual Guest welcome(Stream stream) = 0;
+
+    /// Counts an actor among the connections, which it is until it ends. For one that takes a
+    /// connection over from another.
+    void add(Guest guest);
 
 private:
+    Task<void> on_stop(const ExitReason& reason) override;
     void connection_ended(Down down, std::uint64_t number);
     void acceptor_ended(Down down);
+    void begin_to_drain();
+    void begin_to_end_waits();
     Reply<void> when_empty();
     void answer_if_empty();
-    bool empty() const { return connections_.empty() && !accepting_; }
+    bool empty() const { return guests_.empty() && !accepting_; }
 
     const std::size_t connections_max_;
-    std::map<std::uint64_t, Ref<Actor>> connections_;  // in the order they came
+    std::map<std::uint64_t, Guest> guests_;  // in the order they came
+    std::uint64_t numbered_ = 0;
     std::uint64_t accepted_ = 0;
     std::uint64_t failed_ = 0;
     Ref<Acceptor> acceptor_;
     bool accepting_ = false;  // there is an acceptor
     bool paused_ = false;     // it waits to be told that there is room
     bool draining_ = false;
+    bool waits_ended_ = false;
     std::vector<ReplyTo<>> waiting_;  // for the last one to leave
 };
 
@@ -66,10 +89,10 @@ public:
         : Gatekeeper(connections_max), arguments_(std::move(arguments)...) {}
 
 private:
-    Ref<Actor> welcome(Stream stream) override {
+    Guest welcome(Stream stream) override {
         return std::apply(
-            [&](const Arguments&... arguments) -> Ref<Actor> {
-                return this->template spawn<A>(std::move(stream), arguments...);
+            [&](const Arguments&... arguments) {
+                return Guest{this->template spawn<A>(std::move(stream), arguments...), nullptr};
             },
             arguments_);
     }
@@ -83,12 +106,15 @@ public:
     Acceptor(Listener listener, Ref<Gatekeeper> gatekeeper)
         : listener_(std::move(listener)), gatekeeper_(gatekeeper) {}
 
-    /// Accepts until the gatekeeper has no room or the actor is stopped.
+    /// Accepts until the gatekeeper has no room or the actor is stopped. Stopped, it hands over
+    /// those the kernel has taken in already, whom the end of the listener would reset.
     Task<void> accept();
 
 private:
+    void accept_the_last();
+
     Listener listener_;
     Ref<Gatekeeper> gatekeeper_;
 };
 
-}  // namespace troupe::net_internal
+}  // namespace troupe::net
