@@ -83,7 +83,8 @@ TEST(DeadLetters, OfTheirOwnListenerAreCountedAndNotToldInCircles) {
             wait_for_end(system, listener);
         }
         EXPECT_LE(heard->size(), 50U);
-        EXPECT_LE(heard_too->size(), 50U);
+        // The other one may also hear of what waited for the first when that one ended.
+        EXPECT_LE(heard_too->size(), 51U);
         auto clerk = system->spawn<Clerk>();
         clerk.stop(Stop::kill);
         wait_for_end(system, clerk);
