@@ -39,6 +39,7 @@ public:
         // Of a dynamic group:
         std::size_t max_children = 0;  // 0: as many as there may be
         std::size_t min_healthy = 0;
+        std::size_t shards = 1;
         std::size_t restarts_max = 3;
         Duration window = std::chrono::seconds(5);
     };
@@ -103,6 +104,16 @@ public:
         ChildPolicy changed = *this;
         changed.settings_.restarts_max = restarts;
         changed.settings_.window = window;
+        return changed;
+    }
+
+    /// A dynamic group is divided into so many, each with a supervisor of its own, so that no
+    /// single actor starts and stops a million children. `max_children` is that of all together;
+    /// each shard has its own intensity, and one that gives up takes no other with it. A group in
+    /// shards has no `min_healthy`.
+    [[nodiscard]] ChildPolicy shards(std::size_t count) const noexcept {
+        ChildPolicy changed = *this;
+        changed.settings_.shards = count;
         return changed;
     }
 

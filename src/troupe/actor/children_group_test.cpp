@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -250,6 +251,109 @@ TEST(Children, AGroupArrivesAtASiblingAsItself) {
         EXPECT_EQ(system->block_on(running->count())->all, 3U);
         system.stop();
     });
+}
+
+// ---- shards -------------------------------------------------------------------------------------
+
+TEST(ShardedGroup, StartsItsChildrenInAllShardsAndStopsAnyOfThem) {
+    on_both_engines([](OwnedSystem& system) {
+        House house(system, permanent().shards(4));
+        std::vector<Ref<Session>> sessions;
+        for (int i = 0; i < 10; ++i) {
+            const auto started = house.start("ann");
+            ASSERT_TRUE(started);
+            sessions.push_back(*started);
+        }
+        EXPECT_EQ(house.count(), 10U);
+        std::map<std::string, int> in_shard;
+        const auto children = system->block_on(house.running->children());
+        ASSERT_TRUE(children);
+        for (const ChildInfo& child : *children) {
+            if (!child.is_supervisor) ++in_shard[child.path.substr(0, child.path.rfind('/'))];
+        }
+        EXPECT_EQ(in_shard, (std::map<std::string, int>{{"app/sessions/1", 3},
+                                                        {"app/sessions/2", 3},
+                                                        {"app/sessions/3", 2},
+                                                        {"app/sessions/4", 2}}));
+        for (const Ref<Session>& session : sessions) {
+            EXPECT_TRUE(system->block_on(house.sessions.stop(session)));
+            EXPECT_EQ(session.tell<&Session::fail>(), SendStatus::gone);
+        }
+        EXPECT_EQ(house.count(), 0U);
+        const auto stranger = system->block_on(house.sessions.stop(sessions[0]));
+        ASSERT_FALSE(stranger);
+        EXPECT_EQ(stranger.error(), Errc::not_found);
+        EXPECT_EQ(stranger.error().text(),
+                  to_string(sessions[0].pid()) + " is no child of \"app/sessions\"");
+    });
+}
+
+TEST(ShardedGroup, HasOneBoundForAllShardsAndUsesItToTheLast) {
+    for (const std::size_t max : {1U, 3U, 7U}) {
+        on_both_engines(
+            [=](OwnedSystem& system) {
+                House house(system, permanent().shards(4).max_children(max));
+                std::vector<Ref<Session>> sessions;
+                for (std::size_t i = 0; i < max; ++i) {
+                    const auto started = house.start("ann");
+                    ASSERT_TRUE(started) << started.error().message();
+                    sessions.push_back(*started);
+                }
+                const auto refused = house.start("eve");
+                ASSERT_FALSE(refused);
+                EXPECT_EQ(refused.error(), SupervisorErrc::max_children);
+                EXPECT_EQ(refused.error().text(),
+                          "\"app/sessions\" has as many children as it may have");
+                EXPECT_TRUE(system->block_on(house.sessions.stop(sessions.back())));
+                EXPECT_TRUE(house.start("eve"));
+                EXPECT_FALSE(house.start("mallory"));
+            },
+            20);
+    }
+}
+
+TEST(ShardedGroup, StopsAllItsChildrenAtOnceWhateverTheirShard) {
+    on_seeds(20, [](OwnedSystem& system) {
+        House house(system, permanent().shards(4));
+        for (int i = 0; i < 100; ++i)
+            ASSERT_TRUE(house.start("slow"));
+        const Duration before = system->now();
+        EXPECT_TRUE(system->block_on(house.running->stop()));
+        EXPECT_EQ(system->now() - before, 3s);
+        EXPECT_EQ(house.counts.gone, 100);
+    });
+}
+
+TEST(ShardedGroup, AShardThatGivesUpTakesNoOtherWithIt) {
+    on_both_engines([](OwnedSystem& system) {
+        House house(system, permanent().shards(2).intensity(0, 1h));
+        const auto ann = house.start("ann");
+        const auto bob = house.start("bob");
+        const auto eve = house.start("eve");  // in one shard with ann
+        ASSERT_TRUE(ann && bob && eve);
+        EndWatch watch(system, *eve);
+        ann->tell<&Session::fail>();
+        EXPECT_EQ(watch.wait().reason.kind(), ExitReason::Kind::shutdown);
+        EXPECT_EQ(system->block_on(bob->ask<&Session::user>()), "bob");
+        // Its shard comes back, empty.
+        EXPECT_TRUE(house.start("ann"));
+        EXPECT_TRUE(house.start("eve"));
+        EXPECT_EQ(house.count(), 3U);
+    });
+}
+
+TEST(ShardedGroup, IsRefusedWithMinHealthy) {
+    on_both_engines(
+        [](OwnedSystem& system) {
+            auto tree = supervisor("app");
+            tree.dynamic<Session>("sessions", permanent().shards(2).min_healthy(1));
+            const auto running = system->block_on(system->start(std::move(tree)));
+            ASSERT_FALSE(running);
+            EXPECT_EQ(running.error().text(),
+                      "child \"app/sessions\": a group in shards has no min_healthy: each shard "
+                      "knows its own children only");
+        },
+        5);
 }
 
 TEST(Children, AGroupIsReadyWhenEnoughOfThemAreHealthy) {

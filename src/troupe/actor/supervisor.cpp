@@ -4,8 +4,11 @@
 #include <troupe/actor/internal/tree.hpp>
 #include <troupe/actor/supervisor.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace troupe {
 
@@ -104,12 +107,32 @@ void Supervisor::child(Supervisor nested, ChildPolicy policy) {
     plan_->children.back().nested = std::move(plan);
 }
 
-std::uint64_t Supervisor::add_group(std::string name, const ChildPolicy& policy) {
+Supervisor Supervisor::make_group(std::string name, const ChildPolicy& policy) {
     Supervisor group(std::move(name));
     group.plan_->group = policy.settings();
     group.plan_->restarts_max = policy.settings().restarts_max;
     group.plan_->window = policy.settings().window;
-    child(std::move(group));
+    return group;
+}
+
+Supervisor Supervisor::make_sharded_group(std::string name, const ChildPolicy& policy) {
+    Supervisor group(std::move(name));
+    group.plan_->sharded = policy.settings();
+    const std::size_t max_children = policy.settings().max_children;
+    // A shard that may have none would be one that may have any number.
+    const std::size_t shards = max_children == 0 ? policy.settings().shards
+                                                 : std::min(policy.settings().shards, max_children);
+    for (std::size_t i = 0; i < shards; ++i) {
+        const std::size_t share = max_children / shards + (i < max_children % shards ? 1 : 0);
+        group.child(make_group(std::to_string(i + 1), policy.max_children(share)));
+    }
+    return group;
+}
+
+std::uint64_t Supervisor::add_group(std::string name, const ChildPolicy& policy) {
+    const bool sharded = policy.settings().shards > 1;
+    child(sharded ? make_sharded_group(std::move(name), policy)
+                  : make_group(std::move(name), policy));
     return plan_->children.back().number;
 }
 
@@ -138,20 +161,90 @@ void mark_healthy() noexcept {
 
 namespace actor_internal {
 
-Task<Result<Address>> start_in_group(Address group, NewChild child) {
+/// The supervisors of the shards: good for as long as the tree runs.
+struct GroupShards {
+    std::vector<Address> all;
+    std::atomic<std::size_t> next{0};  // whoever starts a child: whose turn it is
+    std::string path;                  // of the group
+};
+
+GroupAddress group_in(const Tree& tree, std::uint64_t number) {
+    GroupAddress group;
+    group.at = tree.address(number);
+    const SupervisorPlan* const plan = tree.find(number);
+    if (plan == nullptr || !plan->sharded) return group;
+    group.shards = std::make_shared<GroupShards>();
+    group.shards->path = plan->path;
+    for (const ChildPlan& shard : plan->children)
+        group.shards->all.push_back(tree.address(shard.number));
+    return group;
+}
+
+namespace {
+
+Task<Result<Address>> start_in(Address group, NewChild child) {
     // The answer comes when it has started, failed, or the group has ended: no need of a deadline.
     co_return co_await ref_to<GroupActor>(group)
         .ask<&GroupActor::start_child>(std::move(child))
         .within(kForever);
 }
 
-Task<Result<void>> stop_in_group(Address group, Address child) {
+Task<Result<void>> stop_in(Address group, Address child) {
     co_return co_await ref_to<GroupActor>(group).ask<&GroupActor::stop_child>(child).within(
         kForever);
 }
 
-Task<Result<std::size_t>> count_group(Address group) {
+Task<Result<std::size_t>> count_in(Address group) {
     co_return co_await ref_to<GroupActor>(group).ask<&GroupActor::count>();
+}
+
+/// In the shard whose turn it is; when that is full, in the next one that has room.
+Task<Result<Address>> start_in_a_shard(std::shared_ptr<GroupShards> shards, NewChild child) {
+    const std::size_t count = shards->all.size();
+    const std::size_t first = shards->next.fetch_add(1, std::memory_order_relaxed);
+    for (std::size_t i = 0; i < count; ++i) {
+        NewChild copy = child;
+        Result<Address> started =
+            co_await start_in(shards->all[(first + i) % count], std::move(copy));
+        const bool full = !started && started.error() == SupervisorErrc::max_children;
+        if (!full) co_return started;
+    }
+    co_return error(SupervisorErrc::max_children,
+                    "\"" + shards->path + "\" has as many children as it may have");
+}
+
+/// Nobody outside knows which shard a child belongs to, so all are asked until one knows it.
+Task<Result<void>> stop_in_its_shard(std::shared_ptr<GroupShards> shards, Address child) {
+    for (const Address& shard : shards->all) {
+        Result<void> stopped = co_await stop_in(shard, child);
+        const bool stranger = !stopped && stopped.error() == Errc::not_found;
+        if (!stranger) co_return stopped;
+    }
+    co_return error(Errc::not_found, to_string(pid_of(child.cell, child.generation)) +
+                                         " is no child of \"" + shards->path + "\"");
+}
+
+Task<Result<std::size_t>> count_all(std::shared_ptr<GroupShards> shards) {
+    std::size_t all = 0;
+    for (const Address& shard : shards->all)
+        all += co_await or_return(co_await count_in(shard));
+    co_return all;
+}
+
+}  // namespace
+
+Task<Result<Address>> start_in_group(GroupAddress group, NewChild child) {
+    return group.shards != nullptr ? start_in_a_shard(std::move(group.shards), std::move(child))
+                                   : start_in(group.at, std::move(child));
+}
+
+Task<Result<void>> stop_in_group(GroupAddress group, Address child) {
+    return group.shards != nullptr ? stop_in_its_shard(std::move(group.shards), child)
+                                   : stop_in(group.at, child);
+}
+
+Task<Result<std::size_t>> count_group(GroupAddress group) {
+    return group.shards != nullptr ? count_all(std::move(group.shards)) : count_in(group.at);
 }
 
 }  // namespace actor_internal

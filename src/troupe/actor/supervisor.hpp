@@ -69,6 +69,14 @@ struct Address {
     std::uint32_t generation = 0;
 };
 
+struct GroupShards;
+
+/// The supervisor of a dynamic group, and those of its shards if it has some.
+struct GroupAddress {
+    Address at;
+    std::shared_ptr<GroupShards> shards;  // shared by all copies: they take turns
+};
+
 }  // namespace actor_internal
 
 /// A child of a tree that has not been started: as an argument of another child it arrives as a
@@ -130,6 +138,7 @@ public:
 
 /// Where the child of this number lives at present. Any thread.
 Address address_in(const Tree& tree, std::uint64_t number);
+GroupAddress group_in(const Tree& tree, std::uint64_t number);
 
 template <class A>
 Ref<A> ref_to(const Address& address) noexcept {
@@ -324,6 +333,8 @@ private:
     std::uint64_t add_child(std::string name, const ChildPolicy& policy,
                             actor_internal::NewChild child);
     std::uint64_t add_group(std::string name, const ChildPolicy& policy);
+    static Supervisor make_group(std::string name, const ChildPolicy& policy);
+    static Supervisor make_sharded_group(std::string name, const ChildPolicy& policy);
 
     std::unique_ptr<actor_internal::SupervisorPlan> plan_;
 };
@@ -339,13 +350,13 @@ void mark_healthy() noexcept;
 
 namespace actor_internal {
 
-Task<Result<Address>> start_in_group(Address group, NewChild child);
-Task<Result<void>> stop_in_group(Address group, Address child);
-Task<Result<std::size_t>> count_group(Address group);
+Task<Result<Address>> start_in_group(GroupAddress group, NewChild child);
+Task<Result<void>> stop_in_group(GroupAddress group, Address child);
+Task<Result<std::size_t>> count_group(GroupAddress group);
 
 template <class A>
-Task<Result<Ref<A>>> start_child(Address group, NewChild child) {
-    Result<Address> started = co_await start_in_group(group, std::move(child));
+Task<Result<Ref<A>>> start_child(GroupAddress group, NewChild child) {
+    Result<Address> started = co_await start_in_group(std::move(group), std::move(child));
     if (!started) co_return std::unexpected(std::move(started).error());
     co_return ref_to<A>(*started);
 }
@@ -390,7 +401,7 @@ private:
     template <class B>
     friend Children<B> actor_internal::arrive(const actor_internal::Tree& tree,
                                               const Child<Children<B>>& token);
-    explicit Children(actor_internal::Address group) noexcept : group_(group) {}
+    explicit Children(actor_internal::GroupAddress group) noexcept : group_(std::move(group)) {}
 
     template <class NamedAs, class... Arguments>
     Task<Result<Ref<A>>> start_given(OptionsFor<NamedAs> options, Arguments&&... arguments) const {
@@ -399,14 +410,14 @@ private:
                                                       std::forward<Arguments>(arguments)...));
     }
 
-    actor_internal::Address group_;
+    actor_internal::GroupAddress group_;
 };
 
 namespace actor_internal {
 
 template <class A>
 Children<A> arrive(const Tree& tree, const Child<Children<A>>& token) {
-    return Children<A>(address_in(tree, TokenAccess::number(token)));
+    return Children<A>(group_in(tree, TokenAccess::number(token)));
 }
 
 }  // namespace actor_internal

@@ -140,5 +140,51 @@ void start_and_stop_a_group(benchmark::State& state) {
 }
 BENCHMARK(start_and_stop_a_group)->UseRealTime()->Unit(benchmark::kMillisecond);
 
+class Starter : public Actor {
+public:
+    Task<> start(Children<Member> group, Tally* tally, std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i)
+            ignore(co_await group.start(tally), "the tally counts those that start");
+    }
+};
+}  // namespace
+
+template <>
+inline constexpr bool kSendable<Tally*> = true;
+
+namespace {
+
+/// A hundred actors start ten thousand children between them, in a group of so many shards; then
+/// the group is stopped.
+void start_from_many_sides_and_stop(benchmark::State& state) {
+    const NoTerminal quiet;
+    constexpr std::size_t kStarters = 100;
+    Tally tally;
+    OwnedSystem system;
+    std::vector<Ref<Starter>> starters;
+    for (std::size_t i = 0; i < kStarters; ++i)
+        starters.push_back(system->spawn<Starter>());
+    for (auto _ : state) {
+        expect_all(tally);
+        auto tree = supervisor("bench");
+        auto token = tree.dynamic<Member>(
+            "group", temporary().shards(static_cast<std::size_t>(state.range(0))));
+        const auto running = system->block_on(system->start(std::move(tree)));
+        const Children<Member> group = running->ref(token);
+        for (const Ref<Starter>& starter : starters)
+            starter.tell<&Starter::start>(group, &tally, kChildren / kStarters);
+        system->engine().run_until(*tally.all);
+        ignore(system->block_on(running->stop()), "a bench");
+    }
+    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kChildren));
+}
+BENCHMARK(start_from_many_sides_and_stop)
+    ->ArgName("shards")
+    ->Arg(1)
+    ->Arg(2)
+    ->Arg(4)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
 }  // namespace
 }  // namespace troupe

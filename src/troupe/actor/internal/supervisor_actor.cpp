@@ -138,8 +138,13 @@ Task<Result<void>> SupervisorActor::start_one(std::size_t child) {
                                             path() + "\": " + record.reason.text());
 }
 
-/// Stops the children from the last to this one, each when the one after it has ended.
+/// Stops the children from the last to this one, each when the one after it has ended. The shards
+/// of a group have no order: they are asked all at once, and then waited for.
 Task<void> SupervisorActor::stop_down_to(std::size_t first, After after) {
+    if (plan_.sharded) {
+        for (std::size_t i = first; i < records_.size(); ++i)
+            stop(i, records_[i], Stop::stop, after);
+    }
     for (std::size_t i = records_.size(); i-- > first;) {
         // A temporary child does not come back, whoever stops it.
         const bool temporary = records_[i].policy->restart == Restart::temporary;

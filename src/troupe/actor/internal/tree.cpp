@@ -17,11 +17,24 @@ void collect(const SupervisorPlan& plan, Numbers& numbers) {
     }
 }
 
+const SupervisorPlan* find_below(const SupervisorPlan& plan, std::uint64_t number) noexcept {
+    for (const ChildPlan& child : plan.children) {
+        if (child.nested == nullptr) continue;
+        if (child.number == number) return child.nested.get();
+        if (const SupervisorPlan* const found = find_below(*child.nested, number)) return found;
+    }
+    return nullptr;
+}
+
 /// What is wrong with a child, or nothing.
 std::string_view mistake_in(const SupervisorPlan& plan, const ChildPlan& child,
                             const Numbers& numbers) {
     for (const std::uint64_t token : child.start.blueprint->tokens()) {
         if (!numbers.contains(token)) return "an argument is a child of another tree";
+    }
+    const bool sharded = child.nested != nullptr && child.nested->sharded;
+    if (sharded && child.nested->sharded->min_healthy != 0) {
+        return "a group in shards has no min_healthy: each shard knows its own children only";
     }
     if (!child.policy.significant) return "";
     if (child.policy.restart == Restart::permanent) {
@@ -59,6 +72,10 @@ Result<void> Tree::prepare() {
     Numbers numbers;
     collect(*root_, numbers);
     return bind(*root_, root_->name, numbers, this);
+}
+
+const SupervisorPlan* Tree::find(std::uint64_t number) const noexcept {
+    return find_below(*root_, number);
 }
 
 Address Tree::address(std::uint64_t number) const {

@@ -35,6 +35,9 @@ struct SupervisorPlan {
     std::optional<std::size_t> min_healthy;
     std::vector<ChildPlan> children;
     std::optional<ChildPolicy::Settings> group;  // of each child, when they come and go
+    // Its children are the shards of a group, of which this is the policy: they have nothing to do
+    // with each other, and are stopped all at once.
+    std::optional<ChildPolicy::Settings> sharded;
 };
 
 class Tree : public std::enable_shared_from_this<Tree> {
@@ -49,6 +52,8 @@ public:
     Result<void> prepare();
 
     const SupervisorPlan& root() const noexcept { return *root_; }
+    /// The plan of a nested supervisor; null when no supervisor has this number.
+    const SupervisorPlan* find(std::uint64_t number) const noexcept;
 
     /// Where the child of this number lives; the root has number 0. Any thread.
     Address address(std::uint64_t number) const;
