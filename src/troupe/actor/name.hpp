@@ -1,12 +1,19 @@
 #pragma once
 
+#include <troupe/actor/pid.hpp>
 #include <troupe/base/hash.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace troupe {
+
+class Error;
+
+/// Who has the name, of an error that says `already_registered`; nobody's for any other error.
+std::optional<Pid> name_holder(const Error& error) noexcept;
 
 /// The longest name an actor may have. Units: bytes.
 inline constexpr std::size_t kNameBytesMax = 255;

@@ -89,7 +89,7 @@ TEST(Name, IsGivenOnceAndTheSecondHearsWhoHasIt) {
         ASSERT_TRUE(db.has_value());
         const auto clash = start<Database>(system, named(kDatabase));
         ASSERT_EQ(clash.error(), Errc::already_registered);
-        EXPECT_EQ(pid_in(clash.error().text()), db->pid()) << clash.error().text();
+        EXPECT_EQ(name_holder(clash.error()), db->pid()) << clash.error().text();
         auto spawned = system->spawn<Database>(named(kDatabase));
         EXPECT_EQ(spawned.tell<&Database::fail>(), SendStatus::gone);
         EXPECT_EQ(system->find(kDatabase), *db);
@@ -209,6 +209,20 @@ TEST(Name, IsKnownWhileTheConstructorRuns) {
     on_both_engines([](OwnedSystem& system) {
         auto narcissus = system->spawn<Narcissus>(named("narcissus"));
         EXPECT_EQ(system->block_on(narcissus.ask<&Narcissus::seen>()), true);
+    });
+}
+
+TEST(Name, WhoHasItIsReadFromTheErrorWhateverTheName) {
+    on_both_engines([](OwnedSystem& system) {
+        for (const char* const name : {"<0.1.1>", "x belongs to <0.1.1>, a y", " belongs to "}) {
+            const auto first = start<Database>(system, named(name));
+            ASSERT_TRUE(first.has_value());
+            const auto second = start<Database>(system, named(name));
+            ASSERT_FALSE(second.has_value());
+            EXPECT_EQ(name_holder(second.error()), first->pid()) << second.error().text();
+        }
+        EXPECT_EQ(name_holder(Error(Errc::not_found, "it belongs to <0.1.1>")), std::nullopt);
+        EXPECT_EQ(name_holder(Error(Errc::already_registered, "by hand")), std::nullopt);
     });
 }
 

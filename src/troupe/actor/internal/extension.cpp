@@ -374,9 +374,12 @@ Send::~Send() {
 
 namespace {
 
+constexpr std::string_view kBelongsTo = " belongs to ";
+
 /// `holder` may have given the name back by now; the text says whose it was.
 Error name_taken(std::string_view name, const NamedAddress& holder) {
-    return Error(Errc::already_registered, "the name " + std::string(name) + " belongs to " +
+    return Error(Errc::already_registered, "the name " + std::string(name) +
+                                               std::string(kBelongsTo) +
                                                to_string(pid_of(holder.cell, holder.generation)) +
                                                ", a " + std::string(*holder.type));
 }
@@ -537,3 +540,15 @@ void fail_spawn(Cell& cell) noexcept {
 }
 
 }  // namespace troupe::actor_internal
+
+namespace troupe {
+
+std::optional<Pid> name_holder(const Error& error) noexcept {
+    if (error != Errc::already_registered) return std::nullopt;
+    const std::string_view text = error.text();
+    // A name may hold anything, these words too; the last ones are ours.
+    const std::size_t at = text.rfind(actor_internal::kBelongsTo);
+    return at != std::string_view::npos ? pid_in(text.substr(at)) : std::nullopt;
+}
+
+}  // namespace troupe
