@@ -8,6 +8,7 @@
 #include <troupe/base/log.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 namespace troupe {
@@ -22,6 +23,8 @@ const char* name(ShutdownTaskReport::Outcome outcome) noexcept {
             return "failed";
         case ShutdownTaskReport::Outcome::too_slow:
             return "too slow";
+        case ShutdownTaskReport::Outcome::left_out:
+            return "left out";
     }
     return "unknown";
 }
@@ -114,6 +117,7 @@ private:
         began_ = system().now();
         running_.clear();
         open_.assign(current().tasks.size(), true);
+        phase_failed_ = false;
         for (std::size_t i = 0; i < current().tasks.size(); ++i) {
             running_.push_back(spawn<ShutdownRunner>(current().tasks[i].get()));
             spawn<Herald>(self(this), phase_, i).tell<&Herald::announce>(running_[i]);
@@ -168,10 +172,26 @@ private:
                                                                   {"text", report.text}});
         }
         report_.tasks.push_back(std::move(report));
+        phase_failed_ = phase_failed_ || outcome != ShutdownTaskReport::Outcome::done;
         if (std::find(open_.begin(), open_.end(), true) != open_.end()) return;
         cancel_timer(TimerKey("limit"));
+        if (phase_failed_ && current().required) return leave_out_the_rest();
         ++phase_;
         begin_phase();
+    }
+
+    void leave_out_the_rest() {
+        const std::string why = "\"" + current().name + "\" has not succeeded";
+        while (++phase_ < phases_->size()) {
+            for (const auto& task : current().tasks) {
+                ShutdownTaskReport& report = report_.tasks.emplace_back();
+                report.phase = current().name;
+                report.task = task->name;
+                report.outcome = ShutdownTaskReport::Outcome::left_out;
+                report.text = why;
+            }
+        }
+        finish();
     }
 
     void finish() {
@@ -186,6 +206,7 @@ private:
     Duration began_{};
     std::vector<Ref<ShutdownRunner>> running_;  // the tasks of this phase
     std::vector<bool> open_;                    // those that have not ended
+    bool phase_failed_ = false;                 // one of those that have was not done
     ShutdownReport report_;
     std::vector<ReplyTo<ShutdownReport>> waiting_;
 };
@@ -221,13 +242,22 @@ bool ShutdownPlan::add(System system, std::string_view phase_name, ShutdownTask 
     return true;
 }
 
-void ShutdownPlan::add_phase(std::string name, std::string_view behind, Duration timeout) {
+void ShutdownPlan::add_phase(std::string name, std::initializer_list<std::string_view> behind,
+                             Duration timeout) {
     LockGuard lock(mutex_);
     if (begun_) return;
+    std::ptrdiff_t place = 0;
+    for (const std::string_view before : behind)
+        place = std::max(place, &phase(before) - phases_.data() + 1);
     ShutdownPhase added;
     added.name = std::move(name);
     added.timeout = timeout;
-    phases_.insert(phases_.begin() + (&phase(behind) - phases_.data()) + 1, std::move(added));
+    phases_.insert(phases_.begin() + place, std::move(added));
+}
+
+void ShutdownPlan::require(std::string_view name) {
+    LockGuard lock(mutex_);
+    if (!begun_) phase(name).required = true;
 }
 
 void ShutdownPlan::limit(std::string_view name, Duration timeout) {
@@ -259,7 +289,16 @@ bool add_shutdown_task(SystemCore& core, std::string_view phase, std::string tas
 }  // namespace actor_internal
 
 void Shutdown::add_phase(std::string phase, std::string_view behind, Duration timeout) const {
+    core_->shutdown_plan().add_phase(std::move(phase), {behind}, timeout);
+}
+
+void Shutdown::add_phase(std::string phase, std::initializer_list<std::string_view> behind,
+                         Duration timeout) const {
     core_->shutdown_plan().add_phase(std::move(phase), behind, timeout);
+}
+
+void Shutdown::require(std::string_view phase) const {
+    core_->shutdown_plan().require(phase);
 }
 
 void Shutdown::limit(std::string_view phase, Duration timeout) const {

@@ -17,6 +17,7 @@
 #include <troupe/task/task.hpp>
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -30,11 +31,11 @@ inline constexpr Duration kShutdownPhaseTimeout = std::chrono::seconds(5);
 
 /// What became of one task of a shutdown.
 struct ShutdownTaskReport {
-    enum class Outcome : std::uint8_t { done, failed, too_slow };
+    enum class Outcome : std::uint8_t { done, failed, too_slow, left_out };
     std::string phase;
     std::string task;
     Outcome outcome = Outcome::done;
-    std::string text;  ///< what it failed with, or where it was still waiting
+    std::string text;  ///< what it failed with, where it was still waiting, or why it was left out
     Duration took{};
 };
 const char* name(ShutdownTaskReport::Outcome outcome) noexcept;
@@ -96,9 +97,14 @@ public:
         }
     }
 
-    /// A phase of one's own, right behind another.
+    /// A phase of one's own, right behind another, or behind the last of several.
     void add_phase(std::string phase, std::string_view behind,
                    Duration timeout = kShutdownPhaseTimeout) const;
+    void add_phase(std::string phase, std::initializer_list<std::string_view> behind,
+                   Duration timeout = kShutdownPhaseTimeout) const;
+    /// What comes after this phase makes no sense unless all its tasks are done: else the phases
+    /// behind it are left out, and the report says so.
+    void require(std::string_view phase) const;
     /// Another limit for a phase.
     void limit(std::string_view phase, Duration timeout) const;
 

@@ -78,6 +78,55 @@ TEST(Shutdown, RunsTheTasksOfOnePhaseSideBySide) {
     });
 }
 
+TEST(Shutdown, RunsAPhaseBehindTheLastOfThoseItNeeds) {
+    on_both_engines([](OwnedSystem& system) {
+        const Log log = make_log();
+        const Shutdown shutdown = system->shutdown();
+        shutdown.add_phase("flush", {"service-stop", "service-unbind"});
+        shutdown.add_phase("report", {"flush", "before-service-unbind"});
+        shutdown.add_phase("first of all", {});
+        shutdown.add("report", "report", noting(log, "report"));
+        shutdown.add("flush", "flush", noting(log, "flush"));
+        shutdown.add("before-cluster-shutdown", "cluster", noting(log, "cluster"));
+        shutdown.add("service-stop", "service", noting(log, "service"));
+        shutdown.add("before-service-unbind", "unbind", noting(log, "unbind"));
+        shutdown.add("first of all", "first", noting(log, "first"));
+        EXPECT_TRUE(system.stop());
+        EXPECT_EQ(*log, (Texts{"first", "unbind", "service", "flush", "report", "cluster"}));
+    });
+}
+
+TEST(Shutdown, LeavesOutWhatComesAfterAPhaseThatIsRequiredAndFails) {
+    for (const bool fails : {false, true}) {
+        on_both_engines([=](OwnedSystem& system) {
+            const Log log = make_log();
+            const Shutdown shutdown = system->shutdown();
+            shutdown.require("service-stop");
+            const auto task = [fails]() -> Task<Result<void>> {
+                if (fails) co_return error(Errc::failed, "the disk is full");
+                co_return Result<void>();
+            };
+            shutdown.add("service-stop", "save", task);
+            shutdown.add("service-stop", "beside it", noting(log, "beside it", 1ms));
+            shutdown.add("cluster-leave", "leave", noting(log, "leave"));
+            shutdown.add("before-actors-stop", "last", noting(log, "last"));
+            const auto report = system->block_on(shutdown.run());
+            EXPECT_EQ(report.clean(), !fails);
+            ASSERT_EQ(report.tasks.size(), 4U);
+            EXPECT_EQ(*log, fails ? Texts{"beside it"} : (Texts{"beside it", "leave", "last"}));
+            if (!fails) return;
+            for (const ShutdownTaskReport& task_report : report.tasks) {
+                if (task_report.task == "save") EXPECT_EQ(task_report.text, "the disk is full");
+            }
+            for (const std::size_t i : {2U, 3U}) {
+                EXPECT_EQ(report.tasks[i].outcome, Outcome::left_out);
+                EXPECT_EQ(report.tasks[i].text, "\"service-stop\" has not succeeded");
+            }
+            EXPECT_EQ(report.tasks[3].task, "last");
+        });
+    }
+}
+
 TEST(Shutdown, BeginsWhenTheSystemIsAskedToStop) {
     on_seeds(50, [](OwnedSystem& system) {
         const Log log = make_log();

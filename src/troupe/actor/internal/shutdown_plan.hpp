@@ -18,6 +18,7 @@ struct ShutdownTask {
 struct ShutdownPhase {
     std::string name;
     Duration timeout = kShutdownPhaseTimeout;
+    bool required = false;                             // by those behind it
     std::vector<std::unique_ptr<ShutdownTask>> tasks;  // each stays where it is while it runs
 };
 
@@ -30,7 +31,9 @@ public:
 
     /// False when the shutdown has begun. The first task brings the conductor.
     bool add(System system, std::string_view phase, ShutdownTask task);
-    void add_phase(std::string phase, std::string_view behind, Duration timeout);
+    void add_phase(std::string phase, std::initializer_list<std::string_view> behind,
+                   Duration timeout);
+    void require(std::string_view phase);
     void limit(std::string_view phase, Duration timeout);
 
     /// Nothing is added from now on. The phases stay where they are until the system has ended.
