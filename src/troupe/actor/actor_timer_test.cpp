@@ -1,7 +1,10 @@
 #include <troupe/actor/internal/test_systems.hpp>
+#include <troupe/base/random.hpp>
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -50,6 +53,7 @@ public:
 
     void message() {}
     Task<> hold(std::shared_ptr<Gate> gate) { co_await gate->pass(); }
+    Task<> hold_for(Duration time) { ignore(co_await sleep(time), "a test"); }
     std::size_t count() const { return seen_->size(); }
     Reply<std::size_t> when(std::size_t count) {
         if (seen_->size() >= count) return seen_->size();
@@ -403,6 +407,120 @@ TEST(TimerEverySchedule, ACancelledTickIsNeverDelivered) {
     EXPECT_TRUE(explored.exhaustive);
     EXPECT_TRUE(cancelled);
     EXPECT_TRUE(ticked);
+}
+
+// ---- on threads as well -------------------------------------------------------------------------
+
+/// Sets, replaces and cancels timers of every kind at random, as fast as it can, and knows at each
+/// tick whether it may come.
+class Fickle : public Actor {
+public:
+    Fickle(std::uint64_t seed, int steps, std::atomic<int>* wrong)
+        : random_(seed), left_(steps), wrong_(wrong) {}
+
+    void step() {
+        const Duration soon{static_cast<std::int64_t>(random_.below(100'000))};
+        const TimerKey key("key");
+        switch (random_.below(6)) {
+            case 0:
+                after<&Fickle::tick>(key, soon, ++armed_);
+                break;
+            case 1:
+                every<&Fickle::tick>(key, soon, ++armed_);
+                break;
+            case 2:
+                after_each<&Fickle::tick>(key, soon, ++armed_);
+                break;
+            case 3:
+                cancel_timer(key);
+                ++armed_;  // what was set before is not heard of again
+                break;
+            case 4:
+                timer_.cancel();
+                timer_ = after<&Fickle::other_tick>(soon, ++other_armed_);
+                break;
+            case 5:
+                timer_.cancel();
+                ++other_armed_;
+                break;
+        }
+        if (--left_ > 0) {
+            self(this).tell<&Fickle::step>();
+        } else {
+            cancel_timer(key);
+            timer_.cancel();
+            armed_ = other_armed_ = -1;
+            after<&Fickle::finish>(1ms);  // behind any tick that might still come
+        }
+    }
+    Reply<int> done() {
+        if (finished_) return ticks_;
+        return later(waiting_);
+    }
+
+private:
+    void tick(int number) { note(number == armed_); }
+    void other_tick(int number) { note(number == other_armed_); }
+    void note(bool right) {
+        ++ticks_;
+        if (!right) ++*wrong_;
+    }
+    void finish() {
+        finished_ = true;
+        waiting_.send(ticks_);
+    }
+
+    Random random_;
+    int left_;
+    std::atomic<int>* wrong_;  // all of them add, the test reads when they are done
+    int armed_ = 0;
+    int other_armed_ = 0;
+    int ticks_ = 0;
+    bool finished_ = false;
+    Timer timer_;
+    ReplyTo<int> waiting_;
+};
+
+TEST(Timer, ThatWasCancelledOrReplacedIsNotHeardOfHoweverManyThereAre) {
+    on_both_engines(
+        [](OwnedSystem& system) {
+            std::atomic<int> wrong{0};
+            std::vector<Ref<Fickle>> all;
+            const int steps = system->engine().deterministic() ? 100 : 2'000;
+            for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+                all.push_back(system->spawn<Fickle>(seed, steps, &wrong));
+                all.back().tell<&Fickle::step>();
+            }
+            for (const Ref<Fickle>& one : all)
+                EXPECT_TRUE(system->block_on(one.ask<&Fickle::done>().within(1min)).has_value());
+            EXPECT_EQ(wrong, 0);
+            system.stop();
+        },
+        50);
+}
+
+TEST(Timer, OfEachKindTicksUntilItIsCancelled) {
+    on_both_engines(
+        [](OwnedSystem& system) {
+            const auto count_to = [&](Ref<Clock> clock, std::size_t count) {
+                EXPECT_TRUE(
+                    system->block_on(clock.ask<&Clock::when>(count).within(1min)).has_value());
+                EXPECT_TRUE(system->block_on(clock.ask<&Clock::cancel>()).has_value());
+                const std::size_t ticks = *system->block_on(clock.ask<&Clock::count>());
+                EXPECT_TRUE(system->block_on(clock.ask<&Clock::hold_for>(2ms)).has_value());
+                EXPECT_EQ(*system->block_on(clock.ask<&Clock::count>()), ticks);
+            };
+            const auto rate = system->spawn<Clock>(make_seen());
+            rate.tell<&Clock::set_every>(Duration(100us));
+            count_to(rate, 20);
+            const auto delay = system->spawn<Clock>(make_seen());
+            delay.tell<&Clock::set_after_each>(Duration(100us), Duration(0));
+            count_to(delay, 20);
+            const auto idle = system->spawn<Clock>(make_seen());
+            idle.tell<&Clock::set_idle>(Duration(100us));
+            count_to(idle, 20);
+        },
+        20);
 }
 
 }  // namespace

@@ -308,6 +308,36 @@ TEST(Supervisor, CountsRestartsWithinTheWindowOnly) {
     });
 }
 
+TEST(Supervisor, AllowsThreeRestartsInFiveSecondsWhenNothingElseIsSaid) {
+    for (const Duration apart : {Duration(0), Duration(1s), Duration(1600ms)}) {
+        with_clock([=](OwnedSystem& system, Diary& diary) {
+            auto tree = supervisor("app");
+            auto worker = tree.child<Clerk>("worker", &diary, "worker");
+            const SupervisorRef running = start(system, std::move(tree));
+            for (int i = 0; i < 3; ++i) {
+                running.ref(worker).tell<&Clerk::work>(-1);
+                system.settle();
+                system.advance(apart);
+            }
+            EXPECT_EQ(system->block_on(running.ref(worker).ask<&Clerk::work>(1)), 2);
+            running.ref(worker).tell<&Clerk::work>(-1);
+            system.settle();
+            EXPECT_EQ(running.ref(worker).tell<&Clerk::work>(1), SendStatus::gone);
+            EXPECT_EQ(diary.count("+worker"), 4U);
+        });
+    }
+    with_clock([](OwnedSystem& system, Diary& diary) {
+        auto tree = supervisor("app");
+        auto worker = tree.child<Clerk>("worker", &diary, "worker");
+        const SupervisorRef running = start(system, std::move(tree));
+        for (int i = 0; i < 10; ++i) {
+            running.ref(worker).tell<&Clerk::work>(-1);
+            system.advance(1700ms);
+        }
+        EXPECT_EQ(system->block_on(running.ref(worker).ask<&Clerk::work>(1)), 2);
+    });
+}
+
 TEST(Supervisor, AStartThatFailsInARestartCountsAndIsTriedAgain) {
     for (const bool throws : {false, true}) {
         with_diary([=](OwnedSystem& system, Diary& diary) {
@@ -664,6 +694,36 @@ TEST(Supervisor, EscalatesWithTheWholeChainOfReasons) {
                   "\"app/outer/inner\" has given up: more than 0 restarts within 1000 ms; child "
                   "\"worker\" ended last: negative");
         EXPECT_EQ(diary.lines(), (Lines{"+worker", "-worker"}));
+    });
+}
+
+TEST(Supervisor, AnEscalationIsOneCrashReportHoweverHighItGoes) {
+    class Listener : public Actor {
+    public:
+        explicit Listener(Diary* diary) : diary_(diary) {}
+        int ping() const { return 1; }
+        void crashed(CrashReport report) { diary_->note("report: " + report.reason); }
+
+    private:
+        Diary* diary_;
+    };
+    with_diary([](OwnedSystem& system, Diary& diary) {
+        const auto listener = system->spawn<Listener>(&diary);
+        system->on_crash<&Listener::crashed>(listener);
+        auto inner = supervisor("inner");
+        inner.intensity(0, 1s);
+        auto worker = inner.child<Clerk>("worker", &diary, "worker");
+        auto tree = supervisor("app");
+        tree.intensity(0, 1s);
+        tree.child(std::move(inner));
+        const SupervisorRef running = start(system, std::move(tree));
+        EndWatch watch(system, running.actor());
+        running.ref(worker).tell<&Clerk::work>(-1);
+        watch.wait();
+        ASSERT_TRUE(system->block_on(listener.ask<&Listener::ping>()));
+        EXPECT_EQ(diary.count("report: negative"), 1U);
+        EXPECT_EQ(diary.lines().size(), 3U);
+        EXPECT_EQ(system->crashes(), 1U);
     });
 }
 
