@@ -93,7 +93,9 @@ std::string heard_by(OwnedSystem& system, Ref<Listener> listener) {
 
 /// No deadline had to pass.
 void expect_no_time_has_passed(OwnedSystem& system) {
-    if (system->engine().deterministic()) EXPECT_EQ(system->now(), Duration::zero());
+    if (system->engine().deterministic()) {
+        EXPECT_EQ(system->now(), Duration::zero());
+    }
 }
 
 TEST(Reply, IsNowOrAnErrorOrTheDelegatesAnswer) {
