@@ -64,9 +64,10 @@ public:
     void clear() {
         text_.clear();
         lines_.clear();
+        held_size_ = beside_size_ = 0;
     }
 
-    // ---- for parsers: a head is copied once, as a whole, and its lines are places in it ----
+    // ---- for parsers: lines are copied once, all together, and are places in their text ----
 
     /// Appends a line whose text hold() brings: where its name and value begin in that text.
     void note(std::size_t name_at, std::size_t name_size, std::size_t value_at,
@@ -77,10 +78,22 @@ public:
     }
 
     /// The text of the lines that were noted since clear().
-    void hold(std::string_view text) { text_.assign(text); }
+    void hold(std::string_view text) {
+        text_.assign(text);
+        held_size_ = text.size();
+    }
 
-    /// What hold() was given.
-    std::string_view text() const { return text_; }
+    /// Keeps something else behind what hold() was given, in place of what it kept there before.
+    void hold_beside(std::string_view more) {
+        if (held_beside() == more) return;
+        text_.resize(held_size_);
+        text_.append(more);
+        beside_size_ = more.size();
+    }
+
+    /// What hold() and hold_beside() were given. Nothing once it has been moved away.
+    std::string_view held() const { return held_at(0, held_size_); }
+    std::string_view held_beside() const { return held_at(held_size_, beside_size_); }
 
 private:
     // Offsets rather than views, so that moving or copying the text leaves them right.
@@ -91,11 +104,17 @@ private:
         std::uint32_t value_size;
     };
 
+    std::string_view held_at(std::size_t at, std::size_t size) const {
+        return text_.empty() ? std::string_view() : std::string_view(text_).substr(at, size);
+    }
+
     template <class T>
     using Allocator = http_internal::PoolAllocator<T>;
 
     std::basic_string<char, std::char_traits<char>, Allocator<char>> text_;
     std::vector<Line, Allocator<Line>> lines_;
+    std::size_t held_size_ = 0;    // at the front of the text
+    std::size_t beside_size_ = 0;  // behind that
 };
 
 }  // namespace http

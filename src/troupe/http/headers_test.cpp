@@ -51,5 +51,21 @@ TEST(Headers, PointsIntoTheHeadAParserGives) {
     EXPECT_EQ(headers.find("name"), "val");
 }
 
+TEST(Headers, KeepWhatAParserGivesBesideTheirLines) {
+    Headers headers;
+    headers.note(0, 4, 5, 3);
+    headers.hold("Name:val");
+    headers.hold_beside("/one");
+    headers.add("Other", "x");
+    EXPECT_EQ(headers.held(), "Name:val");
+    EXPECT_EQ(headers.held_beside(), "/one");
+    EXPECT_EQ(headers.find("Other"), "x");
+
+    Headers moved = std::move(headers);
+    EXPECT_EQ(moved.held_beside(), "/one");
+    EXPECT_EQ(headers.held(), "");  // NOLINT(bugprone-use-after-move): says what it promises
+    EXPECT_EQ(headers.held_beside(), "");
+}
+
 }  // namespace
 }  // namespace troupe::http

@@ -15,10 +15,6 @@ void Request::set_parameter(std::string_view name, std::string_view value) {
     parameters_.add(name, value);
 }
 
-void Request::clear_parameters() {
-    parameters_.clear();
-}
-
 std::optional<std::string> Request::query_parameter(std::string_view name) const {
     std::string_view rest = query;
     std::string decoded_name;
@@ -42,19 +38,22 @@ std::optional<std::string> Request::query_parameter(std::string_view name) const
 }
 
 void Request::clear() {
-    // One large upload must not make an idle connection large for the rest of its life.
-    constexpr std::size_t kBodyBytesKept = 64 * 1024;
-
     constexpr std::string_view kGet = "GET";
     if (method != kGet) method.assign(kGet);
     path.assign(1, '/');
-    query.clear();
-    body.clear();
-    if (body.capacity() > kBodyBytesKept) body.shrink_to_fit();
-    note_target(0, 0);
     minor_version = 1;
     keep_alive = true;
     headers_.clear();
+    clear_but_headers();
+}
+
+void Request::clear_but_headers() {
+    // One large upload must not make an idle connection large for the rest of its life.
+    constexpr std::size_t kBodyBytesKept = 64 * 1024;
+
+    query.clear();
+    body.clear();
+    if (body.capacity() > kBodyBytesKept) body.shrink_to_fit();
     trailers_.clear();
     parameters_.clear();
 }

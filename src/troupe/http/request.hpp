@@ -41,13 +41,7 @@ public:
     Request() = default;
 
     /// The target as it was received. Empty in a request made by hand.
-    std::string_view target() const { return headers_.text().substr(target_at_, target_size_); }
-
-    /// Says where in the text of the header lines the target stands. For parsers.
-    void note_target(std::size_t at, std::size_t size) {
-        target_at_ = static_cast<std::uint32_t>(at);
-        target_size_ = static_cast<std::uint32_t>(size);
-    }
+    std::string_view target() const { return headers_.held_beside(); }
 
     /// The value of the first header line of that name, in any letter case; nothing when there is
     /// none.
@@ -75,7 +69,7 @@ public:
     /// Remembers what a route's parameter matched. The router does this; tests may.
     void set_parameter(std::string_view name, std::string_view value);
 
-    void clear_parameters();
+    void clear_parameters() { parameters_.clear(); }
 
     /// The decoded value of the first `name=value` in the query, where "+" means a space; nothing
     /// when the name does not appear. A name without "=" has an empty value.
@@ -84,12 +78,14 @@ public:
     /// Back to an empty "GET /", keeping the memory (of the body, up to 64 KiB).
     void clear();
 
+    /// The same, but keeps the header lines and what a request line gives, all of which the parser
+    /// compares with what comes next, and replaces. For parsers.
+    void clear_but_headers();
+
 private:
     Headers headers_;
     Headers trailers_;
     Headers parameters_;  // names and values, as the others
-    std::uint32_t target_at_ = 0;
-    std::uint32_t target_size_ = 0;
 };
 
 }  // namespace troupe::http

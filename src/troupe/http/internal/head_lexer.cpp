@@ -1,9 +1,6 @@
+#include <troupe/http/internal/byte_scan.hpp>
+#include <troupe/http/internal/character_set.hpp>
 #include <troupe/http/internal/head_lexer.hpp>
-
-#include <array>
-#include <bit>
-#include <cstdint>
-#include <cstring>
 
 namespace troupe::http_internal {
 
@@ -12,51 +9,7 @@ namespace {
 // The longest method anybody has registered has 17 characters.
 constexpr std::size_t kMethodBytesMax = 32;
 
-constexpr std::array<bool, 256> token_table() {
-    std::array<bool, 256> table{};
-    for (unsigned char c = '0'; c <= '9'; ++c)
-        table[c] = true;
-    for (unsigned char c = 'a'; c <= 'z'; ++c)
-        table[c] = true;
-    for (unsigned char c = 'A'; c <= 'Z'; ++c)
-        table[c] = true;
-    for (char c : std::string_view("!#$%&'*+-.^_`|~"))
-        table[static_cast<unsigned char>(c)] = true;
-    return table;
-}
-
-constexpr std::array<bool, 256> kToken = token_table();
-
-bool is_token(char c) {
-    return kToken[static_cast<unsigned char>(c)];
-}
-
-constexpr std::uint64_t in_every_byte(unsigned char byte) {
-    return 0x0101010101010101U * byte;
-}
-
-// The first byte below `Below` or equal to DEL: eight bytes at a time, since header values are most
-// of what a server reads. The trick marks such bytes in their highest bit; it can mark a byte
-// wrongly only above one it has marked rightly, so the lowest mark is always right.
-template <unsigned char Below>
-const char* find_low(const char* at, const char* end) {
-    if constexpr (std::endian::native == std::endian::little) {
-        for (; end - at >= 8; at += 8) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, at, sizeof word);
-            std::uint64_t low = (word - in_every_byte(Below)) & ~word;
-            std::uint64_t other = word ^ in_every_byte(0x7f);
-            std::uint64_t del = (other - in_every_byte(1)) & ~other;
-            std::uint64_t marks = (low | del) & in_every_byte(0x80);
-            if (marks != 0) return at + std::countr_zero(marks) / 8;
-        }
-    }
-    for (; at != end; ++at) {
-        auto byte = static_cast<unsigned char>(*at);
-        if (byte < Below || byte == 0x7f) break;
-    }
-    return at;
-}
+constexpr CharacterSet kToken("!#$%&'*+-.^_`|~");
 
 Lexed refuse(ParseRefusal& refusal, int status, std::string_view sentence) {
     refusal.status = status;
@@ -91,7 +44,7 @@ Lexed lex_version(std::string_view text, RequestLine& line, ParseRefusal& refusa
 }  // namespace
 
 bool is_token_character(char c) {
-    return is_token(c);
+    return kToken.has(c);
 }
 
 std::size_t find_control(std::string_view text) {
@@ -104,7 +57,7 @@ Lexed lex_request_line(std::string_view text, std::size_t target_bytes_max, Requ
     const char* begin = text.data();
     const char* end = begin + text.size();
     const char* at = begin;
-    while (at != end && is_token(*at))
+    while (at != end && kToken.has(*at))
         ++at;
     auto method_size = static_cast<std::size_t>(at - begin);
     if (method_size > kMethodBytesMax) {
@@ -117,7 +70,9 @@ Lexed lex_request_line(std::string_view text, std::size_t target_bytes_max, Requ
     line.method = std::string_view(begin, method_size);
 
     const char* target = ++at;
-    at = find_low<0x21>(at, end);
+    at = find_low_or_any<0x21, '?', '#', '%'>(at, end);
+    line.plain_size = static_cast<std::size_t>(at - target);
+    if (at != end && (*at == '?' || *at == '#' || *at == '%')) at = find_low<0x21>(at, end);
     auto target_size = static_cast<std::size_t>(at - target);
     if (target_size > target_bytes_max) {
         return refuse(refusal, 414, "The request target is longer than this server accepts.");
@@ -142,7 +97,7 @@ Lexed lex_field_line(std::string_view text, FieldLine& line, ParseRefusal& refus
     const char* begin = text.data();
     const char* end = begin + text.size();
     const char* at = begin;
-    while (at != end && is_token(*at))
+    while (at != end && kToken.has(*at))
         ++at;
     if (at == end) return Lexed::cut;
     if (*at != ':' || at == begin) {

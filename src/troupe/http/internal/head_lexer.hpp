@@ -33,6 +33,7 @@ enum class Lexed {
 struct RequestLine {
     std::string_view method;
     std::string_view target;
+    std::size_t plain_size = 0;  // of the target: what stands before the first "?", "#" or "%"
     int minor_version = 1;
     std::size_t size = 0;  // with the line end
 };

@@ -1,8 +1,8 @@
+#include <troupe/http/internal/character_set.hpp>
 #include <troupe/http/internal/request_parser.hpp>
 #include <troupe/http/internal/text.hpp>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <limits>
 
@@ -18,30 +18,20 @@ constexpr std::string_view kOptions = "OPTIONS";
 // this many is no slip any more.
 constexpr std::uint8_t kEmptyLinesMax = 4;
 
-// Letters, digits, and what RFC 3986 allows in a host and a port, except the comma, with which
+// What RFC 3986 allows in a host and a port beside letters and digits, except the comma, with which
 // some join two Host lines into one.
-constexpr std::array<bool, 256> host_table() {
-    std::array<bool, 256> table{};
-    for (unsigned char c = '0'; c <= '9'; ++c)
-        table[c] = true;
-    for (unsigned char c = 'a'; c <= 'z'; ++c)
-        table[c] = true;
-    for (unsigned char c = 'A'; c <= 'Z'; ++c)
-        table[c] = true;
-    for (char c : std::string_view("-._~%!$&'()*+;=:[]"))
-        table[static_cast<unsigned char>(c)] = true;
-    return table;
-}
+constexpr CharacterSet kHost("-._~%!$&'()*+;=:[]");
 
 bool is_host(std::string_view text) {
-    static constexpr std::array<bool, 256> kHost = host_table();
-    return std::all_of(text.begin(), text.end(),
-                       [](char c) { return kHost[static_cast<unsigned char>(c)]; });
+    return std::all_of(text.begin(), text.end(), [](char c) { return kHost.has(c); });
 }
 
-// What neither ends a path nor encodes something in it.
-bool is_plain_in_path(char c) {
-    return c != '?' && c != '#' && c != '%';
+/// Reads a Content-Length. False: it is none.
+bool read_length(std::string_view digits, std::uint64_t& length) {
+    const char* begin = digits.data();
+    const char* end = begin + digits.size();
+    auto read = std::from_chars(begin, end, length);
+    return !digits.empty() && read.ec == std::errc() && read.ptr == end;
 }
 
 /// Whether a header line has this name. `lower` is in lower case and made of letters and "-", for
@@ -113,8 +103,7 @@ RequestParser::Step RequestParser::read_head(std::string_view input, http::Reque
     if (input.empty() || input == "\r") return Step{Status::need_more, skipped, {}};
     if (!seen_) {
         if (input[0] == 0x16) return refuse(400, "This port speaks plain HTTP, not TLS.");
-        facts_ = Facts();
-        request.clear();
+        request.clear_but_headers();
     }
 
     std::string_view head = input.substr(0, limits_.head_bytes_max);
@@ -129,22 +118,33 @@ RequestParser::Step RequestParser::read_head(std::string_view input, http::Reque
                 return refuse_as_lexed();
         }
         take_request_line(head, line, request);
+        if (!has_the_same_fields(head.substr(fields_start_), request)) {
+            facts_ = Facts();
+            fields_size_ = 0;
+            request.headers().clear();
+        }
     }
-    for (;;) {
+    while (fields_size_ == 0) {
         FieldLine line;
         switch (lex_field_line(head.substr(line_start_), line, refusal_)) {
             case Lexed::whole:
-                if (!take_field(head, line, request)) return Step{Status::refused, 0, {}};
+                if (!take_field(head.substr(fields_start_), line, request)) {
+                    return Step{Status::refused, 0, {}};
+                }
                 break;
             case Lexed::empty_line:
-                head = head.substr(0, line_start_ + line.size);
-                return judge(head, request, skipped + head.size());
+                fields_size_ = line_start_ + line.size - fields_start_;
+                field_count_ = request.headers().size();
+                request.headers().hold(head.substr(fields_start_, fields_size_));
+                break;
             case Lexed::cut:
                 return head_is_cut(head.size(), skipped);
             case Lexed::bad:
                 return refuse_as_lexed();
         }
     }
+    if (!judge(head, request)) return Step{Status::refused, 0, {}};
+    return Step{Status::head, skipped + fields_start_ + fields_size_, {}};
 }
 
 /// The head ends in the middle of a line, so far.
@@ -160,33 +160,40 @@ void RequestParser::take_request_line(std::string_view head, const RequestLine& 
                                       http::Request& request) {
     if (request.method != line.method) request.method.assign(line.method);
     request.minor_version = line.minor_version;
-    facts_.target.at = static_cast<std::uint32_t>(line.target.data() - head.data());
-    facts_.target.size = static_cast<std::uint32_t>(line.target.size());
-    line_start_ = line.size;
+    target_start_ = static_cast<std::size_t>(line.target.data() - head.data());
+    target_size_ = line.target.size();
+    plain_size_ = line.plain_size;
+    fields_start_ = line_start_ = line.size;
+}
+
+/// Whether the lines of the last head, which the request should still hold, begin `fields`. They
+/// end with the empty line, so they are all there is then.
+bool RequestParser::has_the_same_fields(std::string_view fields,
+                                        const http::Request& request) const {
+    const http::Headers& last = request.headers();
+    return fields_size_ != 0 && last.size() == field_count_ && last.held().size() == fields_size_ &&
+           fields.starts_with(last.held());
 }
 
 /// Notes a header line, and what it says about the message.
-bool RequestParser::take_field(std::string_view head, const FieldLine& line,
+bool RequestParser::take_field(std::string_view fields, const FieldLine& line,
                                http::Request& request) {
     if (request.headers().size() == limits_.header_count_max) {
         refuse(431, "There are more header lines than this server accepts.");
         return false;
     }
     auto place = [&](std::string_view text) {
-        Place out;
-        out.at = static_cast<std::uint32_t>(text.data() - head.data());
-        out.size = static_cast<std::uint32_t>(text.size());
-        return out;
+        return static_cast<std::size_t>(text.data() - fields.data());
     };
-    Place value = place(line.value);
-    request.headers().note(line_start_, line.name.size(), value.at, value.size);
+    request.headers().note(place(line.name), line.name.size(), place(line.value),
+                           line.value.size());
     line_start_ += line.size;
 
     switch (line.name.size()) {
         case 4:
             if (!is_named(line.name, "host")) break;
             facts_.hosts = count_one_more(facts_.hosts);
-            facts_.host = value;
+            facts_.host_is_bad = !is_host(line.value);
             break;
         case 6:
             if (!is_named(line.name, "expect")) break;
@@ -206,12 +213,12 @@ bool RequestParser::take_field(std::string_view head, const FieldLine& line,
         case 14:
             if (!is_named(line.name, "content-length")) break;
             facts_.lengths = count_one_more(facts_.lengths);
-            facts_.length = value;
+            facts_.length_is_bad = !read_length(line.value, facts_.length);
             break;
         case 17:
             if (!is_named(line.name, "transfer-encoding")) break;
             facts_.codings = count_one_more(facts_.codings);
-            facts_.coding = value;
+            facts_.coding_is_other = !equals_ignoring_case(line.value, "chunked");
             break;
         default:
             break;
@@ -220,27 +227,22 @@ bool RequestParser::take_field(std::string_view head, const FieldLine& line,
 }
 
 /// The head is whole: decides what is asked for, and where the body ends.
-RequestParser::Step RequestParser::judge(std::string_view head, http::Request& request,
-                                         std::size_t consumed) {
-    request.headers().hold(head);
+bool RequestParser::judge(std::string_view head, http::Request& request) {
+    std::string_view target = head.substr(target_start_, target_size_);
+    request.headers().hold_beside(target);
     request.keep_alive = request.minor_version == 1 ? !facts_.says_close
                                                     : facts_.says_keep_alive && !facts_.says_close;
-    std::string_view target = head.substr(facts_.target.at, facts_.target.size);
-    if (!judge_target(target, request) || !judge_framing(head, request)) {
-        return Step{Status::refused, 0, {}};
-    }
-    limit_body(limits_.body_bytes_max);
+    if (!judge_target(target, request) || !judge_framing(request)) return false;
     line_start_ = 0;
     seen_ = false;
     empty_lines_ = 0;
-    return Step{Status::head, consumed, {}};
+    return true;
 }
 
 /// Finds the path and the query in the target, and decodes the path.
 bool RequestParser::judge_target(std::string_view target, http::Request& request) {
-    request.note_target(facts_.target.at, facts_.target.size);
     if (target[0] != '/' || request.method == kConnect) return judge_other_target(target, request);
-    return judge_path(target, request);
+    return judge_path(target, plain_size_, request);
 }
 
 /// A target that is no path: an address with its host, or "*".
@@ -264,13 +266,14 @@ bool RequestParser::judge_other_target(std::string_view target, http::Request& r
         refuse(400, "The request target is neither a path nor an http address.");
         return false;
     }
-    return judge_path(target.substr(authority_end), request);
+    target.remove_prefix(authority_end);
+    return judge_path(target, std::min(target.find_first_of("?#%"), target.size()), request);
 }
 
-bool RequestParser::judge_path(std::string_view target, http::Request& request) {
-    std::size_t path_size = 0;
-    while (path_size < target.size() && is_plain_in_path(target[path_size]))
-        ++path_size;
+/// Finds path and query. Up to `plain_size` nothing ends the path or is encoded.
+bool RequestParser::judge_path(std::string_view target, std::size_t plain_size,
+                               http::Request& request) {
+    std::size_t path_size = plain_size;
     bool is_encoded = path_size < target.size() && target[path_size] == '%';
     if (is_encoded) path_size = std::min(target.find_first_of("?#", path_size), target.size());
     std::string_view path = target.substr(0, path_size);
@@ -282,7 +285,7 @@ bool RequestParser::judge_path(std::string_view target, http::Request& request) 
     if (!query.empty()) request.query.assign(query.substr(1));
     if (path.empty()) path = "/";
     if (!is_encoded) {
-        request.path.assign(path);
+        if (request.path != path) request.path.assign(path);
         return true;
     }
     request.path.clear();
@@ -300,7 +303,11 @@ bool RequestParser::judge_path(std::string_view target, http::Request& request) 
 }
 
 /// Decides where the body ends: exactly one way to tell must be there, or none at all.
-bool RequestParser::judge_framing(std::string_view head, const http::Request& request) {
+bool RequestParser::judge_framing(const http::Request& request) {
+    continue_expected_ = false;
+    body_left_ = 0;
+    if (facts_.is_plain()) return true;
+
     auto refused = [this](int status, std::string_view sentence) {
         refuse(status, sentence);
         return false;
@@ -308,39 +315,29 @@ bool RequestParser::judge_framing(std::string_view head, const http::Request& re
     if (facts_.hosts > 1 || (facts_.hosts == 0 && request.minor_version == 1)) {
         return refused(400, "A request has exactly one Host line.");
     }
-    if (!is_host(head.substr(facts_.host.at, facts_.host.size))) {
-        return refused(400, "The Host line is malformed.");
-    }
+    if (facts_.host_is_bad) return refused(400, "The Host line is malformed.");
     if (facts_.codings > 0) {
         if (facts_.lengths > 0 || facts_.codings > 1 || request.minor_version == 0) {
             return refused(400, "The length of the body is not clear.");
         }
-        if (!equals_ignoring_case(head.substr(facts_.coding.at, facts_.coding.size), "chunked")) {
+        if (facts_.coding_is_other) {
             return refused(501, "The only transfer coding this server knows is \"chunked\".");
         }
     }
     if (facts_.lengths > 1) return refused(400, "There are several Content-Length lines.");
-    std::uint64_t length = 0;
-    if (facts_.lengths == 1) {
-        std::string_view digits = head.substr(facts_.length.at, facts_.length.size);
-        const char* begin = digits.data();
-        const char* end = begin + digits.size();
-        auto read = std::from_chars(begin, end, length);
-        if (digits.empty() || read.ec != std::errc() || read.ptr != end) {
-            return refused(400, "The Content-Length is not a number.");
-        }
-    }
+    if (facts_.length_is_bad) return refused(400, "The Content-Length is not a number.");
     if (facts_.expects_other) {
         return refused(417, "The only expectation this server knows is \"100-continue\".");
     }
     continue_expected_ = facts_.expects_continue && request.minor_version == 1;
-    body_left_ = length;
+    body_left_ = facts_.length;
     if (facts_.codings > 0) {
         state_ = State::chunked_body;
         chunks_.begin();
-    } else if (length > 0) {
+    } else if (facts_.length > 0) {
         state_ = State::sized_body;
     }
+    limit_body(limits_.body_bytes_max);
     return true;
 }
 

@@ -12,6 +12,10 @@
 // The body is not collected here. It is given piece by piece, as views into the input, and whoever
 // reads decides what to do with them and how much is too much.
 //
+// Who keeps a connection sends the same header lines again and again. So the lines behind a new
+// request line are compared with those of the request before, which the Request still holds unless
+// a handler has taken it away, and read only when they differ.
+//
 // Nothing is allocated per request once the Request's own buffers have grown.
 
 #include <troupe/http/internal/chunk_decoder.hpp>
@@ -89,42 +93,51 @@ public:
 private:
     enum class State : std::uint8_t { head, sized_body, chunked_body, refused };
 
-    // What the lines of a head say about the message. Places in it, since it may move meanwhile.
-    struct Place {
-        std::uint32_t at = 0;
-        std::uint32_t size = 0;
-    };
+    // What the header lines say about the message.
     struct Facts {
-        Place target;
-        Place host;
-        Place length;
-        Place coding;
+        std::uint64_t length = 0;
         std::uint8_t hosts = 0;
         std::uint8_t lengths = 0;
         std::uint8_t codings = 0;
+        bool host_is_bad = false;
+        bool length_is_bad = false;
+        bool coding_is_other = false;
         bool expects_continue = false;
         bool expects_other = false;
         bool says_close = false;
         bool says_keep_alive = false;
+
+        /// One good host and no word about a body: all there is to say about most requests.
+        bool is_plain() const {
+            return hosts == 1 && !host_is_bad && lengths == 0 && codings == 0 &&
+                   !expects_continue && !expects_other;
+        }
     };
 
     Step refuse(int status, std::string_view sentence);
     Step refuse_as_lexed();
     Step head_is_cut(std::size_t head_size, std::size_t skipped);
     void take_request_line(std::string_view head, const RequestLine& line, http::Request& request);
-    bool take_field(std::string_view head, const FieldLine& line, http::Request& request);
-    Step judge(std::string_view head, http::Request& request, std::size_t consumed);
+    bool has_the_same_fields(std::string_view fields, const http::Request& request) const;
+    bool take_field(std::string_view fields, const FieldLine& line, http::Request& request);
+    bool judge(std::string_view head, http::Request& request);
     bool judge_target(std::string_view target, http::Request& request);
     bool judge_other_target(std::string_view target, http::Request& request);
-    bool judge_path(std::string_view target, http::Request& request);
-    bool judge_framing(std::string_view head, const http::Request& request);
+    bool judge_path(std::string_view target, std::size_t plain_size, http::Request& request);
+    bool judge_framing(const http::Request& request);
 
     RequestLimits limits_;
     State state_ = State::head;
     bool seen_ = false;  // some of the present head
     bool continue_expected_ = false;
     std::uint8_t empty_lines_ = 0;
-    std::size_t line_start_ = 0;  // where the line begins that is looked at next
+    std::size_t line_start_ = 0;    // where the line begins that is looked at next
+    std::size_t target_start_ = 0;  // places in the head, since it may move meanwhile
+    std::size_t target_size_ = 0;
+    std::size_t plain_size_ = 0;
+    std::size_t fields_start_ = 0;
+    std::size_t fields_size_ = 0;  // of the last whole head, with the empty line; 0: none
+    std::size_t field_count_ = 0;
     std::uint64_t body_left_ = 0;
     std::uint64_t body_bytes_max_ = 0;
     Facts facts_;

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstring>
+#include <tuple>
 
 namespace troupe::http_internal {
 
@@ -71,6 +72,11 @@ bool has_no_body(int status) {
     return status < 200 || status == 204 || status == 304;
 }
 
+// Nobody has a use for a status outside of these; a peer could not read it either.
+int status_of(const http::Response& response) {
+    return response.status() >= 100 && response.status() <= 999 ? response.status() : 500;
+}
+
 }  // namespace
 
 const DateCache::Text& DateCache::at(Duration wall) {
@@ -95,23 +101,25 @@ const DateCache::Text& DateCache::at(Duration wall) {
 
 BodyEnd body_end(const http::Response& response, const Framing& framing) {
     // A 205 has a body, which is empty.
-    int status = response.status() >= 100 && response.status() <= 999 ? response.status() : 500;
+    int status = status_of(response);
     if (has_no_body(status) || status == 205 || framing.head_only) return BodyEnd::nothing_follows;
     if (!response.producer() || response.length()) return BodyEnd::length;
     return framing.minor_version == 0 ? BodyEnd::close : BodyEnd::chunks;
 }
 
-void append_head(ByteBuffer& out, const http::Response& response, const Framing& framing,
-                 const DateCache::Text& date) {
-    // More than all that is written below apart from what is counted beside it.
-    constexpr std::size_t kFixedLines = 256;
+namespace {
 
-    // Nobody has a use for a status outside of these; a peer could not read it either.
-    int status = response.status() >= 100 && response.status() <= 999 ? response.status() : 500;
-    std::string_view type = response.type();
-    std::string_view lines = response.header_lines();
-    char* begin = out.room(kFixedLines + date.size() + type.size() + lines.size()).data();
-    char* at = begin;
+// More than all that write_head writes apart from what is counted beside it.
+constexpr std::size_t kFixedLines = 256 + std::tuple_size_v<DateCache::Text>;
+
+std::size_t head_bytes_max(const http::Response& response) {
+    return kFixedLines + response.type().size() + response.header_lines().size();
+}
+
+/// Writes the head to where there is room for it. Returns where it ends.
+char* write_head(char* at, const http::Response& response, const Framing& framing,
+                 const DateCache::Text& date) {
+    int status = status_of(response);
     if (status == 200) {
         at = put(at, "HTTP/1.1 200 OK\r\nDate: ");
     } else {
@@ -131,24 +139,34 @@ void append_head(ByteBuffer& out, const http::Response& response, const Framing&
             at = put(at, "Transfer-Encoding: chunked\r\n");
         }
     }
-    if (!type.empty()) {
+    if (!response.type().empty()) {
         at = put(at, "Content-Type: ");
-        at = put(put(at, type), "\r\n");
+        at = put(put(at, response.type()), "\r\n");
     }
-    at = put(at, lines);
+    at = put(at, response.header_lines());
     if (!framing.keep_alive) {
         at = put(at, "Connection: close\r\n");
     } else if (framing.minor_version == 0) {
         at = put(at, "Connection: keep-alive\r\n");
     }
-    at = put(at, "\r\n");
-    out.put(static_cast<std::size_t>(at - begin));
+    return put(at, "\r\n");
+}
+
+}  // namespace
+
+void append_head(ByteBuffer& out, const http::Response& response, const Framing& framing,
+                 const DateCache::Text& date) {
+    char* begin = out.room(head_bytes_max(response)).data();
+    out.put(static_cast<std::size_t>(write_head(begin, response, framing, date) - begin));
 }
 
 void append_response(ByteBuffer& out, const http::Response& response, const Framing& framing,
                      const DateCache::Text& date) {
-    append_head(out, response, framing, date);
-    if (body_end(response, framing) != BodyEnd::nothing_follows) out.append(response.body());
+    std::string_view body = response.body();
+    if (body_end(response, framing) == BodyEnd::nothing_follows) body = std::string_view();
+    char* begin = out.room(head_bytes_max(response) + body.size()).data();
+    char* end = put(write_head(begin, response, framing, date), body);
+    out.put(static_cast<std::size_t>(end - begin));
 }
 
 }  // namespace troupe::http_internal
