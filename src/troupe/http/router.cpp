@@ -55,38 +55,14 @@ bool Router::has_middleware() const {
     return !routes_->middleware.empty();
 }
 
-const http_internal::Handler* Router::find(Request& request, Response& refusal) const {
+const http_internal::Handler* Router::find(Request& request) const {
     const RouteTree& tree = routes_->tree;
     request.clear_parameters();
     if (auto exact = tree.find_exact(request.method, request.path)) {
         return routes_->handlers[*exact].get();
     }
     RouteTree::Match match;
-    switch (tree.find(request.method, request.path, match)) {
-        case RouteTree::Found::route:
-            break;
-        case RouteTree::Found::nothing:
-            if (request.method == "OPTIONS" && request.path == "*") {
-                refusal = allowing(204, tree.all_methods(), std::string());
-            } else if (!is_common(request.method)) {
-                refusal = text(501, "This server does not know the method " + request.method + ".");
-            } else {
-                refusal = text(404, "There is nothing at this path.");
-            }
-            return nullptr;
-        case RouteTree::Found::other_methods:
-            if (request.method == "OPTIONS") {
-                refusal = allowing(204, tree.allowed_methods(request.path), std::string());
-            } else if (!is_common(request.method)) {
-                refusal = text(501, "This server does not know the method " + request.method + ".");
-            } else {
-                std::string allowed = tree.allowed_methods(request.path);
-                std::string sentence =
-                    "This path does not take " + request.method + ", only " + allowed + ".";
-                refusal = allowing(405, std::move(allowed), std::move(sentence));
-            }
-            return nullptr;
-    }
+    if (tree.find(request.method, request.path, match) != RouteTree::Found::route) return nullptr;
     const std::vector<std::string>& names = tree.parameter_names(match.route);
     std::string decoded;
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -95,6 +71,24 @@ const http_internal::Handler* Router::find(Request& request, Response& refusal) 
         request.set_parameter(names[i], decoded);
     }
     return routes_->handlers[match.route].get();
+}
+
+Response Router::refuse(const Request& request) const {
+    const RouteTree& tree = routes_->tree;
+    RouteTree::Match match;
+    bool other_methods =
+        tree.find(request.method, request.path, match) == RouteTree::Found::other_methods;
+    if (request.method == "OPTIONS") {
+        if (other_methods) return allowing(204, tree.allowed_methods(request.path), std::string());
+        if (request.path == "*") return allowing(204, tree.all_methods(), std::string());
+    }
+    if (!is_common(request.method)) {
+        return text(501, "This server does not know the method " + request.method + ".");
+    }
+    if (!other_methods) return text(404, "There is nothing at this path.");
+    std::string allowed = tree.allowed_methods(request.path);
+    std::string sentence = "This path does not take " + request.method + ", only " + allowed + ".";
+    return allowing(405, std::move(allowed), std::move(sentence));
 }
 
 }  // namespace troupe::http
@@ -123,9 +117,7 @@ public:
 
 private:
     static Task<http::Response> refuse(const http::Router& router, http::Request request) {
-        http::Response refusal;
-        router.find(request, refusal);
-        co_return refusal;
+        co_return router.refuse(request);
     }
 
     const http::Router& router_;
@@ -171,8 +163,7 @@ Task<Response> Router::run(const http_internal::Handler* handler, Request reques
 }
 
 Task<Response> Router::handle(Request request) const {
-    Response refusal;
-    const http_internal::Handler* handler = find(request, refusal);
+    const http_internal::Handler* handler = find(request);
     http_internal::StringSource body(request);
     co_return co_await run(handler, std::move(request), body);
 }

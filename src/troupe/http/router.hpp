@@ -120,9 +120,12 @@ public:
     /// Threads: in a turn; the router outlives the task.
     Task<Response> handle(Request request) const;
 
-    /// Finds the handler for a request and notes its parameters in the request. Without one,
-    /// returns null and says in `refusal` what to answer. For servers.
-    const http_internal::Handler* find(Request& request, Response& refusal) const;
+    /// Finds the handler for a request and notes its parameters in the request. Null when there is
+    /// none: see refuse(). For servers.
+    const http_internal::Handler* find(Request& request) const;
+
+    /// What to answer a request for which there is no handler. For servers.
+    Response refuse(const Request& request) const;
 
     /// Whether requests go through middleware: then only run() may answer them. For servers.
     bool has_middleware() const;

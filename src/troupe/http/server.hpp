@@ -53,6 +53,14 @@ public:
         body_bytes_max_ = bytes;
         return *this;
     }
+    /// So many requests a second are answered for each address, after a burst of so many; the rest
+    /// with 429 and when to try again. No limit unless said. Behind a proxy all addresses are one:
+    /// there it is a middleware's to know who asks.
+    ServerOptions& requests_per_second_max(std::size_t requests, std::size_t burst) {
+        requests_per_second_max_ = requests;
+        requests_burst_ = burst == 0 ? 1 : burst;
+        return *this;
+    }
     /// Request line and header lines together; beyond it 431.
     ServerOptions& head_bytes_max(std::size_t bytes) {
         head_bytes_max_ = bytes;
@@ -90,6 +98,8 @@ public:
     std::uint16_t port() const { return port_; }
     std::size_t connections_max() const { return connections_max_; }
     std::size_t body_bytes_max() const { return body_bytes_max_; }
+    std::size_t requests_per_second_max() const { return requests_per_second_max_; }
+    std::size_t requests_burst() const { return requests_burst_; }
     std::size_t head_bytes_max() const { return head_bytes_max_; }
     std::size_t target_bytes_max() const { return target_bytes_max_; }
     Duration request_timeout() const { return request_timeout_; }
@@ -107,6 +117,8 @@ private:
     std::uint16_t port_ = 0;
     std::size_t connections_max_ = 100'000;
     std::size_t body_bytes_max_ = 1024 * 1024;
+    std::size_t requests_per_second_max_ = 0;
+    std::size_t requests_burst_ = 1;
     std::size_t head_bytes_max_ = 16 * 1024;
     std::size_t target_bytes_max_ = 8 * 1024;
     std::size_t body_bytes_per_second_min_ = 1024;

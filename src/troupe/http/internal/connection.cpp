@@ -44,6 +44,13 @@ http::Response refusal_of(const ParseRefusal& refusal) {
     return response;
 }
 
+http::Response too_many_requests(Duration wait) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
+    http::Response response = http::text(429, "There were too many requests from this address.");
+    response.header("Retry-After", std::to_string(seconds));
+    return response;
+}
+
 http::Response failed_handler() {
     http::Response response = http::text(500, "The handler of this request failed.");
     response.close();
@@ -84,9 +91,11 @@ Connection::FlushingAwaiter<T> Connection::flushing(Task<T> task) {
 }
 
 Connection::Connection(std::shared_ptr<const ServerState> server,
-                       std::shared_ptr<net::ConnectionPhase> phase, Stream stream)
+                       std::shared_ptr<net::ConnectionPhase> phase,
+                       std::shared_ptr<RequestRate> rate, Stream stream)
     : server_(std::move(server)),
       phase_(std::move(phase)),
+      rate_(std::move(rate)),
       stream_(std::move(stream)),
       parser_(server_->limits) {}
 
@@ -97,14 +106,18 @@ Task<void> Connection::serve() {
         input_.consume(step.consumed);
         if (step.status == RequestParser::Status::head) {
             Asked asked{request_.method == kHead, request_.keep_alive, request_.minor_version};
-            http::Response refusal;
-            const Handler* handler = server_->router.find(request_, refusal);
-            if (can_answer_here(handler)) {
-                http::Response response = handler ? answer(*handler) : std::move(refusal);
+            const Duration wait = time_to_wait();
+            const Handler* handler = server_->router.find(request_);
+            if (wait > Duration::zero()) {
+                http::Response response = too_many_requests(wait);
+                ignore(write_small(response, asked), "a sentence is small");
+            } else if (can_answer_here(handler)) {
+                http::Response response =
+                    handler ? answer(*handler) : server_->router.refuse(request_);
                 if (!write_small(response, asked)) co_await write_large(std::move(response), asked);
             } else {
-                refusal = co_await wait_for_answer(handler, std::move(refusal));
-                if (!write_small(refusal, asked)) co_await write_large(std::move(refusal), asked);
+                http::Response response = co_await wait_for_answer(handler);
+                if (!write_small(response, asked)) co_await write_large(std::move(response), asked);
             }
             // Those behind it may be here already: their responses leave together.
             if (open_ && output_.size() < kOutputBytesMax) continue;
@@ -124,6 +137,11 @@ Task<void> Connection::serve() {
 
 // ---- from a request to its response -------------------------------------------------------------
 
+/// How long the peer should have waited before it sent this request.
+Duration Connection::time_to_wait() {
+    return rate_ ? rate_->take(system().now()) : Duration::zero();
+}
+
 /// Whether there is nothing to wait for: a function answers, and the request is here.
 bool Connection::can_answer_here(const Handler* handler) {
     bool plain = !handler || handler->kind() == HandlerKind::plain;
@@ -140,7 +158,8 @@ http::Response Connection::answer(const Handler& handler) {
     return failed_handler();
 }
 
-Task<http::Response> Connection::wait_for_answer(const Handler* handler, http::Response refusal) {
+Task<http::Response> Connection::wait_for_answer(const Handler* handler) {
+    http::Response response;
     bool streams = handler && handler->kind() == HandlerKind::streaming;
     if (streams) {
         parser_.limit_body(std::numeric_limits<std::uint64_t>::max());
@@ -148,10 +167,14 @@ Task<http::Response> Connection::wait_for_answer(const Handler* handler, http::R
         co_await collect_body();
     }
     if (connected_ && body_refusal_.status == 0) {
-        if (handler || server_->router.has_middleware()) refusal = co_await run(handler);
+        if (handler || server_->router.has_middleware()) {
+            response = co_await run(handler);
+        } else {
+            response = server_->router.refuse(request_);
+        }
         if (streams) co_await skip_body();
     }
-    if (body_refusal_.status == 0) co_return refusal;
+    if (body_refusal_.status == 0) co_return response;
     co_return refusal_of(std::exchange(body_refusal_, ParseRefusal()));
 }
 

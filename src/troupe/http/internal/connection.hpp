@@ -4,6 +4,7 @@
 #include <troupe/http/body.hpp>
 #include <troupe/http/internal/byte_buffer.hpp>
 #include <troupe/http/internal/request_parser.hpp>
+#include <troupe/http/internal/request_rate.hpp>
 #include <troupe/http/internal/response_writer.hpp>
 #include <troupe/http/internal/server_state.hpp>
 #include <troupe/io/stream.hpp>
@@ -25,7 +26,8 @@ namespace troupe::http_internal {
 class Connection final : public Actor, private BodySource, private BodySink {
 public:
     Connection(std::shared_ptr<const ServerState> server,
-               std::shared_ptr<net::ConnectionPhase> phase, Stream stream);
+               std::shared_ptr<net::ConnectionPhase> phase, std::shared_ptr<RequestRate> rate,
+               Stream stream);
 
     /// Does all of it; the actor ends afterwards.
     Task<void> serve();
@@ -44,9 +46,10 @@ private:
     FlushingAwaiter<T> flushing(Task<T> task);
 
     // From a request to its response.
+    Duration time_to_wait();
     bool can_answer_here(const Handler* handler);
     http::Response answer(const Handler& handler);
-    Task<http::Response> wait_for_answer(const Handler* handler, http::Response refusal);
+    Task<http::Response> wait_for_answer(const Handler* handler);
     Task<http::Response> run(const Handler* handler);
 
     // The body of a request.
@@ -80,6 +83,7 @@ private:
 
     std::shared_ptr<const ServerState> server_;    // shared as ServerState says
     std::shared_ptr<net::ConnectionPhase> phase_;  // shared with the gatekeeper
+    std::shared_ptr<RequestRate> rate_;  // shared by the address's connections; null: no limit
     Stream stream_;
     RequestParser parser_;
     http::Request request_;
