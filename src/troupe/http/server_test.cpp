@@ -2,6 +2,7 @@
 // engine's network, which cuts and delays them.
 
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/run.hpp>
 #include <troupe/base/block_pool.hpp>
 #include <troupe/http/internal/test_client.hpp>
 #include <troupe/http/server.hpp>
@@ -9,8 +10,10 @@
 #include <troupe/net/internal/test_runs.hpp>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -619,6 +622,33 @@ Task<void> hundred_in_flight(System system) {
 
 TEST(Server, DrainsAHundredRequestsAndReturnsSoonAfterTheLast) {
     in_virtual_time(10, hundred_in_flight);
+}
+
+/// A program that serves until it is asked to end, while requests are under way. Its exit code says
+/// how many of them were answered.
+Task<int> serve_until_asked_to_end(System& system) {
+    Server server = co_await start(system);
+    std::vector<Client> clients;
+    for (int i = 0; i < 20; ++i) {
+        clients.push_back(co_await Client::connect(system, server.port()));
+        const bool asked = co_await clients.back().send(get("/slow/50"));
+        EXPECT_TRUE(asked);
+    }
+    ::kill(::getpid(), SIGTERM);
+    co_await system.stop_requested();
+    co_await stop(server);
+    int answered = 0;
+    for (Client& client : clients) {
+        const Reply reply = co_await client.receive();
+        answered += reply.body == "/slow/50" ? 1 : 0;
+    }
+    co_return answered;
+}
+
+TEST(ServerDeathTest, AnswersWhatIsUnderWayWhenItsProcessIsAskedToEnd) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_EXIT(std::exit(run(0, nullptr, serve_until_asked_to_end)), testing::ExitedWithCode(20),
+                "");
 }
 
 /// Serves from within an actor.

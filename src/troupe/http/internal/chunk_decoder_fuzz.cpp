@@ -3,8 +3,8 @@
 
 #include <troupe/base/assert.hpp>
 #include <troupe/http/internal/chunk_decoder.hpp>
+#include <troupe/http/internal/test_cuts.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -67,19 +67,6 @@ private:
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    constexpr std::size_t kCuts = 4;
-    if (size < kCuts) return 0;
-    std::string_view bytes(reinterpret_cast<const char*>(data) + kCuts, size - kCuts);
-
-    Reader whole;
-    whole.feed(bytes);
-
-    Reader pieces;
-    for (std::size_t i = 0; !bytes.empty(); ++i) {
-        std::size_t length = std::min<std::size_t>(data[i % kCuts] % 64 + 1, bytes.size());
-        pieces.feed(bytes.substr(0, length));
-        bytes.remove_prefix(length);
-    }
-    TROUPE_ASSERT(whole.seen() == pieces.seen(), "the network's cuts do not show");
+    troupe::http_internal::expect_that_cuts_do_not_show(data, size, [] { return Reader(); });
     return 0;
 }

@@ -3,8 +3,8 @@
 
 #include <troupe/base/assert.hpp>
 #include <troupe/http/internal/response_parser.hpp>
+#include <troupe/http/internal/test_cuts.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -12,6 +12,7 @@
 
 namespace {
 
+using troupe::http_internal::expect_that_cuts_do_not_show;
 using troupe::http_internal::ResponseHead;
 using troupe::http_internal::ResponseLimits;
 using troupe::http_internal::ResponseParser;
@@ -44,21 +45,21 @@ public:
         }
     }
 
-    std::string end() {
+    std::string seen() {
         if (!over_) parser_.end();
-        std::string seen = std::to_string(head_.status) + "\n";
+        std::string out = std::to_string(head_.status) + "\n";
         for (const auto* lines : {&head_.headers, &head_.trailers}) {
             for (std::size_t i = 0; i < lines->size(); ++i) {
-                seen += lines->at(i).name;
-                seen += "=";
-                seen += lines->at(i).value;
-                seen += "\n";
+                out += lines->at(i).name;
+                out += "=";
+                out += lines->at(i).value;
+                out += "\n";
             }
         }
         // What is left behind a response is what was not consumed of it; how much of a refused one
         // is left depends on the cuts, and nobody looks at it again.
-        if (parser_.keep_alive()) seen += "keep " + pending_;
-        return seen + body_ + std::string(parser_.problem());
+        if (parser_.keep_alive()) out += "keep " + pending_;
+        return out + body_ + std::string(parser_.problem());
     }
 
 private:
@@ -72,21 +73,8 @@ private:
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    constexpr std::size_t kCuts = 4;
-    if (size < kCuts + 1) return 0;
+    if (size == 0) return 0;
     const bool head_only = data[0] % 4 == 3;
-    const std::uint8_t* const cuts = data + 1;
-    std::string_view bytes(reinterpret_cast<const char*>(cuts) + kCuts, size - kCuts - 1);
-
-    Reader whole(head_only);
-    whole.feed(bytes);
-
-    Reader pieces(head_only);
-    for (std::size_t i = 0; !bytes.empty(); ++i) {
-        const std::size_t length = std::min<std::size_t>(cuts[i % kCuts] % 64 + 1, bytes.size());
-        pieces.feed(bytes.substr(0, length));
-        bytes.remove_prefix(length);
-    }
-    TROUPE_ASSERT(whole.end() == pieces.end(), "the network's cuts do not show");
+    expect_that_cuts_do_not_show(data + 1, size - 1, [&] { return Reader(head_only); });
     return 0;
 }
