@@ -1,6 +1,7 @@
 /// Runs for about a minute and prints what no unit test may depend on: what a million idle actors
-/// weigh, whether a million that come and go leave anything behind, and whether a flood of millions
-/// of messages leaves memory flat under every policy of a full mailbox.
+/// weigh, whether a million that come and go leave anything behind, how long a hundred thousand
+/// take to live and to answer once, and whether a flood of millions of messages leaves memory flat
+/// under every policy of a full mailbox.
 ///
 /// Usage: actor_soak [messages of each flood, 3000000]
 /// It fails when an idle actor weighs more than 192 bytes or memory grows with what has passed.
@@ -96,6 +97,42 @@ bool measure_coming_and_going() {
     return bred == kActors && growth < kGrowthMax;
 }
 
+class Squarer : public Actor {
+public:
+    std::int64_t square(std::int64_t number) { return number * number; }
+};
+
+/// Many actors at once, each of which answers before all of them end.
+class Crowd : public Actor {
+public:
+    Task<int> live(int count) {
+        std::vector<Ref<Squarer>> all;
+        for (int i = 0; i < count; ++i)
+            all.push_back(system().spawn<Squarer>());
+        int right = 0;
+        for (std::int64_t i = 0; i < count; ++i) {
+            const auto squared = co_await all[static_cast<std::size_t>(i)].ask<&Squarer::square>(i);
+            right += squared && *squared == i * i ? 1 : 0;
+        }
+        for (const Ref<Squarer>& one : all)
+            one.stop();
+        co_return right;
+    }
+};
+
+bool measure_a_crowd() {
+    constexpr int kCrowd = 100'000;
+    OwnedSystem system;
+    auto crowd = system->spawn<Crowd>();
+    const Duration began = monotonic_now();
+    const int right = system->block_on(crowd.ask<&Crowd::live>(kCrowd).within(10min)).value_or(0);
+    while (system->actors().size() > 1)
+        std::this_thread::yield();
+    std::printf("spawn, ask, check and exit: %d actors in %.3f s\n", right,
+                static_cast<double>((monotonic_now() - began).count()) / 1e9);
+    return right == kCrowd;
+}
+
 class Target : public Actor {
 public:
     void take(int n, const std::string& text) { sum_ += n + static_cast<int>(text.size()); }
@@ -185,6 +222,7 @@ int main(int argc, char** argv) {
     set_log_sink([](LogLevel, std::string_view) {});
     bool fine = measure_idle();  // first: nothing of the other parts is in the way
     fine = measure_coming_and_going() && fine;
+    fine = measure_a_crowd() && fine;
     const auto flood = [&](const char* policy, MakeMailbox make, bool waits = false) {
         fine = measure_flood(policy, make, messages, waits) && fine;
     };

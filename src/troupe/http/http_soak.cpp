@@ -1,10 +1,13 @@
-/// Runs a server on sockets and prints what no unit test may depend on: what an idle connection
-/// costs, how soon others are answered beside peers that never read or never finish, what a machine
-/// without descriptors does to it, and what is left behind after many connections and many stops.
+/// Runs a server on sockets and prints what no unit test may depend on: what an idle server and an
+/// idle connection cost, how soon others are answered and how late a ticker is beside peers that
+/// never read or never finish, what a machine without descriptors does to it, and what is left
+/// behind after many requests, many connections and many stops.
 ///
 /// Usage: http_soak [connections to hold, as many as the limit on descriptors allows]
+///                  [requests with a body, a million]
 /// It fails when a request goes unanswered or something is left behind.
 
+#include <troupe/actor/actor.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/clock.hpp>
 #include <troupe/base/log.hpp>
@@ -13,6 +16,7 @@
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,12 +49,16 @@ void expect(bool holds, const char* what) {
 class Peer {
 public:
     Peer() = default;
-    explicit Peer(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    /// From 127.0.0.1, or an address behind it: each has only so many ports.
+    explicit Peer(std::uint16_t port, std::uint32_t from = 0)
+        : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         timeval patience{10, 0};
         ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
         ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
         sockaddr_in address{};
         address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + from);
+        if (from > 0) ::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address);
         address.sin_port = htons(port);
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) close();
@@ -131,6 +139,54 @@ std::size_t file_limit() {
     return limit.rlim_cur;
 }
 
+/// Runs `body(hear, tell)` in a process of its own, whose descriptors are its own too. The body
+/// says with a byte that it has done its part, and hears by one that it may go on.
+class Companion {
+public:
+    template <class Body>
+    explicit Companion(Body body) {
+        int there[2];
+        int back[2];
+        if (::pipe(there) != 0 || ::pipe(back) != 0) std::abort();
+        child_ = ::fork();
+        if (child_ == 0) {
+            ::close(there[1]);
+            ::close(back[0]);
+            body(there[0], back[1]);
+            ::_exit(0);
+        }
+        ::close(there[0]);
+        ::close(back[1]);
+        tell_ = there[1];
+        hear_ = back[0];
+    }
+    Companion(const Companion&) = delete;
+    Companion& operator=(const Companion&) = delete;
+    ~Companion() {
+        ::close(tell_);
+        ::close(hear_);
+        ::waitpid(child_, nullptr, 0);
+    }
+
+    /// Waits until it has done its part. Whether it went well.
+    bool wait() const { return receive(hear_); }
+    void go_on() const { send(tell_, true); }
+
+    static void send(int to, bool went_well) {
+        const char byte = went_well ? 'y' : 'n';
+        static_cast<void>(::write(to, &byte, 1) == 1);
+    }
+    static bool receive(int from) {
+        char byte = 'n';
+        return ::read(from, &byte, 1) == 1 && byte == 'y';
+    }
+
+private:
+    pid_t child_ = -1;
+    int tell_ = -1;
+    int hear_ = -1;
+};
+
 void limit_files(std::size_t files) {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -141,6 +197,9 @@ void limit_files(std::size_t files) {
 http::Router routes() {
     http::Router router;
     router.get("/health", [](const http::Request&) { return http::ok("ok"); });
+    router.post("/size", [](const http::Request& request) {
+        return http::ok(std::to_string(request.body.size()));
+    });
     router.get("/large", [](const http::Request&) {
         return http::stream("text/plain", [](http::BodyWriter out) -> Task<Result<void>> {
             std::string piece(100'000, 'x');
@@ -181,32 +240,81 @@ void print_health(const char* beside, std::uint16_t port) {
                 took.back());
 }
 
-void idle_connections(System system, std::size_t wanted) {
-    // Both ends are in this process.
-    std::size_t count = std::min(wanted, (file_limit() - open_files() - 100) / 2);
-    http::Server server = start(system);
-    std::size_t before = resident_bytes();
-    std::vector<Peer> peers;
-    for (std::size_t i = 0; i < count; ++i) {
-        peers.emplace_back(server.port());
-        expect(peers.back().ask("/health"), "every connection is answered");
+/// Notes how late each of its ticks is.
+class Ticker : public Actor {
+public:
+    static constexpr Duration kEach = 10ms;
+
+    Ticker() { every<&Ticker::tick>(kEach); }
+
+    /// The latest tick since this was last asked.
+    Duration latest() { return std::exchange(latest_, Duration::zero()); }
+
+private:
+    void tick() {
+        const Duration now = system().now();
+        if (last_ != Duration::zero()) latest_ = std::max(latest_, now - last_ - kEach);
+        last_ = now;
     }
+
+    Duration last_{};
+    Duration latest_{};
+};
+
+void print_ticker(System system, Ref<Ticker> ticker, const char* beside) {
+    const Duration latest = system.block_on(ticker.ask<&Ticker::latest>()).value_or(Duration());
+    std::printf("  a tick each 10 ms %s: %.2f ms late at most\n", beside,
+                static_cast<double>(latest.count()) / 1e6);
+}
+
+void no_connections(System system) {
+    http::Server server = start(system);
+    const Duration before = processor_time();
+    std::this_thread::sleep_for(10s);
+    const Duration used = processor_time() - before;
+    std::printf("no connections: %.3f %% of a processor in 10 s\n",
+                static_cast<double>(used.count()) / 1e8);
+    expect(used < 100ms, "it waits without spinning");
+    stop(system, server);
+}
+
+void idle_connections(System system, std::size_t wanted) {
+    constexpr std::size_t kPerAddress = 20'000;
+    const std::size_t count = std::min(wanted, file_limit() - open_files() - 100);
+    http::Server server = start(system);
+    const std::size_t before = resident_bytes();
+    Companion peers([&](int hear, int tell) {
+        std::vector<Peer> all;
+        bool answered = true;
+        for (std::size_t i = 0; i < count; ++i) {
+            all.emplace_back(server.port(), static_cast<std::uint32_t>(i / kPerAddress));
+            answered = all.back().ask("/health") && answered;
+        }
+        Companion::send(tell, answered);
+        Companion::receive(hear);
+        for (Peer& peer : all)
+            answered = peer.ask("/health") && answered;
+        Companion::send(tell, answered);
+        Companion::receive(hear);
+    });
     auto each = [&] { return (resident_bytes() - before) / count; };
-    std::size_t at_once = each();
+    expect(peers.wait(), "every connection is answered");
+    std::printf("idle: %zu connections, %zu bytes each at once\n", count, each());
     std::this_thread::sleep_for(4s);
-    std::printf("idle: %zu connections, %zu bytes each at once\n", count, at_once);
     print_health("beside them", server.port());
-    for (Peer& peer : peers)
-        expect(peer.ask("/health"), "every idle connection is answered again");
+    peers.go_on();
+    expect(peers.wait(), "every idle connection is answered again");
     std::printf("  %zu bytes each when all have been asked again\n", each());
-    peers.clear();
+    peers.go_on();
     stop(system, server);
 }
 
 void bad_peers(System system) {
     http::Server server = start(system);
+    const Ref<Ticker> ticker = system.spawn<Ticker>();
     std::printf("bad peers: 40 that never read 10 MB, 200 that never finish a request\n");
     print_health("alone", server.port());
+    print_ticker(system, ticker, "alone");
     std::vector<Peer> peers;
     for (int i = 0; i < 40; ++i) {
         peers.emplace_back(server.port());
@@ -217,12 +325,39 @@ void bad_peers(System system) {
         expect(peers.back().send("GET /health HTTP/1.1\r\nHo"), "it can be sent");
     }
     print_health("beside them", server.port());
+    print_ticker(system, ticker, "beside them");
+    peers.clear();
+    ticker.stop();
+    stop(system, server);
+}
+
+/// The second half of the requests must not need more memory than the first has left.
+void many_bodies(System system, std::size_t requests) {
+    http::Server server = start(system);
+    const std::string body(10'000, 'x');
+    const std::string request =
+        "POST /size HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n" + body;
+    std::vector<Peer> peers;
+    for (int i = 0; i < 8; ++i)
+        peers.emplace_back(server.port());
+    std::size_t middle = 0;
+    for (std::size_t i = 0; i < requests; ++i) {
+        Peer& peer = peers[i % peers.size()];
+        const bool answered = peer.send(request) && peer.receive("200");
+        expect(answered, "a body is answered");
+        if (!answered) break;
+        if (i == requests / 2) middle = resident_bytes();
+    }
+    const auto grown = static_cast<long>(resident_bytes()) - static_cast<long>(middle);
+    std::printf("bodies of 10,000 bytes: %zu, %+ld bytes during the second half of them\n",
+                requests, grown);
+    expect(grown < 2'000'000, "memory does not grow");
     peers.clear();
     stop(system, server);
 }
 
 void many_connections(System system) {
-    constexpr int kConnections = 20'000;
+    constexpr int kConnections = 50'000;
     http::Server server = start(system);
     std::size_t files = 0;
     std::size_t memory = 0;
@@ -318,8 +453,11 @@ void many_stops(System system) {
 int main(int argc, char** argv) {
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     std::size_t connections = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 1'000'000;
+    std::size_t requests = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1'000'000;
     OwnedSystem system;
+    no_connections(*system);
     bad_peers(*system);
+    many_bodies(*system, requests);
     many_connections(*system);
     many_stops(*system);
     no_descriptors(*system);
