@@ -123,16 +123,19 @@ TEST(CallCycle, OfAnyLengthIsReportedAtOnceWithTheCycle) {
 
 TEST(CallCycle, OnThreadsFailsOneOfThoseWhoWait) {
     const QuietLog quiet;
-    on_threads(4, [](OwnedSystem& system) {
-        for (int round = 0; round < 100; ++round) {
-            const Shared outcomes = std::make_shared<Outcomes>();
-            const auto members = ring(system, 3, outcomes);
-            EXPECT_TRUE(system->block_on(members[0].ask<&Member::around>(7)).has_value());
-            EXPECT_EQ(outcomes->cycles.size(), 1U);
-            for (const auto& member : members)
-                member.stop();
-        }
-    });
+    for (const std::size_t size : {2U, 3U, 25U}) {
+        on_threads(4, [=](OwnedSystem& system) {
+            const int hops = static_cast<int>(size) + 4;
+            for (int round = 0; round < 100; ++round) {
+                const Shared outcomes = std::make_shared<Outcomes>();
+                const auto members = ring(system, size, outcomes);
+                EXPECT_TRUE(system->block_on(members[0].ask<&Member::around>(hops)).has_value());
+                EXPECT_EQ(outcomes->cycles.size(), 1U);
+                for (const auto& member : members)
+                    member.stop();
+            }
+        });
+    }
 }
 
 TEST(CallCycle, ClosedByAllAtOnceFailsExactlyOne) {

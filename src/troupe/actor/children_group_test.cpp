@@ -151,15 +151,17 @@ TEST(Children, AreRefusedWhenThereAreAsManyAsThereMayBe) {
 }
 
 TEST(Children, OfAGroupAreStoppedAllAtOnceAndTheLateOnesKilled) {
-    on_seeds(20, [](OwnedSystem& system) {
-        House house(system, permanent());
-        for (int i = 0; i < 100; ++i)
-            ASSERT_TRUE(house.start("slow"));
-        const Duration before = system->now();
-        EXPECT_TRUE(system->block_on(house.running->stop()));
-        EXPECT_EQ(system->now() - before, 3s);
-        EXPECT_EQ(house.counts.gone, 100);
-    });
+    for (const int count : {100, 2500}) {
+        on_seeds(count == 100 ? 20 : 3, [=](OwnedSystem& system) {
+            House house(system, permanent());
+            for (int i = 0; i < count; ++i)
+                ASSERT_TRUE(house.start("slow"));
+            const Duration before = system->now();
+            EXPECT_TRUE(system->block_on(house.running->stop()));
+            EXPECT_EQ(system->now() - before, 3s);
+            EXPECT_EQ(house.counts.gone, count);
+        });
+    }
     on_seeds(20, [](OwnedSystem& system) {
         House house(system, permanent().shutdown(2s));
         for (const char* user : {"slow", "ann", "stuck"})
@@ -169,6 +171,21 @@ TEST(Children, OfAGroupAreStoppedAllAtOnceAndTheLateOnesKilled) {
         EXPECT_EQ(system->now() - before, 2s);
         EXPECT_EQ(house.counts.gone, 3);
     });
+}
+
+TEST(Children, ThatEndByThemselvesWhileTheGroupStopsAreNotWaitedFor) {
+    on_both_engines(
+        [](OwnedSystem& system) {
+            House house(system, permanent());
+            std::vector<Ref<Session>> sessions;
+            for (int i = 0; i < 1500; ++i)
+                sessions.push_back(*house.start("ann"));
+            for (std::size_t i = 0; i < sessions.size(); i += 7)
+                sessions[i].tell<&Session::fail>();
+            EXPECT_TRUE(system->block_on(house.running->stop()));
+            EXPECT_EQ(house.counts.built, house.counts.gone);
+        },
+        5);
 }
 
 TEST(Children, OneThatIsStoppedAndDoesNotEndInTimeIsKilled) {

@@ -1,4 +1,5 @@
 #include <troupe/actor/internal/group_actor.hpp>
+#include <troupe/task/sleep.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -11,6 +12,8 @@ using State = ChildRecord::State;
 namespace {
 // A listing is for people and their tools: of a hundred thousand it shows the first.
 constexpr std::size_t kListedMax = 1000;
+// Of children that are asked to stop: about half a millisecond's worth.
+constexpr std::size_t kAskedPerTurn = 1000;
 }  // namespace
 
 GroupActor::GroupActor(std::shared_ptr<Tree> tree, const SupervisorPlan* plan)
@@ -122,16 +125,20 @@ void GroupActor::finished(std::uint64_t child, ChildRecord&) {
     forget(child);
 }
 
-/// All at once, and each with its patience.
+/// All at once, and each with its patience. A hundred thousand are asked in many turns, so that
+/// nobody else's worker is kept.
 Task<void> GroupActor::on_stop(const ExitReason&) {
     std::vector<std::uint64_t> all;
     all.reserve(records_.size());
     for (const auto& [number, record] : records_)
         all.push_back(number);
+    std::size_t asked = 0;
     for (const std::uint64_t number : all) {
-        Record& record = records_[number];
-        stop_and_kill_late(number, record);
-        if (record.state != State::stopping) forget(number);
+        const auto at = records_.find(number);
+        if (at == records_.end()) continue;  // it has ended meanwhile
+        stop_and_kill_late(number, at->second);
+        if (at->second.state != State::stopping) forget(number);
+        if (++asked % kAskedPerTurn == 0) co_await yield();
     }
     while (!records_.empty())
         ignore(co_await change_until(kForever), "the records say it");
