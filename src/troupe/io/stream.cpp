@@ -22,7 +22,7 @@ std::unexpected<Error> closed_here() {
 
 bool Operation::await_ready() {
     if (!try_again()) return false;
-    return target_ == nullptr || !target_->has_run_long();
+    return target_ == nullptr || !target_->has_run_long(moved_);
 }
 
 void Operation::suspend(std::coroutine_handle<> self) {
@@ -64,7 +64,9 @@ bool Read::attempt() {
         result_ = 0;
         return true;
     }
-    return core_->read(buffer_, result_);
+    const bool read = core_->read(buffer_, result_);
+    moved_ = read ? result_.value_or(0) : 0;
+    return read;
 }
 
 Write::Write(StreamCore* core, std::string_view data, Interruptible interrupts) noexcept
@@ -83,6 +85,7 @@ bool Write::attempt() {
         }
         if (*written == 0) return false;
         rest_.remove_prefix(*written);
+        moved_ += *written;
     }
     return true;
 }
@@ -115,6 +118,7 @@ bool Transfer::attempt() {
             return true;
         }
         result_->written = *written;
+        moved_ = *written;
     }
     if (!buffer_.empty()) {
         Result<std::size_t> read;
@@ -124,6 +128,7 @@ bool Transfer::attempt() {
             if (!read) return true;
             result_->read = *read;
             result_->ended = *read == 0;
+            moved_ += *read;
             return true;
         }
     }

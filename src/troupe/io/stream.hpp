@@ -76,6 +76,7 @@ protected:
     Error interruption() const;
 
     Duration timeout_ = Duration::max();
+    std::size_t moved_ = 0;  // bytes, so far
 
 private:
     void suspend(std::coroutine_handle<> self);

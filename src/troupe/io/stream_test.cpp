@@ -490,12 +490,13 @@ Task<void> note(bool* noted) {
     co_return;
 }
 
-Task<void> read_much(Engine* engine, Stream* stream, std::deque<TestTask>* others, bool* noted) {
+Task<void> read_much(Engine* engine, Stream* stream, std::size_t bytes, int times,
+                     std::deque<TestTask>* others, bool* noted) {
     others->emplace_back(*engine, note(noted));
-    char byte = 0;
-    for (int i = 0; i < 1000; ++i)
-        EXPECT_TRUE((co_await stream->read_some(std::span(&byte, 1))).has_value());
-    EXPECT_TRUE(*noted) << "1000 reads without letting anybody else run";
+    std::string buffer(bytes, '\0');
+    for (int i = 0; i < times; ++i)
+        EXPECT_TRUE((co_await stream->read_some(buffer)).has_value());
+    EXPECT_TRUE(*noted) << times << " reads of " << bytes << " bytes let nobody else run";
 }
 
 // A peer that sends faster than we read would otherwise keep the worker to itself.
@@ -505,14 +506,22 @@ TEST(Stream, AReaderWithPlentyToReadLetsOthersRun) {
         NetworkConditions quiet;
         quiet.splits = false;
         set_network_conditions(engine, quiet);
-        TestPair pair = make_test_pair(engine);
-        const std::string text(2000, 'x');
-        block_on(engine, write_and_finish(&pair.client, &text));
-        engine.run_for(1s);
-        std::deque<TestTask> others;
-        bool noted = false;
-        block_on(engine, read_much(&engine, &pair.server, &others, &noted));
-        engine.settle();
+        struct Reads {
+            std::size_t bytes;
+            int times;
+        };
+        for (const Reads& reads : {Reads{1, 1000}, Reads{10'000, 7}}) {
+            TestPair pair = make_test_pair(engine);
+            const std::string text(reads.bytes * static_cast<std::size_t>(reads.times), 'x');
+            TestTask writer(engine, write_and_finish(&pair.client, &text));
+            engine.run_for(1s);
+            std::deque<TestTask> others;
+            bool noted = false;
+            block_on(engine,
+                     read_much(&engine, &pair.server, reads.bytes, reads.times, &others, &noted));
+            EXPECT_TRUE(writer.join());
+            engine.settle();
+        }
     });
 }
 

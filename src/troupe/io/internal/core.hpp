@@ -25,19 +25,24 @@ public:
     /// Makes `cell`, which has just begun to await `operation`, try it again when that may help.
     virtual void wait(Cell& cell, Operation& operation) = 0;
 
-    /// Counts an operation that found everything there. True after so many in a row that others on
-    /// the same worker should have a turn.
-    bool has_run_long() noexcept { return ++ready_in_a_row_ >= kReadyInARowMax; }
-    void has_waited() noexcept { ready_in_a_row_ = 0; }
+    /// Counts an operation that found everything there, and moved so many bytes. True after so much
+    /// in a row that others on the same worker should have a turn.
+    bool has_run_long(std::size_t bytes) noexcept {
+        effort_ += kEffort + bytes;
+        return effort_ >= kEffortMax;
+    }
+    void has_waited() noexcept { effort_ = 0; }
 
 protected:
     virtual ~Waitable() = default;
 
 private:
-    // A peer that sends faster than we read would otherwise keep the worker for itself. About as
-    // many operations as a turn handles messages.
-    static constexpr unsigned kReadyInARowMax = 64;
-    unsigned ready_in_a_row_ = 0;
+    // A peer that sends or takes faster than we do would otherwise keep the worker for itself. As
+    // many small operations as a turn handles messages, or bytes that take some tens of
+    // microseconds to copy and more to work on. An operation costs about as much as so many bytes.
+    static constexpr std::size_t kEffort = 1024;
+    static constexpr std::size_t kEffortMax = 64 * kEffort;
+    std::size_t effort_ = 0;
 };
 
 /// One end of a connection.
