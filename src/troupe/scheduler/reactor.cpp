@@ -261,6 +261,10 @@ bool Reactor::handle(const Ready& ready, WakeUps wake_ups) noexcept {
 }
 
 void Reactor::join(Reactor& other) noexcept {
+    // To join them the kernel walks over all watches of the other one, under a lock it takes for
+    // every new watch on the machine: milliseconds when there are ten thousand.
+    constexpr std::size_t kWatchesMax = 500;
+    if (other.watches() > kWatchesMax) return;
     epoll_event event{};
     // Edge-triggered: the wake-ups of its owner are left there, and would end every wait.
     event.events = EPOLLIN | EPOLLET;
