@@ -245,10 +245,11 @@ struct RunningTurn {
     /// What the turn is at, as reports of a stall name it: a method's name, which must be a
     /// constant of the program. The turn writes; the watchdog reads.
     std::atomic<const std::string_view*> doing{nullptr};
-    /// How many messages the turn may handle before it asks for more.
+    /// How many messages the turn may handle before it asks for more; 0: it asks at once.
     unsigned messages = 1;
     /// So many more; 0: the turn has had its share, what is left waits for the next one.
     unsigned (*more_messages)(RunningTurn& self) noexcept = nullptr;
+    Duration now{};  ///< the clock as of this turn, or a few turns ago; its own thread only
 };
 
 namespace scheduler_internal {

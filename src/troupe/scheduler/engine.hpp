@@ -139,11 +139,14 @@ public:
 
     virtual EngineStats stats() const noexcept = 0;
 
-    /// Whether some worker is running the cell, and what its turn is at; out of date at once. Any
+    /// Whether some thread is running the cell, and what its turn is at; out of date at once. Any
     /// thread.
     struct Running {
         bool now = false;
         const std::string_view* doing = nullptr;  ///< a method's name; null when it has not said
+        /// For how long it has been at the same message, at least: the watchdog looks every 1 to
+        /// 5 ms, and an own thread reads the coarse clock.
+        Duration lasted{};
     };
     virtual Running running(const Cell& cell) const noexcept = 0;
 

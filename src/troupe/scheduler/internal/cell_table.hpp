@@ -33,6 +33,8 @@ struct alignas(128) CellChunk {
     // A pointer per cell, made when the first one is needed; never taken away.
     std::atomic<std::atomic<void*>*> attachments{nullptr};
     std::atomic<WaitsFor*> waits_for{nullptr};  // one per cell; the same
+    // One per cell; the same: mail_mark.hpp.
+    std::atomic<std::atomic<std::uint64_t>*> mail_marks{nullptr};
     // When its owner began: Cell::started. Written when a cell is taken, read by listings.
     std::atomic<std::uint32_t> started[kCells] = {};
     alignas(128) std::byte cells[kCells * sizeof(Cell)];

@@ -24,7 +24,6 @@ struct WorkerContext : RunningTurn {
     FreeCells free_cells;
     bool caches_cells = true;  ///< its thread stays: free cells may be kept with it
     LocalValues locals;
-    Duration now{};  ///< the clock as of this turn, or a few turns ago
 };
 
 /// The calling thread's context, or null on a thread that runs no cells. Out of line: see

@@ -194,7 +194,7 @@ public:
     void note_event(std::uint64_t value) noexcept override;
     Running running(const Cell& cell) const noexcept override {
         if (context_.cell.load(std::memory_order_relaxed) != &cell) return {};
-        return {true, context_.doing.load(std::memory_order_relaxed)};
+        return {true, context_.doing.load(std::memory_order_relaxed), Duration::zero()};
     }
     EngineStats stats() const noexcept override { return stats_; }
     void inject(Cell& cell) noexcept override;

@@ -13,9 +13,12 @@ public:
         engine = &its_engine;
         // What it wakes is run by the workers; its own cell finds its way here by its placement.
         schedule = [](WorkerContext& self, Cell& woken) noexcept { self.engine->inject(woken); };
-        // Nobody waits behind it.
-        messages = kMessages;
-        more_messages = [](RunningTurn&) noexcept { return kMessages; };
+        // Nobody waits behind it, so there is always one more, with a look at the clock before it.
+        messages = 0;
+        more_messages = [](RunningTurn& self) noexcept {
+            static_cast<OwnThread&>(self).read_clock();
+            return 1U;
+        };
         caches_cells = false;
         run = [](Job* job) noexcept {
             auto* const self = static_cast<OwnThread*>(job);
@@ -27,13 +30,17 @@ public:
         };
     }
 
-    static constexpr unsigned kMessages = 64;
+    void read_clock() noexcept {
+        now = engine->coarse_now();
+        message_since.store(now.count(), std::memory_order_relaxed);
+    }
 
     OwnThreads& owner;
     Cell& only;
     CondVar wake;
     bool runnable = false;
     bool ended = false;
+    std::atomic<Duration::rep> message_since{0};  // the thread writes, running() reads
 };
 
 OwnThreads::OwnThreads(Engine& engine, std::size_t threads_max)
@@ -46,7 +53,7 @@ OwnThreads::OwnThreads(Engine& engine, std::size_t threads_max)
                                 .idle_time = Duration::zero(),
                                 .name = "troupe-own"}) {}
 
-OwnThreads::OwnThread* OwnThreads::find(Cell& cell) noexcept {
+OwnThreads::OwnThread* OwnThreads::find(const Cell& cell) const noexcept {
     const auto found = threads_.find(&cell);
     return found != threads_.end() ? found->second : nullptr;
 }
@@ -95,6 +102,14 @@ void OwnThreads::stop() noexcept {
     pool_.stop();
 }
 
+Engine::Running OwnThreads::running(const Cell& cell) const noexcept {
+    LockGuard lock(mutex_);
+    const OwnThread* const thread = find(cell);
+    if (thread == nullptr || thread->cell.load(std::memory_order_relaxed) == nullptr) return {};
+    const Duration since(thread->message_since.load(std::memory_order_relaxed));
+    return {true, thread->doing.load(std::memory_order_relaxed), engine_.coarse_now() - since};
+}
+
 std::size_t OwnThreads::count() const noexcept {
     LockGuard lock(mutex_);
     return count_;
@@ -105,9 +120,9 @@ void OwnThreads::run(OwnThread& thread) noexcept {
     set_current_context(&thread);
     Cell& only = thread.only;
     while (wait_for_turn(thread)) {
-        thread.cell.store(&only, std::memory_order_relaxed);
+        thread.read_clock();
         thread.doing.store(nullptr, std::memory_order_relaxed);
-        thread.now = engine_.coarse_now();
+        thread.cell.store(&only, std::memory_order_relaxed);
         const TurnEnd end = only.type()->run(only);
         thread.cell.store(nullptr, std::memory_order_relaxed);
         turns_.fetch_add(1, std::memory_order_relaxed);

@@ -8,6 +8,7 @@
 #include <troupe/base/annotations.hpp>
 #include <troupe/base/mutex.hpp>
 #include <troupe/base/result.hpp>
+#include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/internal/blocking_pool.hpp>
 #include <troupe/scheduler/internal/context.hpp>
 
@@ -39,13 +40,16 @@ public:
     /// Ends all of them, each after the turn it runs. Idempotent.
     void stop() noexcept TROUPE_EXCLUDES(mutex_);
 
+    /// Whether its thread is running the cell, and what it is at. Threads: any.
+    Engine::Running running(const Cell& cell) const noexcept TROUPE_EXCLUDES(mutex_);
+
     std::size_t count() const noexcept TROUPE_EXCLUDES(mutex_);
     std::uint64_t turns() const noexcept { return turns_.load(std::memory_order_relaxed); }
 
 private:
     class OwnThread;
 
-    OwnThread* find(Cell& cell) noexcept TROUPE_REQUIRES(mutex_);
+    OwnThread* find(const Cell& cell) const noexcept TROUPE_REQUIRES(mutex_);
     void run(OwnThread& thread) noexcept;
     void remove(OwnThread& thread) noexcept TROUPE_EXCLUDES(mutex_);
     bool wait_for_turn(OwnThread& thread) noexcept TROUPE_EXCLUDES(mutex_);

@@ -95,6 +95,29 @@ TEST(OwnThreads, HearOfTimersSignalsAndMailFromAnywhere) {
     engine->stop();
 }
 
+TEST(OwnThreads, AreSeenRunningAndForHowLong) {
+    auto engine = engine_of(1);
+    Latch release;
+    Latch ended;
+    TestCell own(
+        *engine,
+        [&](TestCell&, int) {
+            release.wait();
+            ended.open();
+        },
+        0, kOwnThread);
+    EXPECT_FALSE(engine->running(own.cell()).now);
+    own.send(1);
+    while (engine->running(own.cell()).lasted < 20ms)
+        ::sched_yield();
+    EXPECT_TRUE(engine->running(own.cell()).now);
+    release.open();
+    ended.wait();
+    while (engine->running(own.cell()).now)
+        ::sched_yield();
+    engine->stop();
+}
+
 TEST(OwnThreads, EndWithTheirCellAndAreRefusedBeyondTheLimit) {
     auto engine = engine_of(1, 2);
     const auto wait_for = [&](std::size_t count) {

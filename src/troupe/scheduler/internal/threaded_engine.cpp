@@ -181,9 +181,9 @@ Engine::Running ThreadedEngine::running(const Cell& cell) const noexcept {
     for (std::size_t i = 0; i < made; ++i) {
         const Worker& worker = *workers_[i];
         if (worker.cell.load(std::memory_order_relaxed) != &cell) continue;
-        return {true, worker.doing.load(std::memory_order_relaxed)};
+        return {true, worker.doing.load(std::memory_order_relaxed), worker.step_lasts(clock())};
     }
-    return {};
+    return own_threads_.running(cell);
 }
 
 EngineStats ThreadedEngine::stats() const noexcept {

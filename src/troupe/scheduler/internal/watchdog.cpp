@@ -149,6 +149,10 @@ Duration Watchdog::look() {
 /// For how long the worker has been in the turn it runs, by what looks have shown; 0 when it sleeps
 /// or has had another since the last look.
 Duration Watchdog::observe(Worker& worker, Watched& seen, bool asleep, Duration now) {
+    if (const std::uint64_t step = worker.step(); step != seen.step) {
+        seen.step = step;
+        worker.note_step(step, now);
+    }
     const std::uint64_t turns = worker.turns();
     if (!asleep && turns == seen.turns) {
         // What woke us may have come sooner than the next look was due.
@@ -162,7 +166,9 @@ Duration Watchdog::observe(Worker& worker, Watched& seen, bool asleep, Duration 
 }
 
 void Watchdog::begin_watching(Watched& seen, std::uint64_t turns, Duration now) noexcept {
+    const std::uint64_t step = seen.step;
     seen = Watched();
+    seen.step = step;
     seen.turns = turns;
     seen.since = now;
     seen.next_report = stall_after_;

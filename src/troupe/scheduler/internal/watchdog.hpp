@@ -74,6 +74,7 @@ private:
     /// What is known of one worker.
     struct Watched {
         std::uint64_t turns = 0;  // at the last look
+        std::uint64_t step = 0;   // the same
         Duration since{};         // when this count was first seen
         Duration core_time{};     // the thread's, when it was first found slow
         bool slow = false;

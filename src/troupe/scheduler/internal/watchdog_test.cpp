@@ -347,6 +347,33 @@ TEST(Watchdog, ReportsOneOfManyStallsOfAKindAndCountsAll) {
     EXPECT_LT(heard.reports.size(), static_cast<std::size_t>(kStalls));
 }
 
+// Goal: whoever looks hears how long a message has been in the works, and nothing of the ones
+// before it: the clock of the turn is not the clock of the message.
+TEST(Watchdog, KnowsForHowLongAMessageHasBeenHandled) {
+    auto engine = engine_of(1);
+    Latch release;
+    Latch ended;
+    TestCell hog(*engine, [&](TestCell&, int number) {
+        if (number == 0) return;
+        release.wait();
+        ended.open();
+    });
+    EXPECT_FALSE(engine->running(hog.cell()).now);
+    const Duration before = engine->now();
+    hog.send(0);
+    hog.send(1);
+    while (engine->running(hog.cell()).lasted < 20ms)
+        ::sched_yield();
+    const Duration lasted = engine->running(hog.cell()).lasted;
+    EXPECT_LE(lasted, engine->now() - before);
+    release.open();
+    ended.wait();
+    while (engine->running(hog.cell()).now)
+        ::sched_yield();
+    EXPECT_EQ(engine->running(hog.cell()).lasted, 0ns);
+    engine->stop();
+}
+
 TEST(Watchdog, DoesNotCallShortTurnsStalls) {
     auto engine = engine_of(2);
     CountDown all(20'000);
@@ -369,7 +396,7 @@ TEST(Watchdog, DoesNotCallShortTurnsStalls) {
 // Goal: a process with nothing to do makes no wake-ups at all, the watchdog's included. Method: the
 // kernel's counts of how often each thread has gone to sleep. This is about real time, so this one
 // test waits for it.
-TEST(Watchdog, LetsAnIdleProcessSleep) {
+TEST(Watchdog, LetsAnIdleProcessSleepForTenSeconds) {
     std::size_t threads = 0;
     const auto sleeps_of_ours = [&] {
         threads = 0;
@@ -406,6 +433,8 @@ TEST(Watchdog, LetsAnIdleProcessSleep) {
     }
     EXPECT_EQ(after, before) << "something wakes up every second";
     EXPECT_GE(threads, 3U) << "two workers and the watchdog";
+    ::sleep(10);
+    EXPECT_EQ(sleeps_of_ours(), after) << "something wakes up within ten seconds";
     engine->stop();
 }
 

@@ -355,6 +355,22 @@ void Worker::spin_then_park() noexcept {
 
 // ---- what others ask ----------------------------------------------------------------------------
 
+void Worker::note_step(std::uint64_t step, Duration since) noexcept {
+    seen_step_.store(kNoStep, std::memory_order_relaxed);
+    // release, twice: whoever sees the new time sees no longer the old step, and whoever sees the
+    // new step sees the new time; pair with step_lasts.
+    seen_since_.store(since.count(), std::memory_order_release);
+    seen_step_.store(step, std::memory_order_release);
+}
+
+Duration Worker::step_lasts(Duration now) const noexcept {
+    // acquire, twice: see note_step.
+    const std::uint64_t seen = seen_step_.load(std::memory_order_acquire);
+    const Duration since(seen_since_.load(std::memory_order_acquire));
+    const bool whole = seen_step_.load(std::memory_order_relaxed) == seen;
+    return whole && seen == step() ? std::max(now - since, Duration::zero()) : Duration::zero();
+}
+
 Duration Worker::core_time() const noexcept {
     // The clock of a thread, as the kernel numbers them: what pthread_getcpuclockid makes.
     const auto clock = static_cast<clockid_t>(

@@ -77,6 +77,15 @@ public:
     std::uint64_t bit() const noexcept { return std::uint64_t{1} << index_; }
     /// The heartbeat: grows with every turn.
     std::uint64_t turns() const noexcept { return turns_.load(std::memory_order_relaxed); }
+    /// The same of its messages: another number for each, and for the time between two turns.
+    std::uint64_t step() const noexcept {
+        const Cell* const runs = cell.load(std::memory_order_relaxed);
+        return turns() << 32 | (runs != nullptr ? runs->handled() + 1 : 0);
+    }
+    /// The watchdog has first seen this step at `since`. The watchdog only.
+    void note_step(std::uint64_t step, Duration since) noexcept;
+    /// For how long the step it is at has lasted, as far as the watchdog has seen.
+    Duration step_lasts(Duration now) const noexcept;
     /// How long the thread has had a core, and whether it wants one now. Running threads only.
     Duration core_time() const noexcept;
     bool wants_core() const noexcept;
@@ -141,7 +150,11 @@ private:
     std::atomic<int> thread_id_{0};        // the kernel's
 
     std::atomic<bool> leaving_{false};  // the watchdog writes
-    std::atomic<bool> left_{false};     // the watchdog reads
+    // The step the watchdog saw last, and when it first did; the watchdog writes, lookers read.
+    static constexpr std::uint64_t kNoStep = ~std::uint64_t{0};
+    std::atomic<std::uint64_t> seen_step_{kNoStep};
+    std::atomic<Duration::rep> seen_since_{0};
+    std::atomic<bool> left_{false};  // the watchdog reads
 
     Mutex timer_mutex_{LockRank::timers};
     TimerWheel wheel_ TROUPE_GUARDED_BY(timer_mutex_);
