@@ -33,12 +33,17 @@ struct ActorInfo {
     ActorState state = ActorState::starting;
     std::size_t mailbox_depth = 0;     ///< messages accepted and not yet handled
     std::size_t mailbox_capacity = 0;  ///< 0: unbounded
-    std::uint64_t handled = 0;         ///< messages
+    /// For how long the oldest message that waits has done so, at least: since somebody first saw
+    /// it wait. That is a turn that leaves mail behind, or a look like this one; so the second look
+    /// knows more than the first. Exact where the mailbox has a policy, priorities or a budget.
+    Duration mailbox_age{};
+    std::uint64_t handled = 0;  ///< messages
     /// Which of a supervised actor's lives this is; 0 before the first, 65535 stands for more.
     std::uint32_t incarnation = 1;
     Duration uptime{};  ///< of the address; to a fifteenth of a second
 
     std::string method;  ///< running or suspended: which handler
+    Duration running{};  ///< running: for how long, at least; the watchdog looks every 1 to 5 ms
 
     bool complete = false;     ///< whether what follows is known
     Pid parent;                ///< Pid() when it has none

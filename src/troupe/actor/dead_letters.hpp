@@ -42,8 +42,8 @@ struct DeadLetter {
     Pid target;
     std::string_view method;  ///< lives as long as the program
     DeadLetterReason reason = DeadLetterReason::gone;
-    /// Who sent it, when that was an actor and is known: of a `tell` only when it was refused. Else
-    /// the empty Pid.
+    /// Who sent it, when that was an actor and is known: of a `tell` when it was refused, or has
+    /// lost its place to a newer one (drop_oldest, conflate). Else the empty Pid.
     Pid sender;
 };
 

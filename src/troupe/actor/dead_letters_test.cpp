@@ -140,6 +140,37 @@ TEST(DeadLetters, NameTheActorThatSentThemWhereItIsKnown) {
     });
 }
 
+TEST(DeadLetters, NameWhoToldWhatANewerMessageHasReplaced) {
+    on_both_engines([](OwnedSystem& system) {
+        for (const bool conflates : {false, true}) {
+            auto mailbox = bounded(1);
+            if (conflates) {
+                mailbox.conflate<&Clerk::note>();
+            } else {
+                mailbox.drop_oldest();
+            }
+            const Heard heard = std::make_shared<std::vector<DeadLetter>>();
+            auto auditor = system->spawn<Auditor>(heard);
+            auto gate = std::make_shared<Gate>();
+            auto clerk = system->spawn<Clerk>(options().mailbox(mailbox));
+            clerk.tell<&Clerk::hold>(gate);
+            gate->wait_until_reached(system);
+            system->on_dead_letter<&Auditor::lost>(auditor);
+            auto first = system->spawn<Caller>();
+            auto second = system->spawn<Caller>();
+            ASSERT_TRUE(system->block_on(first.ask<&Caller::tell_it>(clerk)));
+            ASSERT_TRUE(system->block_on(second.ask<&Caller::tell_it>(clerk)));
+            clerk.tell<&Clerk::note>(3);  // by nobody
+            ASSERT_EQ(system->block_on(auditor.ask<&Auditor::count>()), 2U);
+            EXPECT_EQ(heard->at(0).sender, first.pid());
+            EXPECT_EQ(heard->at(1).sender, second.pid());
+            gate->open();
+            auditor.stop();
+            wait_for_end(system, auditor);
+        }
+    });
+}
+
 TEST(DeadLetters, AreCountedByTheClassTheyWereFor) {
     on_both_engines([](OwnedSystem& system) {
         auto gate = std::make_shared<Gate>();

@@ -3,8 +3,10 @@
 // every order.
 
 #include <troupe/actor/internal/test_systems.hpp>
+#include <troupe/scheduler/latch.hpp>
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <memory>
 
@@ -28,6 +30,20 @@ public:
 
 private:
     int counted_ = 0;
+};
+
+class SlowStarter : public Clerk {
+public:
+    explicit SlowStarter(Latch* go_on) : go_on_(go_on) {}
+
+protected:
+    Task<Result<void>> on_start() override {
+        go_on_->wait();
+        co_return Result<void>();
+    }
+
+private:
+    Latch* go_on_;
 };
 
 class Caller : public Actor {
@@ -82,6 +98,24 @@ TEST(Expired, RequestsAreShedByABusyActorOnThreads) {
         gate->open();
         EXPECT_EQ(system->block_on(clerk.ask<&Clerk::counted>()), 1);
         EXPECT_GE(system->dead_letters()[DeadLetterReason::expired], 10U);
+    });
+}
+
+// Goal: also a request that lies alone in the mailbox has waited, where its actor had no thread to
+// run on. Method: an actor whose start blocks its own thread until nobody waits any more.
+TEST(Expired, RequestsThatLieAloneAreShedByAnActorOnItsOwnThread) {
+    actor_internal::on_threads(2, [](OwnedSystem& system) {
+        Latch go_on;
+        auto clerk = system->spawn<SlowStarter>(options().own_thread(), &go_on);
+        const auto answer = system->block_on(clerk.ask<&Clerk::count>().within(1ms));
+        ASSERT_FALSE(answer.has_value());
+        EXPECT_TRUE(answer.error() == Errc::timed_out);
+        const Duration now = system->now();
+        while (system->engine().coarse_now() <= now)
+            ::sched_yield();
+        go_on.open();
+        EXPECT_EQ(system->block_on(clerk.ask<&Clerk::counted>()), 0);
+        EXPECT_EQ(system->dead_letters()[DeadLetterReason::expired], 1U);
     });
 }
 

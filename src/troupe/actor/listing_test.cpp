@@ -1,6 +1,8 @@
 #include <troupe/actor/internal/test_systems.hpp>
+#include <troupe/scheduler/latch.hpp>
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
@@ -17,11 +19,27 @@ using actor_internal::on_both_engines;
 using actor_internal::on_seeds;
 using actor_internal::on_threads;
 using actor_internal::wait_for_end;
+using namespace std::chrono_literals;
+
+// Marks of mail are as coarse as a millisecond, and say too little rather than too much.
+constexpr Duration kMarkStep = 2ms;
+
+}  // namespace
+
+template <>
+inline constexpr bool kSendable<Latch*> = true;
+
+namespace {
 
 class Clerk : public Actor {
 public:
     Task<> wait_at(std::shared_ptr<Gate> gate) { co_await gate->pass(); }
     int work() { return 1; }
+    void note(int number) { noted_ = number; }
+    void block(Latch* go_on) { go_on->wait(); }
+
+private:
+    int noted_ = 0;
 };
 struct Plain {
     int work() { return 2; }
@@ -77,6 +95,10 @@ public:
     ActorInfo myself() { return *system().info(Ref<Head>(self(this)).pid()); }
     Task<> ask_slowly(Ref<Clerk> clerk, std::shared_ptr<Gate> gate) {
         ignore(co_await clerk.ask<&Clerk::wait_at>(gate), "a test");
+    }
+    Task<> ask_in_vain(Ref<Clerk> clerk, Duration patience) {
+        const auto answer = co_await clerk.ask<&Clerk::work>().within(patience);
+        EXPECT_FALSE(answer.has_value());
     }
     int work() const { return 1; }
 
@@ -143,6 +165,120 @@ TEST(Listing, ShowsAtWhichAwaitASuspendedHandlerSits) {
         info = complete_info(system, clerk.pid());
         EXPECT_EQ(info.awaits, "a test's gate");
         gate->open();
+    });
+}
+
+// Goal: the age of the oldest message is right without a stamp in any message. Method: mail behind
+// a handler that waits, seen by one look and by the next, a virtual while later.
+TEST(Listing, ShowsForHowLongMailHasWaitedSinceItWasFirstSeen) {
+    on_seeds(20, [](OwnedSystem& system) {
+        const auto age = [&](Ref<Clerk> clerk) { return system->info(clerk.pid())->mailbox_age; };
+        auto gate = std::make_shared<Gate>();
+        auto clerk = system->spawn<Clerk>();
+        clerk.tell<&Clerk::wait_at>(gate);
+        system.advance(1h);
+        EXPECT_EQ(age(clerk), 0s) << "the one being handled does not wait";
+        clerk.tell<&Clerk::work>();
+        EXPECT_EQ(age(clerk), 0s);
+        system.advance(5s);
+        clerk.tell<&Clerk::work>();
+        EXPECT_LE(age(clerk), 5s);
+        EXPECT_GE(age(clerk), 5s - kMarkStep);
+        const std::string text = to_string(*system->info(clerk.pid()));
+        EXPECT_NE(text.find("mailbox 3 of 1000, the oldest for 5.0 s"), std::string::npos) << text;
+        gate->open();
+        system.settle();
+        EXPECT_EQ(age(clerk), 0s);
+        auto second_gate = std::make_shared<Gate>();
+        clerk.tell<&Clerk::wait_at>(second_gate);
+        clerk.tell<&Clerk::work>();
+        system.settle();
+        EXPECT_EQ(age(clerk), 0s) << "the mail of before has gone";
+        second_gate->open();
+    });
+}
+
+TEST(Listing, KnowsTheAgeOfMailThatATurnHasLeftBehind) {
+    on_seeds(20, [](OwnedSystem& system) {
+        auto gate = std::make_shared<Gate>();
+        auto clerk = system->spawn<Clerk>();
+        clerk.tell<&Clerk::wait_at>(gate);
+        clerk.tell<&Clerk::work>();
+        system.advance(5s);
+        const Duration age = system->info(clerk.pid())->mailbox_age;
+        EXPECT_LE(age, 5s);
+        EXPECT_GE(age, 5s - kMarkStep) << "at the first look";
+        gate->open();
+    });
+}
+
+TEST(Listing, DoesNotCountTheAgeOfMailThatWasShed) {
+    on_seeds(20, [](OwnedSystem& system) {
+        auto gate = std::make_shared<Gate>();
+        auto clerk = system->spawn<Clerk>();
+        clerk.tell<&Clerk::wait_at>(gate);
+        auto head = system->spawn<Head>();
+        head.tell<&Head::ask_in_vain>(clerk, Duration(1s));
+        system.advance(2s);
+        // Seen at the latest by the asker, who said in its error what the clerk was at.
+        EXPECT_GE(system->info(clerk.pid())->mailbox_age, 1s - kMarkStep);
+        auto second_gate = std::make_shared<Gate>();
+        clerk.tell<&Clerk::wait_at>(second_gate);
+        gate->open();
+        system.settle();
+        EXPECT_EQ(system->dead_letters()[DeadLetterReason::expired], 1U);
+        clerk.tell<&Clerk::work>();
+        EXPECT_EQ(system->info(clerk.pid())->mailbox_age, 0s);
+        second_gate->open();
+    });
+}
+
+TEST(Listing, KnowsTheAgeOfMailInAMailboxWithAPolicyExactly) {
+    on_seeds(20, [](OwnedSystem& system) {
+        const auto age_after = [&](const MailboxOptions& mailbox) {
+            auto gate = std::make_shared<Gate>();
+            auto clerk = system->spawn<Clerk>(options().mailbox(mailbox));
+            clerk.tell<&Clerk::wait_at>(gate);
+            system.settle();
+            EXPECT_EQ(system->info(clerk.pid())->mailbox_age, 0s);
+            clerk.tell<&Clerk::note>(1);
+            system.advance(2s);
+            clerk.tell<&Clerk::note>(2);
+            system.advance(1s);
+            const Duration age = system->info(clerk.pid())->mailbox_age;
+            gate->open();
+            system.settle();
+            EXPECT_EQ(system->info(clerk.pid())->mailbox_age, 0s);
+            return age;
+        };
+        EXPECT_EQ(age_after(bounded(10).reject()), 3s);
+        EXPECT_EQ(age_after(bounded(1).reject()), 3s) << "the second was refused";
+        EXPECT_EQ(age_after(bounded(1).drop_oldest()), 1s) << "the first has lost its place";
+        EXPECT_EQ(age_after(bounded(10).conflate<&Clerk::note>()), 3s) << "its place is as old";
+    });
+}
+
+TEST(Listing, ShowsForHowLongAMethodHasBeenRunning) {
+    on_threads(2, [](OwnedSystem& system) {
+        for (const bool own_thread : {false, true}) {
+            Latch go_on;
+            auto clerk =
+                own_thread ? system->spawn<Clerk>(options().own_thread()) : system->spawn<Clerk>();
+            clerk.tell<&Clerk::block>(&go_on);
+            ActorInfo info;
+            while (info.running < 20ms) {
+                info = *system->info(clerk.pid());
+                ::sched_yield();
+            }
+            EXPECT_EQ(info.state, ActorState::running);
+            EXPECT_TRUE(info.method.ends_with("Clerk::block")) << info.method;
+            EXPECT_NE(to_string(info).find("Clerk::block, for 0."), std::string::npos);
+            go_on.open();
+            EXPECT_EQ(system->block_on(clerk.ask<&Clerk::work>()), 1);
+            EXPECT_EQ(complete_info(system, clerk.pid()).running, 0s);
+            clerk.stop();
+            wait_for_end(system, clerk);
+        }
     });
 }
 

@@ -106,9 +106,9 @@ void dead_letter(Cell* cell, DeadLetterReason reason, MailNode* message) noexcep
     message->ops->drop(message, why_dropped(reason));
 }
 
-void lose_accepted(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept {
+void lose_accepted(Cell* cell, DeadLetterReason reason, MailNode* message, Pid sender) noexcept {
     SystemCore* const core = SystemCore::find(cell);
-    if (core != nullptr) core->note_lost(cell, reason, message);
+    if (core != nullptr) core->note_lost(cell, reason, message, sender);
     message->ops->drop(message, why_dropped(reason));
 }
 
@@ -121,7 +121,7 @@ Admission admit_managed(Cell& cell, std::uint32_t generation, MailNode* message,
     std::vector<LostMessage> lost;
     const Admission admission = mailbox->admit(generation, message, sender, lost);
     for (const LostMessage& one : lost)
-        lose_accepted(&cell, one.reason, one.message);
+        lose_accepted(&cell, one.reason, one.message, one.sender);
     switch (admission) {
         case Admission::redirected: {
             const MailboxSettings settings = mailbox->settings();

@@ -13,6 +13,7 @@
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/assert.hpp>
 #include <troupe/base/log.hpp>
+#include <troupe/scheduler/mail_mark.hpp>
 
 #include <utility>
 
@@ -489,6 +490,7 @@ Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type,
         cell.capacity_.store(static_cast<std::uint16_t>(capacity), std::memory_order_relaxed);
     }
     cell.handled_.store(0, std::memory_order_relaxed);
+    forget_mail_mark(cell);
     cell.incarnation_.store(1, std::memory_order_relaxed);
     cell.flags_ = 0;
     cell.state_.store(CellState::starting, std::memory_order_relaxed);

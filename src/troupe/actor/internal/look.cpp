@@ -7,6 +7,7 @@
 #include <troupe/actor/spawn.hpp>
 #include <troupe/scheduler/cell_hold.hpp>
 #include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/mail_mark.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -66,15 +67,34 @@ bool is_actor(const Cell& cell, std::uint32_t generation) noexcept {
            state != CellState::free && state != CellState::ended;
 }
 
-/// What lies outside the turn's own: any thread may read it at any time.
-void look_from_outside(const Cell& cell, ActorInfo& info) {
-    const Duration now = cell.engine().now();
+/// How many messages are being handled, by handlers that wait: they count as mail until they are
+/// done. Whoever holds the cell.
+std::uint32_t messages_in_hand(const Cell& cell) noexcept {
+    std::uint32_t count = 0;
+    for (const Awaiting* wait = cell.awaiting_; wait != nullptr; wait = wait->outer)
+        count += wait->message != nullptr ? 1 : 0;
+    return count;
+}
+
+void look_at_mailbox(Cell& cell, bool at_rest, bool running, ActorInfo& info) {
     info.mailbox_depth = mailbox_depth(cell);
     info.mailbox_capacity = cell.capacity_.load(std::memory_order_relaxed);
     if (info.mailbox_capacity == Cell::kManaged) {
         const ManagedMailbox* const mailbox = ManagedMailbox::find(cell);
         info.mailbox_capacity = mailbox != nullptr ? mailbox->settings().capacity : 0;
+        if (mailbox != nullptr) info.mailbox_age = mailbox->age();
+        return;
     }
+    const std::uint32_t in_hand = at_rest ? messages_in_hand(cell) : running ? 1 : 0;
+    if (info.mailbox_depth <= in_hand) return;
+    // Only at rest is the count exact: a turn gives back in one go what it has handled.
+    if (at_rest) mark_mail(cell, info.mailbox_depth);
+    info.mailbox_age = marked_mail_age(cell, in_hand);
+}
+
+/// What lies outside the turn's own: any thread may read it at any time.
+void look_from_outside(const Cell& cell, ActorInfo& info) {
+    const Duration now = cell.engine().now();
     info.handled = cell.handled();
     info.incarnation = cell.incarnation_.load(std::memory_order_relaxed);
     info.uptime = std::max(now - cell.started(), Duration::zero());
@@ -167,6 +187,8 @@ std::optional<ActorInfo> look_at(Cell& cell, std::uint32_t generation) {
     const Engine::Running running = at_rest ? Engine::Running() : cell.engine().running(cell);
     info.state = state_of(cell, hold ? &*hold : nullptr, running.now);
     if (running.now && running.doing != nullptr) info.method = shown(*running.doing);
+    if (running.now) info.running = running.lasted;
+    look_at_mailbox(cell, at_rest, running.now, info);
     look_from_outside(cell, info);
     if (held) look_inside(cell, info);
     // Again: what was read of a cell that is not held may be its next owner's.
@@ -178,7 +200,9 @@ namespace {
 
 std::string handler_of(const ActorInfo& info) {
     std::string text = " in " + info.method;
-    if (info.state == ActorState::running) return text;
+    if (info.state == ActorState::running) {
+        return info.running > Duration::zero() ? text + ", for " + seconds(info.running) : text;
+    }
     if (!info.where.empty()) text += " at " + info.where;
     if (!info.awaits.empty()) text += ", " + info.awaits;
     return text + ", for " + seconds(info.waiting);
@@ -196,6 +220,9 @@ std::string to_string(const ActorInfo& info) {
     text += "; mailbox " + std::to_string(info.mailbox_depth);
     text += info.mailbox_capacity == 0 ? " of any number"
                                        : " of " + std::to_string(info.mailbox_capacity);
+    if (info.mailbox_age > Duration::zero()) {
+        text += ", the oldest for " + actor_internal::seconds(info.mailbox_age);
+    }
     text += ", " + std::to_string(info.handled) + " handled";
     if (info.incarnation > 1) text += ", life " + std::to_string(info.incarnation);
     return text + ", up " + actor_internal::seconds(info.uptime);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <troupe/actor/pid.hpp>
+#include <troupe/base/duration.hpp>
 #include <troupe/scheduler/mail.hpp>
 
 #include <cstddef>
@@ -15,6 +17,8 @@ struct LaneEntry {
     std::size_t key_hash = 0;  // when it can be conflated
     bool conflatable = false;  // so the mailbox has noted its place
     bool system = false;       // not a user's: takes no room and is never dropped
+    Duration since{};          // engine time; of a conflated call when the first one came
+    Pid sender;                // of a tell, when an actor has sent it
 };
 
 /// A queue whose entries keep their numbers, so that one in the middle is found and taken in
@@ -44,6 +48,9 @@ public:
         }
         return taken;
     }
+
+    /// The oldest entry; there must be one.
+    const LaneEntry& front() const noexcept { return entries_.front(); }
 
     /// The number of the oldest entry for which `matches(entry)`; kNone when there is none.
     template <class Matches>

@@ -1,5 +1,6 @@
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
+#include <troupe/actor/internal/system_core.hpp>
 #include <troupe/base/error.hpp>
 #include <troupe/base/hash.hpp>
 
@@ -92,10 +93,11 @@ bool ManagedMailbox::has_room(std::size_t bytes) const {
     return fits_count && fits_bytes;
 }
 
-void ManagedMailbox::put(MailNode* message, std::size_t bytes, bool system) {
+void ManagedMailbox::put(MailNode* message, std::size_t bytes, bool system, Pid sender) {
     const bool high = contains(settings_.high_priority, ops_of(message).id);
     const ConflatedMethod* const method = conflated(message);
-    LaneEntry entry{message, bytes, 0, method != nullptr, system};
+    LaneEntry entry{message, bytes, 0, method != nullptr, system, cell_.engine().coarse_now(),
+                    sender};
     if (method != nullptr) entry.key_hash = key_hash(*method, message);
     const std::uint64_t number = (high ? high_ : normal_).push(entry);
     if (entry.conflatable) places_.emplace(entry.key_hash, Place{high, number});
@@ -133,7 +135,7 @@ std::size_t ManagedMailbox::key_hash(const ConflatedMethod& method, const MailNo
 }
 
 /// Puts the message in the place of an older call with the same key. False when there is none.
-bool ManagedMailbox::conflate(MailNode* message, std::size_t bytes,
+bool ManagedMailbox::conflate(MailNode* message, std::size_t bytes, Pid sender,
                               std::vector<LostMessage>& lost) {
     const ConflatedMethod* const method = conflated(message);
     if (method == nullptr) return false;
@@ -145,7 +147,8 @@ bool ManagedMailbox::conflate(MailNode* message, std::size_t bytes,
         if (!same) continue;
         bytes_ += bytes - entry.bytes;
         entry.bytes = bytes;
-        lost.push_back({std::exchange(entry.message, message), DeadLetterReason::conflated});
+        lost.push_back({std::exchange(entry.message, message), DeadLetterReason::conflated,
+                        std::exchange(entry.sender, sender)});
         return true;
     }
     return false;
@@ -158,7 +161,8 @@ bool ManagedMailbox::drop_oldest(std::vector<LostMessage>& lost) {
         const std::uint64_t number =
             lane->find([](const LaneEntry& entry) { return !entry.system; });
         if (number == MailLane::kNone) continue;
-        lost.push_back({take(*lane, number), DeadLetterReason::overflow});
+        const Pid sender = lane->at(number).sender;
+        lost.push_back({take(*lane, number), DeadLetterReason::overflow, sender});
         return true;
     }
     return false;
@@ -169,17 +173,18 @@ Admission ManagedMailbox::admit_locked(MailNode* message, Sender sender,
     MailNode* const call = inner(message);
     const std::size_t bytes = bytes_of(call);
     if (sender == Sender::forces) {
-        put(message, bytes, true);
+        put(message, bytes, true, Pid());
         return Admission::admitted;
     }
-    if (message == call && conflate(message, bytes, lost)) return Admission::admitted;
+    const Pid told_by = sender == Sender::tells ? sending_actor() : Pid();
+    if (message == call && conflate(message, bytes, told_by, lost)) return Admission::admitted;
     // Those who wait at the door were here first.
     if (waiting_.empty()) {
         while (settings_.overflow == Overflow::drop_oldest && !has_room(bytes)) {
             if (!drop_oldest(lost)) break;
         }
         if (has_room(bytes)) {
-            put(message, bytes, false);
+            put(message, bytes, false, told_by);
             return Admission::admitted;
         }
     }
@@ -243,7 +248,7 @@ void ManagedMailbox::report(const Relief& relief) noexcept {
     for (MailNode* const waiting : relief.admitted)
         WaitingSend::report_room(static_cast<WaitingSend*>(waiting));
     for (const LostMessage& one : relief.lost)
-        lose_accepted(&cell_, one.reason, one.message);
+        lose_accepted(&cell_, one.reason, one.message, one.sender);
 }
 
 MailNode* ManagedMailbox::take_request(const Cell* asker, std::uint32_t await_number) {
@@ -279,7 +284,8 @@ ManagedMailbox::Relief ManagedMailbox::admit_waiting() {
         MailNode* const first = waiting_.front();
         MailNode* const call = inner(first);
         const std::size_t bytes = bytes_of(call);
-        const bool replaces = conflate(call, bytes, relief.lost);
+        const Pid sender = first != call ? sender_of(first) : Pid();
+        const bool replaces = conflate(call, bytes, sender, relief.lost);
         if (!replaces && !has_room(bytes)) break;
         waiting_.pop_front();
         if (first != call) {
@@ -287,7 +293,7 @@ ManagedMailbox::Relief ManagedMailbox::admit_waiting() {
             call->generation = generation_;
             relief.admitted.push_back(first);
         }
-        if (!replaces) put(call, bytes, false);
+        if (!replaces) put(call, bytes, false, sender);
     }
     return relief;
 }
@@ -331,6 +337,16 @@ void ManagedMailbox::doorbell_dropped() noexcept {
 std::size_t ManagedMailbox::depth() const {
     LockGuard lock(mutex_);
     return high_.size() + normal_.size() + waiting_.size();
+}
+
+Duration ManagedMailbox::age() const {
+    const Duration now = cell_.engine().coarse_now();
+    LockGuard lock(mutex_);
+    Duration oldest = now;
+    for (const MailLane* const lane : {&high_, &normal_}) {
+        if (!lane->empty()) oldest = std::min(oldest, lane->front().since);
+    }
+    return now - oldest;
 }
 
 MailboxSettings ManagedMailbox::settings() const {

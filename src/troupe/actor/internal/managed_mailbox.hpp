@@ -47,10 +47,11 @@ enum class Admission : std::uint8_t {
     redirected,  ///< it has gone to the other actor
 };
 
-/// A message that lost its place, and why.
+/// A message that lost its place, why, and who told it if an actor did.
 struct LostMessage {
     MailNode* message;
     DeadLetterReason reason;
+    Pid sender;
 };
 
 /// The signal in the mailbox word while there is something in the queue.
@@ -72,7 +73,8 @@ std::size_t mailbox_depth(const Cell& cell);
 /// Drops a message that was refused, counts it and tells those who listen.
 void dead_letter(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept;
 /// The same for one that was accepted and will not be handled after all.
-void lose_accepted(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept;
+void lose_accepted(Cell* cell, DeadLetterReason reason, MailNode* message,
+                   Pid sender = Pid()) noexcept;
 
 /// Whether this message is the request that `asker` waits for in that await.
 bool is_request_of(const MailNode* message, const Cell* asker, std::uint32_t await_number) noexcept;
@@ -102,6 +104,8 @@ public:
     std::vector<MailNode*> close();
 
     std::size_t depth() const;
+    /// How long the oldest message has waited; zero when there is none.
+    Duration age() const;
     MailboxSettings settings() const;
 
 private:
@@ -123,12 +127,12 @@ private:
         TROUPE_REQUIRES(mutex_);
     std::size_t bytes_of(const MailNode* call) const TROUPE_REQUIRES(mutex_);
     bool has_room(std::size_t bytes) const TROUPE_REQUIRES(mutex_);
-    void put(MailNode* message, std::size_t bytes, bool system) TROUPE_REQUIRES(mutex_);
+    void put(MailNode* message, std::size_t bytes, bool system, Pid sender) TROUPE_REQUIRES(mutex_);
     MailNode* take(MailLane& lane, std::uint64_t number) TROUPE_REQUIRES(mutex_);
     const ConflatedMethod* conflated(const MailNode* call) const TROUPE_REQUIRES(mutex_);
     std::size_t key_hash(const ConflatedMethod& method, const MailNode* call) const
         TROUPE_REQUIRES(mutex_);
-    bool conflate(MailNode* message, std::size_t bytes, std::vector<LostMessage>& lost)
+    bool conflate(MailNode* message, std::size_t bytes, Pid sender, std::vector<LostMessage>& lost)
         TROUPE_REQUIRES(mutex_);
     bool drop_oldest(std::vector<LostMessage>& lost) TROUPE_REQUIRES(mutex_);
     Relief admit_waiting() TROUPE_REQUIRES(mutex_);

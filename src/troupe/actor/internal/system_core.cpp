@@ -6,6 +6,7 @@
 #include <troupe/actor/internal/whereabouts.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/log.hpp>
+#include <troupe/scheduler/mail_mark.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -79,18 +80,6 @@ Pid actor_pid(const Cell* cell, std::uint32_t generation) noexcept {
     return cell != nullptr && is_actor(*cell) ? pid_of(cell, generation) : Pid();
 }
 
-/// Who waits for the message to be handled, or for room; a `tell` does not say who sent it.
-Pid sender_of(const MailNode* message) noexcept {
-    if (message->ops == &WaitingSend::kOps) {
-        const auto* const waiting = static_cast<const WaitingSend*>(message);
-        return actor_pid(waiting->sender, waiting->sender_generation);
-    }
-    const MailNode* const call = inner_message(message);
-    if (!ops_of(call).asked) return Pid();
-    const auto* const request = static_cast<const AskHeader*>(call);
-    return actor_pid(request->asker, request->asker_generation);
-}
-
 /// The class of the actor that a message was for. A slot remembers its last owner's until it has a
 /// new one.
 const CellType* type_of_target(const Cell* target, std::uint32_t generation) noexcept {
@@ -102,17 +91,32 @@ const CellType* type_of_target(const Cell* target, std::uint32_t generation) noe
 
 }  // namespace
 
-void SystemCore::note_refused(const Cell* target, DeadLetterReason reason,
-                              const MailNode* message) noexcept {
+Pid sending_actor() noexcept {
     const Cell* const sender = current_cell();
-    note_dead_letter(target, reason, message,
-                     sender != nullptr ? actor_pid(sender, sender->generation()) : Pid());
+    return sender != nullptr ? actor_pid(sender, sender->generation()) : Pid();
 }
 
-void SystemCore::note_lost(const Cell* target, DeadLetterReason reason,
-                           const MailNode* message) noexcept {
+Pid sender_of(const MailNode* message) noexcept {
+    if (message->ops == &WaitingSend::kOps) {
+        const auto* const waiting = static_cast<const WaitingSend*>(message);
+        return actor_pid(waiting->sender, waiting->sender_generation);
+    }
+    const MailNode* const call = inner_message(message);
+    if (!ops_of(call).asked) return Pid();
+    const auto* const request = static_cast<const AskHeader*>(call);
+    return actor_pid(request->asker, request->asker_generation);
+}
+
+void SystemCore::note_refused(const Cell* target, DeadLetterReason reason,
+                              const MailNode* message) noexcept {
+    note_dead_letter(target, reason, message, sending_actor());
+}
+
+void SystemCore::note_lost(Cell* target, DeadLetterReason reason, const MailNode* message,
+                           Pid sender) noexcept {
     if (counting_messages()) lost_.add(1);
-    note_dead_letter(target, reason, message, sender_of(message));
+    if (target != nullptr) forget_mail_mark(*target);
+    note_dead_letter(target, reason, message, sender != Pid() ? sender : sender_of(message));
 }
 
 void SystemCore::note_dead_letter(const Cell* target, DeadLetterReason reason,

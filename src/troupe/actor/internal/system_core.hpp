@@ -17,6 +17,11 @@
 
 namespace troupe::actor_internal {
 
+/// The actor whose turn runs on this thread; the empty Pid when there is none.
+Pid sending_actor() noexcept;
+/// Who waits for the message to be handled, or for room; a `tell` does not say who sent it.
+Pid sender_of(const MailNode* message) noexcept;
+
 /// What a system is besides its engine. The engine's host.
 class SystemCore {
 public:
@@ -51,8 +56,10 @@ public:
     /// of the first and then once a second how many there were. Any thread.
     void note_refused(const Cell* target, DeadLetterReason reason,
                       const MailNode* message) noexcept;
-    /// The same for one that was accepted and will not be handled after all.
-    void note_lost(const Cell* target, DeadLetterReason reason, const MailNode* message) noexcept;
+    /// The same for one that was accepted and will not be handled after all. `sender`: where the
+    /// mailbox knows who told it.
+    void note_lost(Cell* target, DeadLetterReason reason, const MailNode* message,
+                   Pid sender = Pid()) noexcept;
     DeadLetters dead_letters() const noexcept;
     std::vector<DeadLettersOfType> dead_letters_by_type() const;
 

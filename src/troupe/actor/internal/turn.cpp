@@ -19,6 +19,7 @@
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/assert.hpp>
 #include <troupe/base/hash.hpp>
+#include <troupe/scheduler/mail_mark.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -93,6 +94,7 @@ private:
     void take_out(const MailNode* message);
     bool has_had_its_share() noexcept;
     Next yield();
+    void mark_what_waits() noexcept;
 
     void* object() noexcept { return object_of(cell_, type_); }
     Actor* actor() noexcept {
@@ -261,11 +263,11 @@ bool Turn::unwrap(MailNode*& message) {
     return true;
 }
 
-/// Whether the asker has given up by now. A message that lies alone has not waited, so reading the
-/// clock for it would be a waste (5 ns); in virtual time the clock costs nothing.
+/// Whether the asker has given up by now. A message that lies alone has hardly waited for others,
+/// only for a worker, so the worker's own clock will do, which costs nothing to read.
 bool Turn::expired(const MailNode* message) const noexcept {
-    if (in_place_ && !deterministic_) return false;
     const Duration deadline = static_cast<const AskHeader*>(message)->deadline;
+    if (in_place_) return deadline <= running_.now;
     return deadline != Duration::max() && cell_.engine().coarse_now() >= deadline;
 }
 
@@ -414,6 +416,8 @@ Turn::Next Turn::block() {
     MailNode* const message = in_place_ ? cell_.awaiting_->message : nullptr;
     WaitsFor* const edge = cell_.awaiting_->edge;
     const BlockedCell blocked{&cell_, cell_.generation(), cell_.awaiting_->number};
+    if (cell_.batch_ != nullptr) [[unlikely]]
+        mark_what_waits();
     if (handled_in_place_ == nullptr && cell_.try_block(message, released_)) {
         // The cell is not ours any more.
         if (edge != nullptr) look_after_blocking(blocked, *edge);
@@ -483,7 +487,14 @@ Turn::Next Turn::yield() {
     if (in_place_ || handled_in_place_ != nullptr) take_mail();
     if (cell_.awaiting_ != nullptr && (can_resume_ || has(kKillAsked))) return Next::go_on;
     if (released_ != 0) cell_.release(std::exchange(released_, 0));
+    if (cell_.awaiting_ == nullptr) mark_what_waits();
     return Next::yielded;
+}
+
+/// The turn leaves mail behind: whoever asks how long it has waited is told so (mail_mark.hpp).
+void Turn::mark_what_waits() noexcept {
+    const std::uint64_t count = Cell::count_of(cell_.word());
+    if (managed_ == nullptr && count > released_) mark_mail(cell_, count - released_);
 }
 
 /// Takes what has come out of the mailbox word and acts on the signals.
