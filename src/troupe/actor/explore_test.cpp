@@ -140,6 +140,7 @@ TEST(EverySchedule, AnOldAddressNeverReachesTheNextOwnerOfTheSlot) {
         EXPECT_EQ(letters->size() - for_new + system->dead_letters().total(), 2U)
             << "each letter to the old tenant was handled or is a dead letter";
     });
+    EXPECT_TRUE(seen.exhaustive);
     EXPECT_GT(seen.distinct, 100U);
 }
 
@@ -183,6 +184,7 @@ TEST(EverySchedule, AReplyToAKilledAskerReachesNobodyElse) {
         answered_before = answered_before || heard->size() == 2;
         EXPECT_EQ(system->now(), Duration::zero());
     });
+    EXPECT_TRUE(seen.exhaustive);
     EXPECT_GT(seen.distinct, 100U);
     EXPECT_TRUE(answered_before);
 }

@@ -241,6 +241,7 @@ TEST(SendEverySchedule, TwoSendersKeepTheirOrder) {
         EXPECT_EQ(items->size(), 4U);
         EXPECT_TRUE(each_in_order(*items, 2));
     });
+    EXPECT_TRUE(seen.exhaustive);
     EXPECT_GT(seen.distinct, 100U);
 }
 
@@ -248,6 +249,7 @@ TEST(SendEverySchedule, TwoSendersKeepTheirOrder) {
 class Stopper : public Actor {
 public:
     void stop(Ref<Store> store, Stop strength) { store.stop(strength); }
+    void kill(Ref<Sender> sender) { sender.stop(Stop::kill); }
 };
 
 TEST(SendEverySchedule, AWaiterHearsWheneverTheReceiverDies) {
@@ -269,6 +271,58 @@ TEST(SendEverySchedule, AWaiterHearsWheneverTheReceiverDies) {
         EXPECT_TRUE(seen.exhaustive);
         EXPECT_GT(seen.distinct, 10U);
     }
+}
+
+// Goal: who waits for room and is killed, at whatever moment, takes nobody's place along. Method:
+// of two who send two messages each to a mailbox of one, the first is killed.
+TEST(SendEverySchedule, AWaiterThatIsKilledLeavesTheOtherItsPlaces) {
+    bool killed_before_it_sent = false;
+    bool killed_after_it_sent = false;
+    const auto seen = on_all_schedules(100'000, [&](OwnedSystem& system) {
+        auto store = system->spawn<Store>(options().mailbox(bounded(1)));
+        const auto sent_by_ann = std::make_shared<int>(-1);
+        const auto sent_by_bob = std::make_shared<int>(-1);
+        auto ann = system->spawn<Sender>();
+        auto bob = system->spawn<Sender>();
+        ann.tell<&Sender::send_and_report>(store, 0, 2, sent_by_ann);
+        bob.tell<&Sender::send_and_report>(store, 1, 1, sent_by_bob);
+        system->spawn<Stopper>().tell<&Stopper::kill>(ann);
+        system.settle();
+        EXPECT_EQ(*sent_by_bob, 1);
+        const auto items = *system->block_on(store.ask<&Store::items>());
+        EXPECT_TRUE(each_in_order(items, 2));
+        std::size_t of_bob = 0;
+        for (const Item& item : items)
+            of_bob += item.sender == 1 ? 1 : 0;
+        EXPECT_EQ(of_bob, 1U);
+        killed_before_it_sent = killed_before_it_sent || items.size() == 1;
+        killed_after_it_sent = killed_after_it_sent || *sent_by_ann == 2;
+    });
+    EXPECT_TRUE(seen.exhaustive);
+    EXPECT_TRUE(killed_before_it_sent);
+    EXPECT_TRUE(killed_after_it_sent);
+}
+
+// Goal: a receiver that is killed while two wait for room tells both, at whatever moment.
+TEST(SendEverySchedule, AKillWhileTwoWaitIsHeardByBoth) {
+    bool both_waited = false;
+    const auto seen = on_all_schedules(100'000, [&](OwnedSystem& system) {
+        auto store = system->spawn<Store>(options().mailbox(bounded(1)));
+        const auto sent_by_ann = std::make_shared<int>(-1);
+        const auto sent_by_bob = std::make_shared<int>(-1);
+        auto ann = system->spawn<Sender>();
+        auto bob = system->spawn<Sender>();
+        ann.tell<&Sender::send_and_report>(store, 0, 1, sent_by_ann);
+        bob.tell<&Sender::send_and_report>(store, 1, 1, sent_by_bob);
+        store.tell<&Store::put>(2, 0);
+        system->spawn<Stopper>().tell<&Stopper::stop>(store, Stop::kill);
+        system.settle();
+        EXPECT_GE(*sent_by_ann, 0) << "she has heard";
+        EXPECT_GE(*sent_by_bob, 0) << "he has heard";
+        both_waited = both_waited || *sent_by_ann + *sent_by_bob == 0;
+    });
+    EXPECT_TRUE(seen.exhaustive);
+    EXPECT_TRUE(both_waited);
 }
 
 }  // namespace

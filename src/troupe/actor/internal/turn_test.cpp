@@ -1,0 +1,83 @@
+#include <troupe/actor/internal/test_systems.hpp>
+#include <troupe/scheduler/latch.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace troupe {
+
+template <>
+inline constexpr bool kSendable<Latch*> = true;
+
+namespace {
+
+using actor_internal::on_both_engines;
+using Order = std::shared_ptr<std::vector<std::string>>;
+
+class Worker : public Actor {
+public:
+    Worker(std::string name, Order order) : name_(std::move(name)), order_(std::move(order)) {}
+
+    /// Waits in the middle, for nothing in particular.
+    Task<> wait_between(int number) {
+        order_->push_back("begins " + std::to_string(number));
+        for (int i = 0; i < 3; ++i)
+            co_await yield();
+        order_->push_back("ends " + std::to_string(number));
+    }
+    void note() { order_->push_back(name_); }
+    void block(Latch* held, Latch* go_on) {
+        held->open();
+        go_on->wait();
+    }
+    std::size_t noted() const { return order_->size(); }
+
+private:
+    std::string name_;
+    Order order_;
+};
+
+TEST(Turn, HandlesOneMessageAtATimeAlsoWhileAHandlerWaits) {
+    on_both_engines([](OwnedSystem& system) {
+        const Order order = std::make_shared<std::vector<std::string>>();
+        auto worker = system->spawn<Worker>("worker", order);
+        for (const int number : {1, 2})
+            worker.tell<&Worker::wait_between>(number);
+        worker.tell<&Worker::note>();
+        EXPECT_EQ(system->block_on(worker.ask<&Worker::noted>()), 5U);
+        EXPECT_EQ(*order,
+                  (std::vector<std::string>{"begins 1", "ends 1", "begins 2", "ends 2", "worker"}));
+    });
+}
+
+// Goal: a flood of messages to one actor delays the others by one turn only. Method: while the only
+// worker is held, one actor gets five hundred messages and then another one gets one.
+TEST(Turn, LetsOthersRunAfterSixtyFourMessages) {
+    ThreadedOptions options;
+    options.workers = 1;
+    options.spare_workers_max = 0;
+    OwnedSystem system(make_threaded_engine(options));
+    const Order order = std::make_shared<std::vector<std::string>>();
+    auto holder = system->spawn<Worker>("holder", order);
+    auto flooded = system->spawn<Worker>("flooded", order);
+    auto other = system->spawn<Worker>("other", order);
+    Latch held;
+    Latch go_on;
+    holder.tell<&Worker::block>(&held, &go_on);
+    held.wait();
+    for (int i = 0; i < 500; ++i)
+        ASSERT_EQ(flooded.tell<&Worker::note>(), SendStatus::sent);
+    other.tell<&Worker::note>();
+    go_on.open();
+    while (*system->block_on(holder.ask<&Worker::noted>()) != 501) {
+    }
+    const auto place = std::ranges::find(*order, "other") - order->begin();
+    EXPECT_LE(place, 64);
+}
+
+}  // namespace
+}  // namespace troupe
