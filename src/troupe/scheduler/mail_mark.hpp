@@ -23,6 +23,11 @@ namespace troupe {
 /// still stands. Threads: the cell's turn, or whoever holds the cell.
 void mark_mail(Cell& cell, std::uint64_t unhandled) noexcept;
 
+/// A turn has yielded: marks what it has left behind. Whoever ran it.
+inline void mark_mail_left_behind(Cell& cell) noexcept {
+    if (cell.awaiting_ == nullptr) mark_mail(cell, Cell::count_of(cell.word()));
+}
+
 /// For how long the oldest message behind the `in_hand` being handled has waited, at least; zero
 /// when nobody has marked it. Threads: any.
 Duration marked_mail_age(const Cell& cell, std::uint32_t in_hand) noexcept;

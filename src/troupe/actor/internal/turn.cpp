@@ -487,11 +487,10 @@ Turn::Next Turn::yield() {
     if (in_place_ || handled_in_place_ != nullptr) take_mail();
     if (cell_.awaiting_ != nullptr && (can_resume_ || has(kKillAsked))) return Next::go_on;
     if (released_ != 0) cell_.release(std::exchange(released_, 0));
-    if (cell_.awaiting_ == nullptr) mark_what_waits();
     return Next::yielded;
 }
 
-/// The turn leaves mail behind: whoever asks how long it has waited is told so (mail_mark.hpp).
+/// The handler waits with mail behind it: whoever asks how old that is, is told (mail_mark.hpp).
 void Turn::mark_what_waits() noexcept {
     const std::uint64_t count = Cell::count_of(cell_.word());
     if (managed_ == nullptr && count > released_) mark_mail(cell_, count - released_);

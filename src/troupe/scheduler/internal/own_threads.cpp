@@ -1,4 +1,5 @@
 #include <troupe/scheduler/internal/own_threads.hpp>
+#include <troupe/scheduler/mail_mark.hpp>
 
 #include <memory>
 #include <utility>
@@ -13,10 +14,13 @@ public:
         engine = &its_engine;
         // What it wakes is run by the workers; its own cell finds its way here by its placement.
         schedule = [](WorkerContext& self, Cell& woken) noexcept { self.engine->inject(woken); };
-        // Nobody waits behind it, so there is always one more, with a look at the clock before it.
+        // Nobody waits behind it, so there is a look at the clock before each message.
         messages = 0;
         more_messages = [](RunningTurn& self) noexcept {
-            static_cast<OwnThread&>(self).read_clock();
+            auto& thread = static_cast<OwnThread&>(self);
+            if (thread.messages_left == 0) return 0U;
+            --thread.messages_left;
+            thread.read_clock();
             return 1U;
         };
         caches_cells = false;
@@ -30,6 +34,9 @@ public:
         };
     }
 
+    // Then those who wait for room in the mailbox hear of what has been handled.
+    static constexpr unsigned kMessagesOfTurn = 64;
+
     void read_clock() noexcept {
         now = engine->coarse_now();
         message_since.store(now.count(), std::memory_order_relaxed);
@@ -40,6 +47,7 @@ public:
     CondVar wake;
     bool runnable = false;
     bool ended = false;
+    unsigned messages_left = 0;                   // of the running turn; its own thread
     std::atomic<Duration::rep> message_since{0};  // the thread writes, running() reads
 };
 
@@ -120,13 +128,17 @@ void OwnThreads::run(OwnThread& thread) noexcept {
     set_current_context(&thread);
     Cell& only = thread.only;
     while (wait_for_turn(thread)) {
+        thread.messages_left = OwnThread::kMessagesOfTurn;
         thread.read_clock();
         thread.doing.store(nullptr, std::memory_order_relaxed);
         thread.cell.store(&only, std::memory_order_relaxed);
         const TurnEnd end = only.type()->run(only);
         thread.cell.store(nullptr, std::memory_order_relaxed);
         turns_.fetch_add(1, std::memory_order_relaxed);
-        if (end == TurnEnd::yielded) schedule(only);
+        if (end == TurnEnd::yielded) {
+            mark_mail_left_behind(only);
+            schedule(only);
+        }
     }
     thread.locals.destroy_all();
     set_current_context(nullptr);

@@ -2,6 +2,7 @@
 #include <troupe/scheduler/internal/cpu_relax.hpp>
 #include <troupe/scheduler/internal/threaded_engine.hpp>
 #include <troupe/scheduler/internal/worker.hpp>
+#include <troupe/scheduler/mail_mark.hpp>
 
 #include <fcntl.h>
 #include <time.h>
@@ -126,6 +127,7 @@ void Worker::run_one(Cell& runnable) noexcept {
     const TurnEnd end = runnable.type()->run(runnable);
     cell.store(nullptr, std::memory_order_relaxed);
     if (end == TurnEnd::yielded) {
+        mark_mail_left_behind(runnable);
         if (runnable.placed() == Placement::Kind::pinned) {
             pinned_.push_back(runnable);
         } else {
