@@ -1,6 +1,7 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/internal/own_mail.hpp>
 #include <troupe/actor/internal/system_core.hpp>
+#include <troupe/actor/own_message.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/assert.hpp>
 
@@ -15,6 +16,17 @@ Cell* ActorAccess::cell(const Actor& actor) noexcept {
 }
 void post_event(const Actor& actor, MailNode* message) {
     put_event(*ActorAccess::cell(actor), message);
+}
+
+void post_chore(Cell& cell, MailNode* message, bool before_all) {
+    put_chore(cell, message, before_all);
+}
+Cell* cell_of(const Actor& actor) noexcept {
+    return ActorAccess::cell(actor);
+}
+Actor& actor_in(Cell& cell) noexcept {
+    const auto& type = static_cast<const ActorType&>(*cell.type());
+    return *type.as_actor(object_of(cell, type));
 }
 
 Task<Result<void>> ActorAccess::on_start(Actor& actor) {

@@ -2,6 +2,7 @@
 
 #include <troupe/base/error.hpp>
 #include <troupe/http/body.hpp>
+#include <troupe/http/takeover.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -52,6 +53,16 @@ public:
         }
         return *this;
     }
+
+    /// The connection speaks another protocol from here on. In place of all else that was said
+    /// here the server sends what `next` has.
+    Response& switch_to(std::unique_ptr<Takeover> next) & {
+        next_ = std::move(next);
+        return *this;
+    }
+    /// What was given to switch_to(), or null. For servers.
+    std::unique_ptr<Takeover> take_next() { return std::move(next_); }
+    bool switches() const { return next_ != nullptr; }
 
     /// How many bytes the producer will write.
     Response& length(std::uint64_t bytes) & {
@@ -113,6 +124,7 @@ private:
     std::string body_;
     std::string header_lines_;
     std::unique_ptr<http_internal::BodyProducer> producer_;
+    std::unique_ptr<Takeover> next_;
     std::optional<std::uint64_t> length_;
 };
 

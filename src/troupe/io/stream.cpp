@@ -152,6 +152,10 @@ Result<std::size_t> Stream::try_write(std::string_view data) {
     return core_->write(data);
 }
 
+void Stream::observe(io_internal::Observer& observer, io_internal::Direction direction) {
+    if (core_ != nullptr) core_->observe(*current_cell(), observer, direction);
+}
+
 Result<void> Stream::shutdown_write() {
     if (core_ == nullptr) return io_internal::closed_here();
     return core_->shutdown_write();

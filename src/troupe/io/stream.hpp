@@ -41,6 +41,18 @@ class Waitable;
 
 enum class Direction : std::uint8_t { read, write, both };
 
+/// Who hears that a stream may be read from or written to again without awaiting it: an actor that
+/// goes on handling messages meanwhile.
+class Observer {
+public:
+    /// In a turn of the cell, between two messages or while a handler waits. True when that ends
+    /// what the cell's coroutine waits for.
+    virtual bool ready(Cell& cell) noexcept = 0;
+
+protected:
+    ~Observer() = default;
+};
+
 /// Something tried until it has an outcome, waiting for its socket in between.
 class [[nodiscard]] Operation : public Awaiting {
 public:
@@ -244,6 +256,12 @@ public:
 
     /// Writes as much as there is room for and gives the number of bytes; 0: no room now.
     Result<std::size_t> try_write(std::string_view data);
+
+    /// Tells `observer` once when there may be something to read, or room to write, again: for
+    /// components, after a try_read or try_write that gave nothing, in place of an await. It stays
+    /// the caller's and must live as long as the stream, which from now on stays with the actor
+    /// whose turn this is.
+    void observe(io_internal::Observer& observer, io_internal::Direction direction);
 
     /// Tells the peer that nothing more comes. Reading goes on. What was written arrives first.
     Result<void> shutdown_write();

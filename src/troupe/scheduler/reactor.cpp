@@ -75,9 +75,12 @@ bool IoWatch::arrive(MailNode* node, Cell& cell) {
     auto* const watch = static_cast<IoWatch*>(node);
     Awaiting* const record = cell.awaiting_;
     bool awaited = false;
+    bool observed = false;
     for (;;) {
         // acquire: who sees a new owner's number sees the new owner; pairs with wait_for().
         const std::uint32_t number = watch->await_number_.load(std::memory_order_acquire);
+        // acquire: who sees that it is observed sees by whom; pairs with observe().
+        observed = watch->tell_.load(std::memory_order_acquire) != nullptr;
         if (watch->owner_.load(std::memory_order_relaxed) != &cell) {
             // The stream moved to another actor while this lay in the old one's mailbox. It stays
             // queued on the way, so that a close by the new owner leaves the freeing to us.
@@ -90,6 +93,12 @@ bool IoWatch::arrive(MailNode* node, Cell& cell) {
         if (left == Left::freed) return false;
         if (left == Left::left) break;
     }
+    // An observed one stays with its cell, which has not closed it by now.
+    if (observed) {
+        if (!watch->is_ready(watch->wanted_)) return false;
+        auto* const tell = watch->tell_.exchange(nullptr, std::memory_order_relaxed);
+        return tell(watch->whom_, cell);
+    }
     // Only a cell that waits for it can be sure that it still owns it; to others it may be gone.
     if (!awaited || !watch->is_ready(watch->wanted_)) return false;
     if (watch->try_again_ != nullptr && !watch->try_again_(*record)) {
@@ -100,7 +109,7 @@ bool IoWatch::arrive(MailNode* node, Cell& cell) {
     return true;
 }
 
-void IoWatch::wait_for(std::uint32_t bits, Cell& cell, bool (*try_again)(Awaiting&)) noexcept {
+void IoWatch::belong_to(Cell& cell) noexcept {
     if (owner_.load(std::memory_order_relaxed) != &cell ||
         owner_generation_.load(std::memory_order_relaxed) != cell.generation()) {
         // Under the mutex, so that a poller sees the old owner or the new one, never half of each.
@@ -112,6 +121,21 @@ void IoWatch::wait_for(std::uint32_t bits, Cell& cell, bool (*try_again)(Awaitin
         owner_.store(&cell, std::memory_order_relaxed);
         owner_generation_.store(cell.generation(), std::memory_order_relaxed);
     }
+}
+
+void IoWatch::observe(std::uint32_t bits, Cell& cell, bool (*tell)(void* whom, Cell& cell),
+                      void* whom) noexcept {
+    belong_to(cell);
+    wanted_ = bits;
+    whom_ = whom;
+    // release: the owner goes before it; pairs with arrive().
+    tell_.store(tell, std::memory_order_release);
+    if (is_ready(bits)) post();
+}
+
+void IoWatch::wait_for(std::uint32_t bits, Cell& cell, bool (*try_again)(Awaiting&)) noexcept {
+    belong_to(cell);
+    tell_.store(nullptr, std::memory_order_relaxed);
     wanted_ = bits;
     try_again_ = try_again;
     // release: the owner goes before its number; pairs with arrive().

@@ -52,6 +52,12 @@ public:
     /// Threads: the turn of the cell that waits, one cell at a time.
     void wait_for(std::uint32_t bits, Cell& cell, bool (*try_again)(Awaiting&) = nullptr) noexcept;
 
+    /// The same without an await: the next of these bits is told to `tell(whom, cell)`, once, in a
+    /// turn of the cell; its answer says whether the coroutine that waits there can go on. From now
+    /// on the watch stays with this cell until it is closed.
+    void observe(std::uint32_t bits, Cell& cell, bool (*tell)(void* whom, Cell& cell),
+                 void* whom) noexcept;
+
     /// Stops watching; the descriptor is closed with it. The watch is gone after the call.
     void close() noexcept;
 
@@ -63,6 +69,7 @@ private:
     static void free(IoWatch* watch) noexcept;
     void post() noexcept;
     void push_to_owner() noexcept;
+    void belong_to(Cell& cell) noexcept;
 
     enum class Left : std::uint8_t { still_queued, left, freed };
     Left leave_mailbox() noexcept;
@@ -79,6 +86,9 @@ private:
     std::atomic<std::uint32_t> state_{0};             // pollers and owners: the flags above
     std::uint32_t wanted_ = 0;                        // as try_again_, for the cell that waits only
     bool (*try_again_)(Awaiting&) = nullptr;
+    // Who is told in place of an await: observe writes, arrive reads.
+    std::atomic<bool (*)(void*, Cell&)> tell_{nullptr};
+    void* whom_ = nullptr;  // as tell_
     int fd_;
     std::uint32_t slot_ = 0;        // in the reactor's table
     std::uint32_t slot_stamp_ = 0;  // tells an event for an earlier watch in the slot

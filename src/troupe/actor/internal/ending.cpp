@@ -3,6 +3,7 @@
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/group_table.hpp>
 #include <troupe/actor/internal/links.hpp>
+#include <troupe/actor/internal/own_mail.hpp>
 #include <troupe/actor/internal/pipes.hpp>
 #include <troupe/actor/internal/supervised.hpp>
 #include <troupe/actor/internal/system_core.hpp>
@@ -55,8 +56,9 @@ bool tell_newcomer(Cell& cell, MailNode* mail, const ExitReason& reason) noexcep
     return true;
 }
 
-/// Whether anybody would miss it: a tick or the order to drain, nobody.
+/// Whether anybody would miss it: a tick, a component's chore or the order to drain, nobody.
 bool is_somebodys(const MailNode* mail) noexcept {
+    if (mail->ops == &OwnMail::kOps) return static_cast<const OwnMail*>(mail)->counted;
     return mail->ops->kind == MailKind::message && mail->ops != &StopSignal::kDrainOps &&
            mail->ops != &ActorTimer::kTickOps;
 }

@@ -79,6 +79,16 @@ void put_event(Cell& cell, MailNode* message) {
     last = mail;
 }
 
+void put_chore(Cell& cell, MailNode* message, bool before_all) {
+    OwnMail* const mail = wrap(cell, message);
+    mail->counted = false;
+    if (before_all) {
+        link_first(cell, mail);
+    } else {
+        put_last(cell, mail);
+    }
+}
+
 void put_last(Cell& cell, MailNode* node) noexcept {
     if (cell.batch_ == nullptr) {
         link_first(cell, node);

@@ -280,9 +280,10 @@ Error Turn::too_late(const MailNode* message) const {
 
 /// What the actor has for itself: it took no room in the mailbox.
 bool Turn::unwrap_own(MailNode*& message) {
-    const bool accepted = message->ops == &OwnMail::kOps;
-    if (accepted) {
+    bool accepted = false;
+    if (message->ops == &OwnMail::kOps) {
         auto* const mail = static_cast<OwnMail*>(message);
+        accepted = mail->counted;
         if (Ties* const ties = existing_ties(cell_)) ties->last_event = nullptr;
         message = OwnMail::unwrap(mail);
         message->generation = cell_.generation();

@@ -1,6 +1,7 @@
 #include <troupe/actor/system.hpp>
 #include <troupe/http/internal/chunk_decoder.hpp>
 #include <troupe/http/internal/connection.hpp>
+#include <troupe/http/internal/gatekeeper.hpp>
 #include <troupe/scheduler/engine.hpp>
 
 #include <algorithm>
@@ -92,10 +93,11 @@ Connection::FlushingAwaiter<T> Connection::flushing(Task<T> task) {
 
 Connection::Connection(std::shared_ptr<const ServerState> server,
                        std::shared_ptr<net::ConnectionPhase> phase,
-                       std::shared_ptr<RequestRate> rate, Stream stream)
+                       std::shared_ptr<RequestRate> rate, Ref<Gatekeeper> gatekeeper, Stream stream)
     : server_(std::move(server)),
       phase_(std::move(phase)),
       rate_(std::move(rate)),
+      gatekeeper_(gatekeeper),
       stream_(std::move(stream)),
       parser_(server_->limits) {}
 
@@ -283,7 +285,8 @@ Framing Connection::frame(const http::Response& response, const Asked& asked) {
 /// Writes a response that leaves with others in one write. False, and nothing happened, when this
 /// one is not small.
 bool Connection::write_small(http::Response& response, const Asked& asked) {
-    if (response.producer() || response.body().size() >= kLargeBody) return false;
+    bool small = !response.producer() && !response.switches();
+    if (!small || response.body().size() >= kLargeBody) return false;
     append_response(output_, response, frame(response, asked), date());
     continue_sent_ = false;
     // The next body finds the memory of this one.
@@ -294,6 +297,10 @@ bool Connection::write_small(http::Response& response, const Asked& asked) {
 }
 
 Task<void> Connection::write_large(http::Response response, Asked asked) {
+    if (response.switches()) {
+        co_await hand_over(response.take_next());
+        co_return;
+    }
     Framing framing = frame(response, asked);
     append_head(output_, response, framing, date());
     continue_sent_ = false;
@@ -305,6 +312,24 @@ Task<void> Connection::write_large(http::Response response, Asked asked) {
         co_await flush();
         co_await send(response.body());
     }
+}
+
+/// Another protocol is spoken from here on, by another actor. A server that stops, and a request
+/// that is not whole, get none.
+Task<void> Connection::hand_over(std::unique_ptr<http::Takeover> next) {
+    open_ = false;
+    if (phase_->closing() || parser_.body_follows()) {
+        refuse(ParseRefusal{503, "This server is about to stop."});
+        co_return;
+    }
+    output_.append(next->head());
+    co_await flush();
+    if (!connected_) co_return;
+    connected_ = false;  // it is not ours any more
+    std::string received(input_.pending());
+    ignore(co_await gatekeeper_.send<&Gatekeeper::take_over>(std::move(next), std::move(stream_),
+                                                             std::move(received)),
+           "a server that is gone has no connections");
 }
 
 Task<void> Connection::write_streamed(http::Response response) {

@@ -19,6 +19,8 @@
 
 namespace troupe::http_internal {
 
+class Gatekeeper;
+
 /// One connection: reads requests, has them handled, and writes the responses in their order.
 ///
 /// A handler that throws costs its connection and nothing else: the client is told 500, and the
@@ -27,7 +29,7 @@ class Connection final : public Actor, private BodySource, private BodySink {
 public:
     Connection(std::shared_ptr<const ServerState> server,
                std::shared_ptr<net::ConnectionPhase> phase, std::shared_ptr<RequestRate> rate,
-               Stream stream);
+               Ref<Gatekeeper> gatekeeper, Stream stream);
 
     /// Does all of it; the actor ends afterwards.
     Task<void> serve();
@@ -67,6 +69,7 @@ private:
     bool write_small(http::Response& response, const Asked& asked);
     Task<void> write_large(http::Response response, Asked asked);
     Task<void> write_streamed(http::Response response);
+    Task<void> hand_over(std::unique_ptr<http::Takeover> next);
     Task<Result<void>> write(std::string_view piece) override;
     void trailer(std::string_view name, std::string_view value) override;
     void refuse(const ParseRefusal& refusal);
@@ -84,6 +87,7 @@ private:
     std::shared_ptr<const ServerState> server_;    // shared as ServerState says
     std::shared_ptr<net::ConnectionPhase> phase_;  // shared with the gatekeeper
     std::shared_ptr<RequestRate> rate_;  // shared by the address's connections; null: no limit
+    Ref<Gatekeeper> gatekeeper_;
     Stream stream_;
     RequestParser parser_;
     http::Request request_;

@@ -2,10 +2,12 @@
 
 #include <troupe/http/internal/request_rate.hpp>
 #include <troupe/http/internal/server_state.hpp>
+#include <troupe/http/takeover.hpp>
 #include <troupe/net/gatekeeper.hpp>
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace troupe::http_internal {
@@ -19,6 +21,10 @@ public:
         if (options.requests_per_second_max() == 0) return;
         rates_.emplace(RateLimit{options.requests_per_second_max(), options.requests_burst()});
     }
+
+    /// A connection speaks another protocol from now on: the actor for it is made here, and stays
+    /// one of ours.
+    void take_over(std::unique_ptr<http::Takeover> next, Stream stream, std::string received);
 
 private:
     net::Guest welcome(Stream stream) override;

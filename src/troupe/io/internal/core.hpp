@@ -53,6 +53,8 @@ public:
     /// 0: no room now. `data` is not empty.
     virtual Result<std::size_t> write(std::string_view data) = 0;
     virtual Result<void> shutdown_write() = 0;
+    /// Tells the observer once, in a turn of `cell`, when trying again may help.
+    virtual void observe(Cell& cell, Observer& observer, Direction direction) = 0;
     virtual Endpoint local() const = 0;
     virtual Endpoint peer() const = 0;
     /// Closes and frees it.

@@ -63,22 +63,81 @@ const MailOps kWakeOps{MailKind::signal,
                        [](MailNode* node, const Error&) noexcept { free_wake(node); },
                        &wake_arrives};
 
+/// An observer who may be gone when it is told: the timers that would tell it and the end it
+/// observes hold a share each.
+struct Observed {
+    Observer* observer = nullptr;  // null: told already, or not to be told any more
+    unsigned shares = 1;
+
+    void let_go() noexcept {
+        if (--shares == 0) delete this;
+    }
+};
+
+struct ObserverWake : TimerNode {
+    Observed* observed = nullptr;
+};
+
+void free_observer_wake(MailNode* node) noexcept {
+    auto* const wake = static_cast<ObserverWake*>(node);
+    wake->observed->let_go();
+    free_block(wake, sizeof(ObserverWake));
+}
+
+bool observer_wake_arrives(MailNode* node, Cell& cell) {
+    Observed* const observed = static_cast<ObserverWake*>(node)->observed;
+    Observer* const observer = std::exchange(observed->observer, nullptr);
+    free_observer_wake(node);
+    return observer != nullptr && observer->ready(cell);
+}
+
+const MailOps kObserverWakeOps{
+    MailKind::signal, [](MailNode* node, const Error&) noexcept { free_observer_wake(node); },
+    &observer_wake_arrives};
+
 /// A cell that waits for one thing, and when it will look again.
 class Sleeper {
 public:
+    Sleeper() = default;
+    Sleeper(const Sleeper&) = delete;
+    Sleeper& operator=(const Sleeper&) = delete;
+    ~Sleeper() { forget_observer(); }
+
     void set(Cell& cell) noexcept {
+        forget_observer();
         cell_ = &cell;
         generation_ = cell.generation();
         number_ = cell.await_number_;
         wakes_at_ = kNever;
     }
 
+    void set(Cell& cell, Observer& observer) {
+        set(cell);
+        observed_ = new Observed{&observer};
+    }
+
+    void forget_observer() noexcept {
+        if (observed_ == nullptr) return;
+        observed_->observer = nullptr;
+        std::exchange(observed_, nullptr)->let_go();
+        cell_ = nullptr;
+    }
+
     /// Wakes it at `when`, unless it looks again before that anyway.
     void wake(Engine& engine, Duration when) {
         if (cell_ == nullptr || wakes_at_ <= when) return;
         wakes_at_ = when;
-        auto* const timer = ::new (allocate_block(sizeof(TimerNode))) TimerNode;
-        timer->ops = &kWakeOps;
+        TimerNode* timer = nullptr;
+        if (observed_ == nullptr) {
+            timer = ::new (allocate_block(sizeof(TimerNode))) TimerNode;
+            timer->ops = &kWakeOps;
+        } else {
+            auto* const wake = ::new (allocate_block(sizeof(ObserverWake))) ObserverWake;
+            wake->observed = observed_;
+            ++observed_->shares;
+            wake->ops = &kObserverWakeOps;
+            timer = wake;
+        }
         timer->target = cell_;
         timer->generation = generation_;
         timer->tag = number_;
@@ -91,6 +150,7 @@ private:
     std::uint32_t generation_ = 0;
     std::uint32_t number_ = 0;
     Duration wakes_at_ = kNever;
+    Observed* observed_ = nullptr;  // set: not the cell's await but an observer is woken
 };
 
 // ---- the network --------------------------------------------------------------------------------
@@ -241,7 +301,7 @@ public:
     bool read(unsigned side, std::span<char> buffer, Result<std::size_t>& result);
     Result<std::size_t> write(unsigned side, std::string_view data);
     Result<void> shutdown_write(unsigned side);
-    void wait(unsigned side, Cell& cell, const Operation& operation);
+    void wait(unsigned side, Cell& cell, Direction direction, Observer* observer = nullptr);
     void close(unsigned side) noexcept;
     /// Closes without a proper end: the other one hears of a reset.
     void abort(unsigned side) noexcept;
@@ -261,7 +321,7 @@ private:
                                        (network_ != nullptr ? ": the connection was reset"
                                                             : ": the engine has stopped"));
     }
-    void wait_at(Sleeper& sleeper, Cell& cell, Duration next);
+    void wait_at(Sleeper& sleeper, Cell& cell, Observer* observer, Duration next);
     void finish(unsigned side);
     void reset_end(unsigned side, Duration when);
     void free_if_closed() noexcept {
@@ -356,23 +416,27 @@ Result<std::size_t> Connection::write(unsigned side, std::string_view data) {
     return bytes;
 }
 
-void Connection::wait(unsigned side, Cell& cell, const Operation& operation) {
+void Connection::wait(unsigned side, Cell& cell, Direction direction, Observer* observer) {
     if (network_ == nullptr) return;
     // What is on its way already has started no timer for us.
-    if (operation.direction() != Direction::write) {
+    if (direction != Direction::write) {
         Pipe& pipe = sent_to(side);
         const Duration next = pipe.pieces.empty() ? pipe.end_arrives : pipe.pieces.front().arrives;
-        wait_at(pipe.reader, cell, std::min(next, ends_[side].reset_at));
+        wait_at(pipe.reader, cell, observer, std::min(next, ends_[side].reset_at));
     }
-    if (operation.direction() != Direction::read) {
+    if (direction != Direction::read) {
         Pipe& pipe = sent_by(side);
         const Duration next = pipe.room.empty() ? kNever : pipe.room.front().arrives;
-        wait_at(pipe.writer, cell, std::min(next, ends_[side].reset_at));
+        wait_at(pipe.writer, cell, observer, std::min(next, ends_[side].reset_at));
     }
 }
 
-void Connection::wait_at(Sleeper& sleeper, Cell& cell, Duration next) {
-    sleeper.set(cell);
+void Connection::wait_at(Sleeper& sleeper, Cell& cell, Observer* observer, Duration next) {
+    if (observer != nullptr) {
+        sleeper.set(cell, *observer);
+    } else {
+        sleeper.set(cell);
+    }
     if (next != kNever) sleeper.wake(network_->engine(), next);
 }
 
@@ -401,6 +465,8 @@ Result<void> Connection::shutdown_write(unsigned side) {
 
 void Connection::close(unsigned side) noexcept {
     ends_[side].closed = true;
+    sent_to(side).reader.forget_observer();
+    sent_by(side).writer.forget_observer();
     if (network_ != nullptr && !is_reset(side)) {
         // As TCP does: bytes that nobody will read are answered with a reset, in place of a proper
         // end where they are here already.
@@ -437,7 +503,10 @@ public:
     }
     Result<void> shutdown_write() override { return connection_.shutdown_write(side_); }
     void wait(Cell& cell, Operation& operation) override {
-        connection_.wait(side_, cell, operation);
+        connection_.wait(side_, cell, operation.direction());
+    }
+    void observe(Cell& cell, Observer& observer, Direction direction) override {
+        connection_.wait(side_, cell, direction, &observer);
     }
     Endpoint local() const override { return connection_.address_of(side_); }
     Endpoint peer() const override { return connection_.address_of(1 - side_); }

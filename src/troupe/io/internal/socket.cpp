@@ -85,6 +85,10 @@ std::uint32_t bits_of(Direction direction) noexcept {
     return IoWatch::kReadable | IoWatch::kWritable;
 }
 
+bool tell_observer(void* observer, Cell& cell) {
+    return static_cast<Observer*>(observer)->ready(cell);
+}
+
 bool try_operation_again(Awaiting& record) {
     return static_cast<Operation&>(record).try_again();
 }
@@ -131,6 +135,10 @@ public:
 
     void wait(Cell& cell, Operation& operation) override {
         watch_.wait_for(bits_of(operation.direction()), cell, &try_operation_again);
+    }
+
+    void observe(Cell& cell, Observer& observer, Direction direction) override {
+        watch_.observe(bits_of(direction), cell, &tell_observer, &observer);
     }
 
     Result<void> shutdown_write() override {
