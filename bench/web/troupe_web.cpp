@@ -1,10 +1,14 @@
-// The HTTP routes of the web benchmark, as a user would write them: troupe_web --port P --threads
-// T. Beyond them /health, /crash with a handler that throws, streamed bodies, and what conformance
-// probes ask a server for: an echo of bodies, of header lines and of cookies.
+// The routes of the web benchmark, as a user would write them: troupe_web --port P --threads T.
+// HTTP, and the WebSockets /echo and /broadcast. Beyond them /health, /crash with a handler that
+// throws, streamed bodies, and what conformance probes ask a server for: an echo of bodies, of
+// header lines and of cookies.
 
 #include <troupe/actor/run.hpp>
 #include <troupe/http/json.hpp>
 #include <troupe/http/server.hpp>
+#include <troupe/websocket/room.hpp>
+#include <troupe/websocket/socket.hpp>
+#include <troupe/websocket/upgrade.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -85,8 +89,57 @@ http::Response lines(const http::Request& request) {
                         });
 }
 
-http::Router routes() {
+/// Every message back, text as text and binary as binary.
+class Echo final : public troupe::websocket::Socket {
+    troupe::Task<void> on_text(std::string text) override {
+        send_text(text);
+        return {};
+    }
+    troupe::Task<void> on_binary(std::string bytes) override {
+        send_binary(bytes);
+        return {};
+    }
+};
+
+/// An HTTP echo, or, for a request that asks for one, a WebSocket.
+class EchoRoute {
+public:
+    http::Response operator()(http::Request request) const {
+        return request.header("Upgrade") ? upgrade_(std::move(request)) : echo(std::move(request));
+    }
+
+private:
+    decltype(troupe::websocket::to<Echo>()) upgrade_ =
+        troupe::websocket::to<Echo>(troupe::websocket::Options().send_buffer(64 * 1024 * 1024));
+};
+
+/// Every message to everybody on this path.
+class Member final : public troupe::websocket::Socket {
+public:
+    explicit Member(troupe::Ref<troupe::websocket::Room> room) : room_(room) {}
+
+private:
+    troupe::Task<void> on_open(const http::Request&) override {
+        room_.tell<&troupe::websocket::Room::join>(member());
+        return {};
+    }
+    troupe::Task<void> on_text(std::string text) override {
+        room_.tell<&troupe::websocket::Room::broadcast_text>(std::move(text));
+        return {};
+    }
+    troupe::Task<void> on_binary(std::string bytes) override {
+        room_.tell<&troupe::websocket::Room::broadcast_binary>(std::move(bytes));
+        return {};
+    }
+
+    troupe::Ref<troupe::websocket::Room> room_;
+};
+
+http::Router routes(troupe::System system) {
     http::Router router;
+    router.get("/echo", EchoRoute());
+    router.get("/broadcast",
+               troupe::websocket::to<Member>(system.spawn<troupe::websocket::Room>()));
     router.get("/plaintext", [](const http::Request&) { return http::ok("Hello, World!"); });
     router.get("/json", [](const http::Request&) {
         std::string document = "{\"message\":";
@@ -110,7 +163,7 @@ http::Router routes() {
 }
 
 troupe::Task<int> app(troupe::System& system) {
-    auto server = co_await http::serve(system, routes(), http::ServerOptions().port(port));
+    auto server = co_await http::serve(system, routes(system), http::ServerOptions().port(port));
     if (!server) {
         std::fprintf(stderr, "troupe_web: %s\n", server.error().text().c_str());
         co_return 1;

@@ -1,0 +1,526 @@
+#include <troupe/base/block_pool.hpp>
+#include <troupe/scheduler/cell.hpp>
+#include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/timer.hpp>
+#include <troupe/websocket/internal/wire.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <span>
+#include <utility>
+
+namespace troupe::websocket_internal {
+
+namespace {
+
+constexpr unsigned kAbnormal = 1006;
+constexpr unsigned kPolicy = 1008;
+constexpr unsigned kTryAgainLater = 1013;
+constexpr unsigned kCrashed = 1011;
+
+// With so much to be handled nothing more is read.
+constexpr std::size_t kInboxBytesMax = 64 * 1024;
+constexpr std::size_t kInboxEventsMax = 1024;
+
+// What is read at once, and before others on the worker have a turn.
+constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kReadInARowMax = 4 * kReadBytes;
+
+// How much of what comes behind the end is waited for. To close with bytes unread would answer them
+// with a reset, which destroys what the peer has not read yet.
+constexpr std::size_t kThrownAwayMax = 1024 * 1024;
+
+/// What a worker reads into: bytes are decoded at once, so no connection needs a buffer of its own.
+[[gnu::noinline]] std::span<char> reading_space() {
+    thread_local const std::unique_ptr<char[]> bytes =
+        std::make_unique_for_overwrite<char[]>(kReadBytes);
+    return {bytes.get(), kReadBytes};
+}
+
+Duration later(Duration now, Duration delay) noexcept {
+    return delay < Duration::max() - now ? now + delay : Duration::max();
+}
+
+std::string number_text(std::uint32_t number) {
+    std::string text(sizeof number, '\0');
+    std::memcpy(text.data(), &number, sizeof number);
+    return text;
+}
+
+}  // namespace
+
+// ---- signals to ourselves -----------------------------------------------------------------------
+
+struct Wire::Timer : TimerNode {
+    Wire* wire = nullptr;  // null: it is gone
+
+    static void free(MailNode* node) noexcept {
+        free_block(static_cast<Timer*>(node), sizeof(Timer));
+    }
+    static bool arrive(MailNode* node, Cell&) {
+        Wire* const wire = static_cast<Timer*>(node)->wire;
+        free(node);
+        if (wire == nullptr) return false;
+        wire->timer_ = nullptr;
+        return wire->time_is_up();
+    }
+    static void drop(MailNode* node, const Error&) noexcept { free(node); }
+
+    static constexpr MailOps kOps{MailKind::signal, &drop, &arrive};
+};
+
+struct Wire::FlushSignal : MailNode {
+    Wire* wire = nullptr;  // null: it is gone
+
+    static void free(MailNode* node) noexcept {
+        free_block(static_cast<FlushSignal*>(node), sizeof(FlushSignal));
+    }
+    static bool arrive(MailNode* node, Cell&) {
+        Wire* const wire = static_cast<FlushSignal*>(node)->wire;
+        free(node);
+        if (wire == nullptr) return false;
+        wire->flush_ = nullptr;
+        return wire->flush_is_due();
+    }
+    static void drop(MailNode* node, const Error&) noexcept { free(node); }
+
+    static constexpr MailOps kOps{MailKind::signal, &drop, &arrive};
+};
+
+Wire::Wire(WireOwner& owner, Cell& cell, Role role, const websocket::Options& options)
+    : owner_(owner),
+      cell_(cell),
+      options_(options),
+      decoder_(role, options.message_bytes_max()),
+      outbox_(options, role == Role::client ? &cell.engine() : nullptr),
+      role_(role) {}
+
+/// Still open: the actor has failed or was killed.
+Wire::~Wire() {
+    if (phase_ == Phase::open) {
+        outbox_.drop_messages();
+        outbox_.add_close(close_payload(kCrashed, "the actor has ended"));
+        const std::string_view last = outbox_.pending();
+        ignore(stream_.try_write(last), "whether it is heard changes nothing");
+        ignore(stream_.shutdown_write(), "the same");
+    }
+    end();
+    if (flush_ != nullptr) flush_->wire = nullptr;
+}
+
+void Wire::open(Stream stream, const Agreement& agreement, std::string received) {
+    stream_ = std::move(stream);
+    phase_ = Phase::open;
+    decoder_.use_deflate(agreement.deflate);
+    outbox_.use_deflate(agreement.deflate);
+    if (agreement.deflate.on) {
+        window_bits_ = role_ == Role::server ? agreement.deflate.server_window_bits
+                                             : agreement.deflate.client_window_bits;
+    }
+    heard_at_ = now();
+    ping_at_ = later(heard_at_, options_.ping_interval());
+    add_event(Event::Kind::opened, 0, std::string());
+    if (!received.empty()) decode(received.data(), received.size());
+    flush();
+    receive();
+    settle();
+}
+
+// ---- what arrives -------------------------------------------------------------------------------
+
+bool Wire::ready(Cell&) noexcept {
+    if (blocked_) flush();
+    if (phase_ == Phase::lingering) {
+        throw_away();
+    } else {
+        receive();
+    }
+    // Whoever has pinged or closed waits for the answer, not for the actor.
+    if (!outbox_.empty() && !blocked_) flush();
+    return after_signal();
+}
+
+bool Wire::flush_is_due() noexcept {
+    if (cell_.batch_ != nullptr && cell_.awaiting_ == nullptr) {
+        owner_.flush_behind(cell_);
+        return false;
+    }
+    flush();
+    return after_signal();
+}
+
+bool Wire::time_is_up() noexcept {
+    const Duration at = now();
+    if (at >= close_due_) {
+        tell_closed(kAbnormal, "the peer did not agree to the end in time");
+        end();
+    }
+    if (at >= write_due_) lose(Error(Errc::timed_out, "the peer takes nothing"));
+    if (at >= pong_due_) {
+        const Duration extended = later(heard_at_, options_.pong_timeout());
+        if (extended > at) {
+            pong_due_ = extended;
+        } else if (!may_receive()) {
+            pong_due_ = later(at, options_.pong_timeout());  // it is we who do not listen
+        } else {
+            lose(Error(Errc::timed_out, "the peer did not answer a ping"));
+        }
+    }
+    if (at >= ping_at_) {
+        judge_speed(at);
+        send_ping(at);
+    }
+    return after_signal();
+}
+
+/// Whatever has changed: the actor, the reactor and the clock are told.
+bool Wire::after_signal() noexcept {
+    if (has_events() || more_to_read_ || phase_ == Phase::ended) post_events();
+    observe();
+    arm();
+    return phase_ == Phase::ended && owner_.wire_has_ended(cell_);
+}
+
+void Wire::post_events() {
+    if (std::exchange(events_posted_, true)) return;
+    owner_.events_are_here(cell_);
+}
+
+void Wire::observe() {
+    const bool reads = may_receive() || phase_ == Phase::lingering;
+    const bool listens = reads && !more_to_read_;
+    if (!stream_.is_open() || (!listens && !blocked_)) return;
+    stream_.observe(*this, !blocked_  ? io_internal::Direction::read
+                           : !listens ? io_internal::Direction::write
+                                      : io_internal::Direction::both);
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+bool Wire::may_receive() const noexcept {
+    if (reads_no_more_ || (phase_ != Phase::open && phase_ != Phase::closing)) return false;
+    const bool inbox_full =
+        event_bytes_ >= kInboxBytesMax || events_.size() - next_event_ >= kInboxEventsMax;
+    const bool outbox_full = outbox_.buffered() > options_.send_buffer_bytes_max() / 2;
+    return !inbox_full && (!outbox_full || phase_ == Phase::closing);
+}
+
+void Wire::receive() {
+    more_to_read_ = false;
+    std::size_t total = 0;
+    while (may_receive()) {
+        if (total >= kReadInARowMax) {
+            more_to_read_ = true;
+            return;
+        }
+        const std::span<char> space = reading_space();
+        std::memcpy(space.data(), head_, head_bytes_);
+        const auto got = stream_.try_read(space.subspan(head_bytes_));
+        if (!got) return lose(got.error());
+        if (!*got) return;
+        if (**got == 0) return receive_end();
+        total += **got;
+        received_bytes_ += **got;
+        decode(space.data(), head_bytes_ + **got);
+    }
+}
+
+void Wire::receive_end() {
+    tell_closed(kAbnormal, "the peer has ended the connection without a close");
+    end();
+}
+
+void Wire::decode(char* bytes, std::size_t size) {
+    std::size_t used = 0;
+    bool alive = false;
+    while (!reads_no_more_) {
+        const FrameDecoder::Step step = decoder_.advance(bytes + used, size - used);
+        used += step.consumed;
+        if (step.status == FrameDecoder::Status::need_more) break;
+        switch (step.status) {
+            case FrameDecoder::Status::message:
+                take_message();
+                break;
+            case FrameDecoder::Status::ping:
+                if (phase_ == Phase::open) outbox_.add_control(Opcode::pong, decoder_.payload());
+                break;
+            case FrameDecoder::Status::pong:
+                take_pong(decoder_.payload());
+                continue;  // one that answers nothing proves nothing
+            case FrameDecoder::Status::close:
+                take_close();
+                break;
+            default:
+                fail(decoder_.close_code(), decoder_.problem());
+        }
+        alive = true;
+    }
+    head_bytes_ = 0;
+    if (reads_no_more_) return;
+    if (alive || decoder_.inside_message()) heard_at_ = now();
+    head_bytes_ = static_cast<std::uint8_t>(size - used);
+    std::memcpy(head_, bytes + used, head_bytes_);
+}
+
+void Wire::take_message() {
+    const bool text = decoder_.kind() == Opcode::text;
+    // What comes behind our own close is read for the peer's alone.
+    std::string payload = decoder_.take_payload();
+    if (phase_ != Phase::open) return;
+    add_event(text ? Event::Kind::text : Event::Kind::binary, 0, std::move(payload));
+}
+
+void Wire::take_pong(std::string_view payload) {
+    std::uint32_t number = 0;
+    if (payload.size() != sizeof number) return;
+    std::memcpy(&number, payload.data(), sizeof number);
+    if (number <= pong_number_ || number > ping_number_) return;
+    pong_number_ = number;
+    heard_at_ = now();
+    if (pong_number_ == ping_number_) pong_due_ = kNever;
+}
+
+void Wire::take_close() {
+    peer_closed_ = true;
+    reads_no_more_ = true;
+    const unsigned code = decoder_.close_code();
+    if (!close_sent_) {
+        outbox_.drop_messages();
+        outbox_.add_close(close_payload(code, std::string_view()));
+        close_sent_ = true;
+        phase_ = Phase::closing;
+        close_due_ = later(now(), options_.close_timeout());
+    }
+    tell_closed(code, decoder_.payload());
+    if (outbox_.empty()) written_out();
+}
+
+/// Reads and forgets, until the peer has heard of the end.
+void Wire::throw_away() {
+    for (;;) {
+        const auto got = stream_.try_read(reading_space());
+        if (got && !*got) return;
+        thrown_away_ += got ? **got : 0;
+        if (!got || **got == 0 || thrown_away_ > kThrownAwayMax) return end();
+    }
+}
+
+// ---- events -------------------------------------------------------------------------------------
+
+void Wire::add_event(Event::Kind kind, unsigned code, std::string payload) {
+    event_bytes_ += payload.size();
+    events_.push_back(Event{kind, static_cast<std::uint16_t>(code), std::move(payload)});
+}
+
+Event Wire::take_event() {
+    Event event = std::move(events_[next_event_++]);
+    event_bytes_ -= event.payload.size();
+    if (!has_events()) {
+        events_.clear();
+        next_event_ = 0;
+    }
+    return event;
+}
+
+void Wire::events_handled() {
+    events_posted_ = false;
+    if (phase_ == Phase::fresh || phase_ == Phase::ended) {
+        if (has_events()) post_events();
+        return;
+    }
+    receive();
+    flush();
+    settle();
+}
+
+void Wire::tell_closed(unsigned code, std::string reason) {
+    if (std::exchange(closed_told_, true)) return;
+    add_event(Event::Kind::closed, code, std::move(reason));
+}
+
+// ---- sending ------------------------------------------------------------------------------------
+
+Outbox::Taken Wire::send(Opcode kind, std::string_view payload) {
+    const Outbox::Taken taken = outbox_.add(kind, payload);
+    if (taken != Outbox::Taken::yes) was_full_ = true;
+    if (taken == Outbox::Taken::overflow) fail(kTryAgainLater, "too much waits to be sent");
+    want_flush();
+    return taken;
+}
+
+Outbox::Taken Wire::send(SharedFrames frames) {
+    const Outbox::Taken taken = outbox_.add(std::move(frames));
+    if (taken != Outbox::Taken::yes) was_full_ = true;
+    if (taken == Outbox::Taken::overflow) fail(kTryAgainLater, "too much waits to be sent");
+    if (cell_.batch_ != nullptr || flush_ != nullptr) {
+        want_flush();
+    } else {
+        // The message it came with has nothing behind it.
+        flush();
+        settle();
+    }
+    return taken;
+}
+
+bool Wire::ping(std::string_view payload) {
+    const bool added = outbox_.add_control(Opcode::ping, payload);
+    if (added) want_flush();
+    return added;
+}
+
+void Wire::want_flush() {
+    if (flush_ != nullptr || phase_ == Phase::fresh || phase_ == Phase::ended) return;
+    flush_ = ::new (allocate_block(sizeof(FlushSignal))) FlushSignal;
+    flush_->ops = &FlushSignal::kOps;
+    flush_->wire = this;
+    post_signal(cell_, cell_.generation(), flush_);
+}
+
+void Wire::flush() {
+    if (phase_ == Phase::fresh || phase_ == Phase::lingering) return;
+    if (outbox_.buffered() > options_.send_buffer_bytes_max() / 2) was_full_ = true;
+    bool moved = false;
+    while (phase_ != Phase::ended) {
+        const std::string_view bytes = outbox_.pending();
+        if (bytes.empty()) {
+            blocked_ = false;
+            write_due_ = kNever;
+            return written_out();
+        }
+        const Result<std::size_t> written = stream_.try_write(bytes);
+        if (!written) return lose(written.error());
+        if (*written == 0) {
+            if (!blocked_ || moved) write_due_ = later(now(), options_.write_timeout());
+            blocked_ = true;
+            return;
+        }
+        outbox_.consume(*written);
+        moved = true;
+    }
+}
+
+/// Nothing waits any more.
+void Wire::written_out() {
+    if (std::exchange(was_full_, false) && phase_ == Phase::open) {
+        add_event(Event::Kind::drained, 0, std::string());
+    }
+    if (close_sent_ && (peer_closed_ || goes_alone_)) linger();
+}
+
+// ---- the end ------------------------------------------------------------------------------------
+
+void Wire::close(unsigned code, std::string_view reason) {
+    if (phase_ == Phase::fresh) return end();
+    if (phase_ != Phase::open) return;
+    outbox_.add_close(close_payload(code, reason));
+    close_sent_ = true;
+    phase_ = Phase::closing;
+    close_due_ = later(now(), options_.close_timeout());
+    pong_due_ = ping_at_ = kNever;
+    want_flush();
+}
+
+void Wire::fail(unsigned code, std::string_view reason) {
+    if (phase_ != Phase::open && phase_ != Phase::closing) return;
+    reads_no_more_ = true;
+    goes_alone_ = true;
+    pong_due_ = ping_at_ = kNever;
+    if (!close_sent_) {
+        outbox_.drop_messages();
+        outbox_.add_close(close_payload(code, reason));
+        close_sent_ = true;
+        close_due_ = later(now(), options_.close_timeout());
+    }
+    phase_ = Phase::closing;
+    tell_closed(code, std::string(reason));
+    want_flush();
+}
+
+/// The connection is broken, or as good as that.
+void Wire::lose(const Error& why) {
+    if (phase_ == Phase::ended) return;
+    tell_closed(kAbnormal, why.text());
+    end();
+}
+
+/// All is said. A server ends the connection first, so that what lingers of it is the server's; a
+/// client waits for that.
+void Wire::linger() {
+    phase_ = Phase::lingering;
+    pong_due_ = ping_at_ = write_due_ = kNever;
+    close_due_ = later(now(), options_.close_timeout());
+    if (role_ == Role::server && !stream_.shutdown_write()) return end();
+    throw_away();
+}
+
+void Wire::end() {
+    phase_ = Phase::ended;
+    stream_.close();
+    blocked_ = false;
+    more_to_read_ = false;
+    pong_due_ = ping_at_ = write_due_ = close_due_ = kNever;
+    if (timer_ == nullptr) return;
+    if (cell_.engine().cancel_timer(timer_)) {
+        Timer::free(timer_);
+    } else {
+        timer_->wire = nullptr;
+    }
+    timer_ = nullptr;
+}
+
+// ---- time ---------------------------------------------------------------------------------------
+
+Duration Wire::now() const noexcept {
+    return cell_.engine().now();
+}
+
+void Wire::send_ping(Duration at) {
+    ping_at_ = later(at, options_.ping_interval());
+    if (phase_ != Phase::open) return;
+    if (received_bytes_ == 0 && outbox_.empty()) {
+        // Silent for a while: it may well stay so.
+        decoder_.rest();
+        outbox_.rest();
+        if (!has_events()) events_ = std::vector<Event>();
+    }
+    received_bytes_ = 0;
+    if (outbox_.add_control(Opcode::ping, number_text(ping_number_ + 1))) ++ping_number_;
+    if (pong_due_ == kNever) pong_due_ = later(at, options_.pong_timeout());
+    flush();
+}
+
+/// A message that takes its time between two pings has to come at some speed.
+void Wire::judge_speed(Duration) {
+    const bool inside = decoder_.inside_message();
+    const bool all_along = std::exchange(was_inside_, inside) && inside;
+    if (!all_along || !may_receive()) return;
+    const auto seconds = options_.ping_interval() / std::chrono::duration<double>(1);
+    if (static_cast<double>(received_bytes_) <
+        seconds * static_cast<double>(options_.bytes_per_second_min())) {
+        fail(kPolicy, "the message comes too slowly");
+    }
+}
+
+Duration Wire::next_deadline() const noexcept {
+    return std::min({ping_at_, pong_due_, write_due_, close_due_});
+}
+
+/// One timer is enough for all: it stays on the clock when its time moves back, and looks again.
+void Wire::arm() {
+    const Duration deadline = next_deadline();
+    if (deadline == kNever || (timer_ != nullptr && timer_->deadline <= deadline)) return;
+    if (timer_ == nullptr) {
+        timer_ = ::new (allocate_block(sizeof(Timer))) Timer;
+        timer_->ops = &Timer::kOps;
+        timer_->wire = this;
+        timer_->target = &cell_;
+        timer_->generation = cell_.generation();
+    } else if (!cell_.engine().cancel_timer(timer_)) {
+        return;  // it is here any moment, and looks again
+    }
+    timer_->deadline = deadline;
+    cell_.engine().start_timer(timer_);
+}
+
+}  // namespace troupe::websocket_internal

@@ -1,0 +1,195 @@
+#pragma once
+
+// One end of a WebSocket connection, within the actor it belongs to.
+//
+// The problem: an actor handles one message at a time, and must not wait for its socket while it
+// does: pings have to be answered and sent, deadlines kept and bytes taken off its hands while a
+// handler waits for something else; and the actor must go on handling its mail while the peer is
+// silent.
+//
+// The answer: nobody awaits the socket. What the engine has to tell (there is something to read,
+// there is room to write, time is up) arrives as signals in the actor's turn, between two messages
+// or while a handler waits, and is dealt with there and then: bytes become frames, control frames
+// are answered, messages are put into the inbox. Only those are the actor's to handle, one after
+// the other, like its other mail. Nothing is read while the inbox or half of the send buffer is
+// full, so a peer that is faster than its handler, or does not listen, has to wait.
+//
+// All that was sent in a turn leaves in one write: the first send of a turn posts a signal that is
+// handled behind the mail at hand.
+
+#include <troupe/base/duration.hpp>
+#include <troupe/base/error.hpp>
+#include <troupe/io/stream.hpp>
+#include <troupe/websocket/internal/encoded.hpp>
+#include <troupe/websocket/internal/frame_decoder.hpp>
+#include <troupe/websocket/internal/handshake.hpp>
+#include <troupe/websocket/internal/outbox.hpp>
+#include <troupe/websocket/options.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace troupe {
+class Cell;
+class Engine;
+}  // namespace troupe
+
+namespace troupe::websocket_internal {
+
+/// What the actor is to handle.
+struct Event {
+    enum class Kind : std::uint8_t { opened, text, binary, drained, closed };
+    Kind kind;
+    std::uint16_t code = 0;  // of a close
+    std::string payload;     // or the reason
+};
+
+/// What the wire asks of its actor.
+class WireOwner {
+public:
+    /// There is something for the actor to do: it calls take_event until there are none, and then
+    /// events_handled.
+    virtual void events_are_here(Cell& cell) noexcept = 0;
+    /// The actor is to call flush behind the mail at hand.
+    virtual void flush_behind(Cell& cell) noexcept = 0;
+    /// The connection is no more, and nothing will come. True when that ends what the actor's
+    /// coroutine waits for.
+    virtual bool wire_has_ended(Cell& cell) noexcept = 0;
+
+protected:
+    ~WireOwner() = default;
+};
+
+class Wire final : private io_internal::Observer {
+public:
+    /// The options outlive it.
+    Wire(WireOwner& owner, Cell& cell, Role role, const websocket::Options& options);
+    ~Wire();
+    Wire(const Wire&) = delete;
+    Wire& operator=(const Wire&) = delete;
+
+    // All of it in the turn of the actor.
+
+    /// The handshake is done. `received` is what came behind it.
+    void open(Stream stream, const Agreement& agreement, std::string received);
+
+    bool takes_messages() const noexcept { return phase_ == Phase::fresh || phase_ == Phase::open; }
+    Outbox::Taken send(Opcode kind, std::string_view payload);
+    Outbox::Taken send(SharedFrames frames);
+    bool ping(std::string_view payload);
+    std::size_t buffered() const noexcept { return outbox_.buffered(); }
+    std::uint64_t messages_dropped() const noexcept { return outbox_.messages_dropped(); }
+
+    /// Begins the end: the frame leaves behind what was sent before.
+    void close(unsigned code, std::string_view reason);
+    /// The same at once: what waits is not sent any more.
+    void fail(unsigned code, std::string_view reason);
+
+    /// Writes what goes without waiting.
+    void flush();
+    /// To be called when the actor has done something on its own account.
+    void settle() {
+        ignore(after_signal(), "nobody awaits anything: this is the actor's own turn");
+    }
+
+    bool has_events() const noexcept { return next_event_ != events_.size(); }
+    Event take_event();
+    /// The actor has handled some: there may be room for more.
+    void events_handled();
+
+    bool ended() const noexcept { return phase_ == Phase::ended; }
+    std::string peer() const { return to_string(stream_.peer()); }
+    bool deflates() const noexcept { return window_bits_ != 0; }
+    /// Of the window for what we send; 0 without compression.
+    int window_bits() const noexcept { return window_bits_; }
+
+private:
+    enum class Phase : std::uint8_t {
+        fresh,      // not opened yet: what is sent waits
+        open,       //
+        closing,    // our close was sent, and the peer's has not come
+        lingering,  // nothing is said any more: until the peer knows, what it sends is thrown away
+        ended,
+    };
+    struct Timer;
+    struct FlushSignal;
+    friend struct Timer;
+    friend struct FlushSignal;
+
+    bool ready(Cell& cell) noexcept override;
+    bool time_is_up() noexcept;
+    bool flush_is_due() noexcept;
+    bool after_signal() noexcept;
+
+    bool may_receive() const noexcept;
+    void receive();
+    void receive_end();
+    void decode(char* bytes, std::size_t size);
+    void take_message();
+    void take_pong(std::string_view payload);
+    void take_close();
+    void throw_away();
+    void heard() noexcept;
+
+    void want_flush();
+    void written_out();
+    void tell_closed(unsigned code, std::string reason);
+    void linger();
+    void lose(const Error& why);
+    void end();
+    void add_event(Event::Kind kind, unsigned code, std::string payload);
+    void post_events();
+    void observe();
+
+    void send_ping(Duration now);
+    void judge_speed(Duration now);
+    Duration next_deadline() const noexcept;
+    void arm();
+    Duration now() const noexcept;
+
+    WireOwner& owner_;
+    Cell& cell_;
+    const websocket::Options& options_;
+    Stream stream_;
+    FrameDecoder decoder_;
+    Outbox outbox_;
+    std::vector<Event> events_;
+    std::size_t next_event_ = 0;
+    std::size_t event_bytes_ = 0;
+
+    Timer* timer_ = nullptr;        // on the clock, or on its way to us
+    FlushSignal* flush_ = nullptr;  // on its way to us
+    // Engine time; kNever when it does not matter.
+    static constexpr Duration kNever = Duration::max();
+    Duration ping_at_ = kNever;
+    Duration pong_due_ = kNever;   // the peer has to answer until then
+    Duration write_due_ = kNever;  // the peer has to take something until then
+    Duration close_due_ = kNever;  // the peer has to agree to the end, or to hear it, until then
+    Duration heard_at_{};
+
+    std::uint32_t ping_number_ = 0;     // of the last ping of ours
+    std::uint32_t pong_number_ = 0;     // of the last one that was answered
+    std::uint64_t received_bytes_ = 0;  // since the last ping
+    std::uint64_t thrown_away_ = 0;     // while lingering
+    std::uint8_t head_bytes_ = 0;
+    char head_[kFrameHeadBytesMax];  // the beginning of a frame that was cut
+    std::uint8_t window_bits_ = 0;
+    Role role_;
+    Phase phase_ = Phase::fresh;
+    bool close_sent_ = false;     // our close frame is in the outbox or gone
+    bool peer_closed_ = false;    // the peer's has come
+    bool closed_told_ = false;    // the actor knows
+    bool reads_no_more_ = false;  // what was received is wrong, or was the last
+    bool goes_alone_ = false;     // the peer need not agree to the end
+    bool more_to_read_ = false;   // we stopped before there was nothing left
+    bool blocked_ = false;        // there are bytes that did not go
+    bool was_full_ = false;       // tell the actor when all has gone
+    bool was_inside_ = false;     // of a message, at the last ping
+    bool events_posted_ = false;
+};
+
+}  // namespace troupe::websocket_internal

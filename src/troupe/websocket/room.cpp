@@ -1,0 +1,94 @@
+#include <troupe/actor/own_message.hpp>
+#include <troupe/base/error.hpp>
+#include <troupe/websocket/internal/room_core.hpp>
+#include <troupe/websocket/internal/utf8.hpp>
+#include <troupe/websocket/room.hpp>
+
+#include <utility>
+
+namespace troupe::websocket {
+
+using websocket_internal::Opcode;
+using websocket_internal::RoomCore;
+
+Room::Room(RoomOptions options) : core_(std::make_unique<RoomCore>(std::move(options))) {}
+Room::~Room() = default;
+
+Result<void> Room::join(Member member) {
+    const Pid pid = member.socket.pid();
+    if (member.socket == Ref<Socket>()) return error(Errc::actor_gone, "nobody cannot join a room");
+    if (RoomCore::Seat* const seat = core_->find(pid)) {
+        seat->member = std::move(member);
+        return {};
+    }
+    if (core_->size() >= core_->options.members_max()) {
+        return error(Errc::mailbox_full, "the room is full");
+    }
+    RoomCore::Seat& seat = core_->add(pid, std::move(member));
+    seat.watch = monitor<&Room::member_ended>(seat.member.socket);
+    on_join(seat.member);
+    return {};
+}
+
+void Room::leave(Ref<Socket> member) {
+    const Pid pid = member.pid();
+    if (RoomCore::Seat* const seat = core_->find(pid)) seat->watch.cancel();
+    remove(pid);
+}
+
+void Room::member_ended(Down down) {
+    remove(down.pid);
+}
+
+void Room::remove(Pid pid) {
+    if (auto gone = core_->remove(pid)) on_leave(*gone);
+}
+
+Result<void> Room::broadcast_text(std::string text) {
+    return broadcast(true, std::move(text), Ref<Socket>());
+}
+Result<void> Room::broadcast_binary(std::string bytes) {
+    return broadcast(false, std::move(bytes), Ref<Socket>());
+}
+Result<void> Room::broadcast_text_except(Ref<Socket> member, std::string text) {
+    return broadcast(true, std::move(text), member);
+}
+Result<void> Room::broadcast_binary_except(Ref<Socket> member, std::string bytes) {
+    return broadcast(false, std::move(bytes), member);
+}
+
+Result<void> Room::broadcast(bool text, std::string payload, Ref<Socket> except) {
+    if (payload.size() > core_->options.message_bytes_max()) {
+        return error(Errc::failed, "the message is larger than this room takes");
+    }
+    if (text && !websocket_internal::is_utf8(payload)) {
+        return error(Errc::failed, "a text is UTF-8; send what is not as binary");
+    }
+    const bool idle = core_->idle();
+    if (!core_->has_room_for(payload.size())) {
+        return error(Errc::mailbox_full, "the room has too much to tell already");
+    }
+    core_->gather(text ? Opcode::text : Opcode::binary, payload, except);
+    // Behind the mail at hand: broadcasts among it travel along.
+    if (idle)
+        actor_internal::call_behind<&Room::deliver_some>(*this, *actor_internal::cell_of(*this));
+    return {};
+}
+
+void Room::deliver_some() {
+    core_->deliver_some();
+    if (core_->idle()) return;
+    actor_internal::call_behind<&Room::deliver_some>(*this, *actor_internal::cell_of(*this));
+}
+
+std::vector<std::string> Room::present() const {
+    return core_->names();
+}
+std::size_t Room::size() const {
+    return core_->size();
+}
+RoomStats Room::stats() const {
+    return core_->stats();
+}
+
+}  // namespace troupe::websocket
