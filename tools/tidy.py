@@ -45,7 +45,7 @@ EXCEPTION_WALLS = {
 # Where the machine's own barrier (membarrier) does the fence's work and only the compiler must be
 # held back. The thread sanitizer's build takes another way there.
 COMPILER_FENCES = {
-    "src/troupe/scheduler/internal/run_queue.cpp": "the owner's side of the biased lock",
+    "src/troupe/scheduler/internal/run_queue.hpp": "the owner's side of the biased lock",
 }
 
 # Standard mutexes live behind our ranked one.

@@ -47,14 +47,11 @@ Cell& Actor::own_cell() const noexcept {
     return *cell_;
 }
 
-std::uint32_t Actor::own_generation() const noexcept {
-    return own_cell().generation();
-}
-
-const std::byte* Actor::object() const noexcept {
+actor_internal::OwnAddress Actor::own_address() const noexcept {
     Cell& cell = own_cell();
-    return static_cast<const std::byte*>(actor_internal::object_of(
-        cell, *static_cast<const actor_internal::ActorType*>(cell.type())));
+    const void* const object = actor_internal::object_of(
+        cell, *static_cast<const actor_internal::ActorType*>(cell.type()));
+    return {&cell, static_cast<const std::byte*>(object), cell.generation()};
 }
 
 System Actor::system() const noexcept {

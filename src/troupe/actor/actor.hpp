@@ -29,6 +29,13 @@ struct ActorAccess;
 /// Finds the Down in the message that will bring it.
 using DownIn = Down& (*)(MailNode* message) noexcept;
 
+/// Of an actor, as it sees itself.
+struct OwnAddress {
+    Cell* cell;
+    const std::byte* object;  // the beginning of the complete object
+    std::uint32_t generation;
+};
+
 /// Watches `target` for `watcher`: `down` is delivered when it ends, or at once when it has. Gives
 /// the monitor's number.
 std::uint64_t post_monitor(Cell& watcher, Cell* target, std::uint32_t generation, MailNode* down,
@@ -119,9 +126,10 @@ protected:
     template <class A>
     Self<A> self(const A* me) const noexcept {
         static_assert(std::is_base_of_v<Actor, A>, "write self(this)");
+        const actor_internal::OwnAddress own = own_address();
         return Self<A>(actor_internal::RefAccess::make<A>(
-            own_cell(), own_generation(),
-            static_cast<std::size_t>(reinterpret_cast<const std::byte*>(me) - object())));
+            *own.cell, own.generation,
+            static_cast<std::size_t>(reinterpret_cast<const std::byte*>(me) - own.object)));
     }
     template <class A = void>
     Self<A> self() const noexcept {
@@ -237,13 +245,12 @@ private:
     Timer set_timer(Duration delay, const TimerKey* key, Arguments&&... arguments);
 
     Cell& own_cell() const noexcept;
-    std::uint32_t own_generation() const noexcept;
-    const std::byte* object() const noexcept;  // the beginning of the complete object
+    actor_internal::OwnAddress own_address() const noexcept;
     /// Where in it the subobject of a class of this actor's lies.
     template <class Class>
     std::ptrdiff_t offset_in_object() const noexcept {
         const auto* const me = static_cast<const Class*>(this);
-        return reinterpret_cast<const std::byte*>(me) - object();
+        return reinterpret_cast<const std::byte*>(me) - own_address().object;
     }
 
     Cell* cell_ = nullptr;

@@ -61,7 +61,10 @@ public:
         : target_(target), generation_(generation), message_(message), method_(method) {}
     Send(const Send&) = delete;
     Send& operator=(const Send&) = delete;
-    ~Send();
+    ~Send() {
+        if (message_ != nullptr || awaiting_.arrived != nullptr) [[unlikely]]
+            give_up();
+    }
 
     bool await_ready() noexcept { return try_send(); }
     template <task_internal::OurPromise P>
@@ -71,10 +74,17 @@ public:
         return suspend(self);
     }
     [[nodiscard("a send can fail: check it, or ignore(result, \"why\")")]] Result<void>
-    await_resume();
+    await_resume() {
+        const bool waited_for_room = awaiting_.arrived != nullptr || awaiting_.in_cycle;
+        if (!waited_for_room && failure_ == AskStatus::unsent) [[likely]]
+            return {};
+        return outcome();
+    }
 
 private:
     bool try_send() noexcept;
+    Result<void> outcome();
+    void give_up() noexcept;
     bool suspend(std::coroutine_handle<> self);
 
     Awaiting awaiting_;

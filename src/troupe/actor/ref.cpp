@@ -179,7 +179,9 @@ bool force(Cell& cell, std::uint32_t generation, MailNode* message) noexcept {
     return admit(&cell, generation, message, Sender::forces) == Admission::admitted;
 }
 
-SendStatus post(Cell* cell, std::uint32_t generation, MailNode* message) noexcept {
+namespace {
+
+SendStatus post_slowly(Cell* cell, std::uint32_t generation, MailNode* message) noexcept {
     switch (admit(cell, generation, message, Sender::tells)) {
         case Admission::admitted:
         case Admission::redirected:
@@ -195,6 +197,14 @@ SendStatus post(Cell* cell, std::uint32_t generation, MailNode* message) noexcep
     }
     dead_letter(cell, DeadLetterReason::gone, message);
     return SendStatus::gone;
+}
+
+}  // namespace
+
+SendStatus post(Cell* cell, std::uint32_t generation, MailNode* message) noexcept {
+    if (post_plainly(cell, generation, message)) [[likely]]
+        return SendStatus::sent;
+    return post_slowly(cell, generation, message);
 }
 
 void post_request(Cell* target, std::uint32_t generation, AskHeader* request) noexcept {

@@ -31,6 +31,7 @@ enum class LockRank : std::uint16_t {
     engine_waiters = 690,
     latch = 700,
     engine_random = 710,
+    symbols = 720,
     log_output = 800,
     log_queue = 810,
     block_pool_threads = 900,
@@ -85,6 +86,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "engine_waiters";
         case LockRank::latch:
             return "latch";
+        case LockRank::symbols:
+            return "symbols";
         case LockRank::engine_random:
             return "engine_random";
         case LockRank::log_output:

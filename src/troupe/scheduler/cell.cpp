@@ -67,57 +67,16 @@ void Cell::attach(void* thing) {
     table[chunk.index_of(*this)].store(thing, std::memory_order_release);
 }
 
-namespace {
-
-/// There is nobody any more, and whoever is told so sees all that the owner did.
-PushResult see_the_end(const Cell& cell) noexcept {
+PushResult scheduler_internal::see_the_end(const Cell& cell) noexcept {
     // acquire: pairs with close_mailbox.
     static_cast<void>(cell.word_.load(std::memory_order_acquire));
     return PushResult::gone;
 }
 
-enum class Bound : std::uint8_t { respected, ignored };
-
-PushResult push_message(Cell& cell, MailNode* node, Bound bound) noexcept {
-    const std::uint64_t capacity = cell.capacity_.load(std::memory_order_relaxed);
-    if (capacity == Cell::kManaged) return PushResult::managed;
-    std::uint64_t old = cell.word_.load(std::memory_order_relaxed);
-    for (;;) {
-        if ((old & Cell::kDead) != 0) return see_the_end(cell);
-        std::uint64_t count = Cell::count_of(old);
-        if (bound == Bound::respected && count >= capacity && capacity != 0) {
-            return PushResult::full;
-        }
-        if (count < Cell::kCountMax) ++count;  // an unbounded mailbox stops counting here
-        node->next = Cell::node_of(old);
-        const std::uint64_t desired =
-            Cell::pack(node, count, old & (Cell::kUrgent | Cell::kBlocked));
-        // release: publishes the node; pairs with the acquire of take_mail and of the turn.
-        // acquire: whoever wakes the cell writes its place in a run queue, and so must see the last
-        // turn's end; pairs with try_idle and try_block.
-        if (cell.word_.compare_exchange_weak(old, desired, std::memory_order_acq_rel,
-                                             std::memory_order_relaxed)) {
-            break;
-        }
-    }
-    if ((old & Cell::kIdle) != 0) schedule(cell);
-    return PushResult::pushed;
-}
-
-}  // namespace
-
-PushResult push(Cell& cell, MailNode* node) noexcept {
-    return push_message(cell, node, Bound::respected);
-}
-
-PushResult push_past_bound(Cell& cell, MailNode* node) noexcept {
-    return push_message(cell, node, Bound::ignored);
-}
-
 PushResult push_signal(Cell& cell, MailNode* node) noexcept {
     std::uint64_t old = cell.word_.load(std::memory_order_relaxed);
     for (;;) {
-        if ((old & Cell::kDead) != 0) return see_the_end(cell);
+        if ((old & Cell::kDead) != 0) return scheduler_internal::see_the_end(cell);
         node->next = Cell::node_of(old);
         const std::uint64_t desired = Cell::pack(node, Cell::count_of(old), Cell::kUrgent);
         // release: publishes the node; pairs with the acquire of take_mail. acquire: as above.
@@ -174,27 +133,6 @@ MailNode* Cell::take_mail(const MailNode* handled_in_place, std::uint32_t releas
         batch_ = youngest;
     }
     return signals;
-}
-
-MailNode* Cell::pop_batch() noexcept {
-    if (batch_ == nullptr) return nullptr;
-    MailNode* const node = batch_->next;
-    if (node == batch_) {
-        batch_ = nullptr;
-    } else {
-        batch_->next = node->next;
-    }
-    node->next = nullptr;
-    return node;
-}
-
-bool Cell::try_idle(const MailNode* handled_in_place) noexcept {
-    std::uint64_t old = word_.load(std::memory_order_relaxed);
-    if (node_of(old) != handled_in_place || (old & kUrgent) != 0) return false;
-    // release: hands all that the turn did to the worker that runs the next one; pairs with the
-    // acquire below in whoever is scheduled by the push that clears the flag.
-    return word_.compare_exchange_strong(old, kIdle, std::memory_order_acq_rel,
-                                         std::memory_order_relaxed);
 }
 
 bool Cell::try_block(const MailNode* handled_in_place, std::uint32_t released) noexcept {

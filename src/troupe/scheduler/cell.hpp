@@ -152,13 +152,30 @@ public:
     MailNode* take_mail(const MailNode* handled_in_place, std::uint32_t released) noexcept;
 
     /// The oldest message of the batch, or null.
-    MailNode* pop_batch() noexcept;
+    MailNode* pop_batch() noexcept {
+        if (batch_ == nullptr) return nullptr;
+        MailNode* const node = batch_->next;
+        if (node == batch_) {
+            batch_ = nullptr;
+        } else {
+            batch_->next = node->next;
+        }
+        node->next = nullptr;
+        return node;
+    }
 
     /// True when there is a signal to handle.
     bool urgent() const noexcept { return (word_.load(std::memory_order_relaxed) & kUrgent) != 0; }
 
     /// Lets go of the cell when there is no mail but `handled_in_place`: after true it is not ours.
-    bool try_idle(const MailNode* handled_in_place) noexcept;
+    bool try_idle(const MailNode* handled_in_place) noexcept {
+        std::uint64_t old = word_.load(std::memory_order_relaxed);
+        if (node_of(old) != handled_in_place || (old & kUrgent) != 0) return false;
+        // release: hands all that the turn did to the worker that runs the next one; pairs with the
+        // acquire in whoever is scheduled by the push that clears the flag.
+        return word_.compare_exchange_strong(old, kIdle, std::memory_order_acq_rel,
+                                             std::memory_order_relaxed);
+    }
 
     /// Lets go of the cell until a signal comes: after true it is not ours. Of two cells that block
     /// at the same time, one sees the other's flag afterwards.
@@ -211,12 +228,58 @@ static_assert(sizeof(Cell) == 128, "a cell is two cache lines: docs/design/0005-
 
 // ---- sending: any thread ------------------------------------------------------------------------
 
+/// Puts a cell that is neither queued nor running into a run queue: the caller's worker's when it
+/// belongs to the same engine, else the engine's own.
+[[gnu::noinline]] void schedule(Cell& cell) noexcept;
+
+namespace scheduler_internal {
+
+enum class Bound : std::uint8_t { respected, ignored };
+
+/// There is nobody any more, and whoever is told so sees all that the owner did.
+PushResult see_the_end(const Cell& cell) noexcept;
+
+template <Bound kBound>
+inline PushResult push_message(Cell& cell, MailNode* node) noexcept {
+    const std::uint64_t capacity = cell.capacity_.load(std::memory_order_relaxed);
+    if (capacity == Cell::kManaged) [[unlikely]]
+        return PushResult::managed;
+    std::uint64_t old = cell.word_.load(std::memory_order_relaxed);
+    for (;;) {
+        if ((old & Cell::kDead) != 0) [[unlikely]]
+            return see_the_end(cell);
+        std::uint64_t count = Cell::count_of(old);
+        if (kBound == Bound::respected && count >= capacity && capacity != 0) [[unlikely]] {
+            return PushResult::full;
+        }
+        if (count < Cell::kCountMax) ++count;  // an unbounded mailbox stops counting here
+        node->next = Cell::node_of(old);
+        const std::uint64_t desired =
+            Cell::pack(node, count, old & (Cell::kUrgent | Cell::kBlocked));
+        // release: publishes the node; pairs with the acquire of take_mail and of the turn.
+        // acquire: whoever wakes the cell writes its place in a run queue, and so must see the last
+        // turn's end; pairs with try_idle and try_block.
+        if (cell.word_.compare_exchange_weak(old, desired, std::memory_order_acq_rel,
+                                             std::memory_order_relaxed)) [[likely]] {
+            break;
+        }
+    }
+    if ((old & Cell::kIdle) != 0) schedule(cell);
+    return PushResult::pushed;
+}
+
+}  // namespace scheduler_internal
+
 /// Puts a message into the mailbox of `cell` and schedules it if it was idle. On anything but
 /// `pushed` the node is still the caller's. The cell's own bound decides `full`.
-PushResult push(Cell& cell, MailNode* node) noexcept;
+inline PushResult push(Cell& cell, MailNode* node) noexcept {
+    return scheduler_internal::push_message<scheduler_internal::Bound::respected>(cell, node);
+}
 
 /// The same past the bound, for mail whose sender waits for the answer.
-PushResult push_past_bound(Cell& cell, MailNode* node) noexcept;
+inline PushResult push_past_bound(Cell& cell, MailNode* node) noexcept {
+    return scheduler_internal::push_message<scheduler_internal::Bound::ignored>(cell, node);
+}
 
 /// Puts a signal into the mailbox. Never full.
 PushResult push_signal(Cell& cell, MailNode* node) noexcept;
@@ -234,10 +297,6 @@ void post_signal(Cell& cell, std::uint32_t generation, MailNode* node) noexcept;
 /// The engine whose worker this thread is, or null.
 [[gnu::noinline]] Engine* current_engine() noexcept;
 
-/// Puts a cell that is neither queued nor running into a run queue: the caller's worker's when it
-/// belongs to the same engine, else the engine's own.
-[[gnu::noinline]] void schedule(Cell& cell) noexcept;
-
 /// What the running turn and the worker that runs it tell each other. One per thread that runs
 /// cells; the turn finds its own with `running_turn()`.
 struct RunningTurn {
@@ -250,6 +309,7 @@ struct RunningTurn {
     /// So many more; 0: the turn has had its share, what is left waits for the next one.
     unsigned (*more_messages)(RunningTurn& self) noexcept = nullptr;
     Duration now{};  ///< the clock as of this turn, or a few turns ago; its own thread only
+    bool deterministic = false;  ///< as Engine::deterministic
 };
 
 namespace scheduler_internal {

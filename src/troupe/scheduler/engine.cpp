@@ -3,6 +3,7 @@
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/internal/cell_table.hpp>
 #include <troupe/scheduler/internal/context.hpp>
+#include <troupe/scheduler/internal/worker.hpp>
 
 #include <pthread.h>
 
@@ -138,16 +139,13 @@ Cell* Engine::find_cell(std::uint32_t slot) const noexcept {
 }
 
 bool Engine::sent_enough() noexcept {
-    WorkerContext* const context = scheduler_internal::current_context();
-    return context != nullptr && context->sent_enough != nullptr && context->sent_enough(*context);
+    const WorkerContext* const context = scheduler_internal::context_of_thread;
+    return context != nullptr && context->worker != nullptr && context->worker->has_sent_enough();
 }
 
 namespace scheduler_internal {
 
-namespace {
 constinit thread_local WorkerContext* context_of_thread = nullptr;
-}  // namespace
-
 constinit thread_local RunningTurn* running_turn_of_thread = nullptr;
 
 WorkerContext* current_context() noexcept {
@@ -173,13 +171,16 @@ Engine* current_engine() noexcept {
 
 void schedule(Cell& cell) noexcept {
     WorkerContext* const context = scheduler_internal::context_of_thread;
-    Engine& engine = cell.engine();
+    Engine* const engine =
+        scheduler_internal::CellChunk::of(cell).engine.load(std::memory_order_relaxed);
     if (cell.placed() != Placement::Kind::anywhere) [[unlikely]] {
-        engine.schedule_placed(cell);
-    } else if (context != nullptr && context->engine == &engine) {
-        context->schedule(*context, cell);
+        engine->schedule_placed(cell);
+    } else if (context == nullptr || context->engine != engine) {
+        engine->inject(cell);
+    } else if (context->worker != nullptr) {
+        context->worker->run_next(cell);
     } else {
-        engine.inject(cell);
+        context->schedule(*context, cell);
     }
 }
 

@@ -290,6 +290,10 @@ void WaitingSend::report_room(WaitingSend* waiting) noexcept {
 }
 
 bool Send::try_send() noexcept {
+    if (post_plainly(target_, generation_, message_)) [[likely]] {
+        message_ = nullptr;
+        return !Engine::sent_enough();
+    }
     switch (admit(target_, generation_, message_, Sender::tells)) {
         case Admission::admitted:
         case Admission::redirected:
@@ -352,7 +356,7 @@ bool Send::suspend(std::coroutine_handle<> self) {
     return false;
 }
 
-Result<void> Send::await_resume() {
+Result<void> Send::outcome() {
     if (awaiting_.arrived != nullptr) {
         auto* const waiting = static_cast<WaitingSend*>(std::exchange(awaiting_.arrived, nullptr));
         if (waiting->gone) failure_ = AskStatus::gone;
@@ -366,7 +370,7 @@ Result<void> Send::await_resume() {
     return {};
 }
 
-Send::~Send() {
+void Send::give_up() noexcept {
     if (awaiting_.arrived != nullptr) free_node(static_cast<WaitingSend*>(awaiting_.arrived));
     if (message_ != nullptr) message_->ops->drop(message_, Error(Errc::cancelled));
 }

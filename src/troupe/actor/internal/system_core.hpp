@@ -175,4 +175,12 @@ private:
     std::vector<DeadLetterListener> dead_letter_listeners_ TROUPE_GUARDED_BY(mutex_);
 };
 
+/// The way of nearly all messages: into a mailbox that has room. False, and nothing has happened,
+/// when there is more to it.
+inline bool post_plainly(Cell* cell, std::uint32_t generation, MailNode* message) noexcept {
+    message->generation = generation;
+    return cell != nullptr && cell->generation() == generation &&
+           !SystemCore::counting_messages() && push(*cell, message) == PushResult::pushed;
+}
+
 }  // namespace troupe::actor_internal

@@ -23,6 +23,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -40,25 +41,33 @@ public:
         : cell_(cell),
           running_(running_turn()),
           type_(*static_cast<const ActorType*>(cell.type())),
-          deterministic_(cell.engine().deterministic()),
+          deterministic_(running_.deterministic),
           managed_(cell.capacity_.load(std::memory_order_relaxed) == Cell::kManaged
                        ? ManagedMailbox::find(cell)
                        : nullptr),
           budget_(running_.messages) {}
 
     TurnEnd run();
+    // Goes on after a message that lay alone in the mailbox, and still does.
+    TurnEnd run_after(MailNode* message, Handled handled);
+    TurnEnd run_after_throw(MailNode* message, const std::string& text);
+    TurnEnd run_after_counted(MailNode* message);
 
 private:
     enum class Next : std::uint8_t { go_on, released, yielded };
 
+    TurnEnd run_on(Next next);
     Next attend();
     Next handle_one();
     Next handle(MailNode* message);
-    void count_handled() noexcept;
+    [[gnu::always_inline]] Next call_handler(MailNode* message);
+    [[gnu::always_inline]] void count_handled() noexcept;
+    void count_more() noexcept;
     MailNode* next_message();
-    Next handler_done(MailNode* message, Handled handled);
-    Next handler_threw(MailNode* message);
+    [[gnu::always_inline]] Next handler_done(MailNode* message, Handled handled);
+    Next handler_threw(MailNode* message, const std::string& text);
     void give_up(MailNode* message, const Error& why) noexcept;
+    bool is_call(const MailNode* message) const noexcept;
     bool unwrap(MailNode*& message);
     bool expired(const MailNode* message) const noexcept;
     Error too_late(const MailNode* message) const;
@@ -136,12 +145,37 @@ TurnEnd Turn::run() {
     } else if (cell_.awaiting_ != nullptr && cell_.awaiting_->yielding) {
         can_resume_ = true;
     }
+    return run_on(next);
+}
+
+TurnEnd Turn::run_on(Next next) {
     while (next == Next::go_on) {
         if (cell_.urgent()) take_mail();
         const bool plain = cell_.awaiting_ == nullptr && (cell_.flags_ & kSpecial) == 0;
         next = plain ? handle_one() : attend();
     }
     return next == Next::yielded ? TurnEnd::yielded : TurnEnd::released;
+}
+
+TurnEnd Turn::run_after(MailNode* message, Handled handled) {
+    --budget_;
+    in_place_ = true;
+    if (handled != Handled::suspended) return run_on(handler_done(message, handled));
+    suspended_in(message);
+    return run_on(Next::go_on);
+}
+
+TurnEnd Turn::run_after_throw(MailNode* message, const std::string& text) {
+    --budget_;
+    in_place_ = true;
+    return run_on(handler_threw(message, text));
+}
+
+TurnEnd Turn::run_after_counted(MailNode* message) {
+    --budget_;
+    handled_in_place_ = message;
+    released_ = 1;
+    return run_on(Next::go_on);
 }
 
 /// A turn with something special about it: a handler that waits, an end that is asked for, news of
@@ -175,10 +209,15 @@ Turn::Next Turn::handle_one() {
         if (handled != nullptr) ops_of(handled).finish(handled);
         return Next::released;
     }
-    return unwrap(message) ? handle(message) : Next::go_on;
+    if (!is_call(message) && !unwrap(message)) return Next::go_on;
+    return call_handler(message);
 }
 
 Turn::Next Turn::handle(MailNode* message) {
+    return call_handler(message);
+}
+
+inline Turn::Next Turn::call_handler(MailNode* message) {
     --budget_;
     say(ops_of(message).method);
     if (deterministic_) cell_.engine().note_event(fnv1a_32(ops_of(message).method));
@@ -186,7 +225,7 @@ Turn::Next Turn::handle(MailNode* message) {
         const Handled handled = ops_of(message).deliver(object(), message);
         if (handled != Handled::suspended) return handler_done(message, handled);
     } catch (...) {
-        return handler_threw(message);
+        return handler_threw(message, text_of_current_exception());
     }
     suspended_in(message);
     return Next::go_on;
@@ -223,13 +262,17 @@ MailNode* Turn::next_message() {
     return nullptr;  // a signal among it goes first: handle_one looks again
 }
 
-/// Deals with mail that is not simply a call. False when there is nothing left to handle.
+/// Whether it is simply a call, for this actor, and somebody may still want its reply.
+bool Turn::is_call(const MailNode* message) const noexcept {
+    const MessageOps& ops = ops_of(message);
+    return message->generation == cell_.generation() && ops.deliver != nullptr &&
+           !(ops.asked && expired(message));
+}
+
+/// Deals with mail that is no call. False when there is nothing left to handle.
 bool Turn::unwrap(MailNode*& message) {
     const bool stale = message->generation != cell_.generation();
-    const bool plain = ops_of(message).deliver != nullptr;
-    const bool late = ops_of(message).asked && expired(message);
-    if (plain && !stale && !late) [[likely]]
-        return true;
+    const bool late = !stale && ops_of(message).asked && expired(message);
     if (message->ops == &ActorTimer::kTickOps || message->ops == &OwnMail::kOps) {
         return unwrap_own(message);
     }
@@ -317,23 +360,26 @@ void Turn::note_own_message(bool accepted) {
     set(kUncounted);
 }
 
-void Turn::count_handled() noexcept {
+inline void Turn::count_handled() noexcept {
     cell_.handled_.store(cell_.handled() + 1, std::memory_order_relaxed);
-    if (has(kUncounted)) [[unlikely]] {
-        Extension& extension = *existing_extension(cell_);
-        const bool own = std::exchange(extension.own_message, false);
-        if (!own) ++released_;
-        if (std::exchange(extension.put_off, false)) {
-            // It is not handled yet, although its handler has run.
-            cell_.handled_.store(cell_.handled() - 1, std::memory_order_relaxed);
-        }
-        if (!note_handled(cell_, own)) clear(kUncounted);
-    } else {
-        ++released_;
-    }
+    if (has(kUncounted)) [[unlikely]]
+        return count_more();
+    ++released_;
 }
 
-Turn::Next Turn::handler_done(MailNode* message, Handled handled) {
+/// A message that took no room, or that somebody else takes note of.
+void Turn::count_more() noexcept {
+    Extension& extension = *existing_extension(cell_);
+    const bool own = std::exchange(extension.own_message, false);
+    if (!own) ++released_;
+    if (std::exchange(extension.put_off, false)) {
+        // It is not handled yet, although its handler has run.
+        cell_.handled_.store(cell_.handled() - 1, std::memory_order_relaxed);
+    }
+    if (!note_handled(cell_, own)) clear(kUncounted);
+}
+
+inline Turn::Next Turn::handler_done(MailNode* message, Handled handled) {
     count_handled();
     if (handled == Handled::parked) {
         // It is a ReplyTo's now, which may be used as soon as the next message is handled.
@@ -349,9 +395,8 @@ Turn::Next Turn::handler_done(MailNode* message, Handled handled) {
     return Next::go_on;
 }
 
-/// The exception is what the asker hears and why the actor ends. Called from a catch.
-Turn::Next Turn::handler_threw(MailNode* message) {
-    const std::string text = text_of_current_exception();
+/// What was thrown is what the asker hears and why the actor ends.
+Turn::Next Turn::handler_threw(MailNode* message, const std::string& text) {
     const std::string_view method = ops_of(message).method;
     if (in_place_) take_out(message);
     give_up(message, Error(Errc::failed, std::string(method) + ": " + text));
@@ -472,7 +517,7 @@ Turn::Next Turn::resume() {
     try {
         handled = ops_of(message).complete(message);
     } catch (...) {
-        return handler_threw(message);
+        return handler_threw(message, text_of_current_exception());
     }
     return handler_done(message, handled);
 }
@@ -731,10 +776,56 @@ Turn::Next Turn::build() {
     return begin_start();
 }
 
+bool nothing_special(const Cell& cell) noexcept {
+    return cell.flags_ == 0 && cell.awaiting_ == nullptr && cell.batch_ == nullptr && !cell.nested_;
+}
+
+/// Whether this turn is like most: one call, alone in a plain mailbox, whose reply somebody may
+/// still want, and nothing special about the actor.
+bool is_usual(Cell& cell, std::uint64_t word, const RunningTurn& running) noexcept {
+    const MailNode* const message = Cell::node_of(word);
+    if (message == nullptr || message->next != nullptr || (word & Cell::kUrgent) != 0) return false;
+    const MessageOps& ops = ops_of(message);
+    if (ops.asked && static_cast<const AskHeader*>(message)->deadline <= running.now) return false;
+    return nothing_special(cell) && cell.state() == CellState::running &&
+           cell.capacity_.load(std::memory_order_relaxed) != Cell::kManaged &&
+           message->generation == cell.generation() && ops.deliver != nullptr &&
+           running.messages != 0 && !running.deterministic;
+}
+
 }  // namespace
 
+// The usual turn is written out, because most messages of most programs are handled in one: the
+// same as Turn would do, without a Turn. Whatever is not usual afterwards is left to it.
 TurnEnd run_actor(Cell& cell) {
-    return Turn(cell).run();
+    RunningTurn& running = running_turn();
+    // acquire: sees the message its sender published, pairs with push; and what the last turn,
+    // perhaps on another worker, left behind, pairs with try_idle and try_block.
+    const std::uint64_t word = cell.word_.load(std::memory_order_acquire);
+    if (!is_usual(cell, word, running)) [[unlikely]]
+        return Turn(cell).run();
+
+    MailNode* const message = Cell::node_of(word);
+    const MessageOps& ops = ops_of(message);
+    running.doing.store(&ops.method, std::memory_order_relaxed);
+    Handled handled = Handled::done;
+    std::unique_ptr<const std::string> thrown;
+    try {
+        handled =
+            ops.deliver(object_of(cell, *static_cast<const ActorType*>(cell.type())), message);
+    } catch (...) {
+        thrown = std::make_unique<const std::string>(text_of_current_exception());
+    }
+    if (thrown != nullptr) [[unlikely]]
+        return Turn(cell).run_after_throw(message, *thrown);
+    if (handled != Handled::done || !nothing_special(cell)) {
+        return Turn(cell).run_after(message, handled);
+    }
+    cell.handled_.store(cell.handled() + 1, std::memory_order_relaxed);
+    if (!cell.try_idle(message)) return Turn(cell).run_after_counted(message);
+    // The cell is not ours any more; the envelope still is.
+    ops.finish(message);
+    return TurnEnd::released;
 }
 
 }  // namespace troupe::actor_internal

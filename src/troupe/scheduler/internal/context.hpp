@@ -17,14 +17,15 @@ class Worker;
 struct WorkerContext : RunningTurn {
     Engine* engine = nullptr;
     Worker* worker = nullptr;  ///< null on the deterministic engine and on an actor's own thread
-    /// Queues a cell of this engine that became runnable during the current turn.
+    /// Queues a cell of this engine that became runnable during the current turn. Not a worker's:
+    /// it has a queue.
     void (*schedule)(WorkerContext& self, Cell& cell) noexcept = nullptr;
-    /// Counts a send of the running turn; true when the receivers should go first now.
-    bool (*sent_enough)(WorkerContext& self) noexcept = nullptr;
     FreeCells free_cells;
     bool caches_cells = true;  ///< its thread stays: free cells may be kept with it
     LocalValues locals;
 };
+
+extern constinit thread_local WorkerContext* context_of_thread;
 
 /// The calling thread's context, or null on a thread that runs no cells. Out of line: see
 /// troupe::current_cell.

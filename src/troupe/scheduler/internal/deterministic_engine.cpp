@@ -167,6 +167,7 @@ class DeterministicEngine final : public Engine {
 public:
     explicit DeterministicEngine(Chooser& chooser) : Engine(true), chooser_(chooser) {
         context_.engine = this;
+        context_.deterministic = true;
         context_.schedule = &schedule_here;
         // A turn is one message, so that every order can be explored.
         context_.messages = 1;

@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace troupe::scheduler_internal {
 
 namespace {
@@ -20,10 +22,6 @@ namespace {
 #define TROUPE_THREAD_SANITIZER 0
 #endif
 
-// Written before the threads that use the locks start (an engine more finds it decided), read by
-// owners and thieves.
-std::atomic<bool> asymmetric{false};
-
 bool register_membarrier() noexcept {
     // The thread sanitizer sees neither the system call nor what it orders.
     if (TROUPE_THREAD_SANITIZER != 0) return false;
@@ -33,7 +31,7 @@ bool register_membarrier() noexcept {
 bool membarrier_works() noexcept {
     static const bool works = [] {
         const bool registered = register_membarrier();
-        asymmetric.store(registered, std::memory_order_relaxed);
+        thief_pays.store(registered, std::memory_order_relaxed);
         return registered;
     }();
     return works;
@@ -47,27 +45,8 @@ void prepare_biased_locks() noexcept {
 
 BiasedLocks use_biased_locks_for_test(BiasedLocks wanted) noexcept {
     const bool use = membarrier_works() && wanted == BiasedLocks::by_membarrier;
-    asymmetric.store(use, std::memory_order_relaxed);
+    thief_pays.store(use, std::memory_order_relaxed);
     return use ? BiasedLocks::by_membarrier : BiasedLocks::by_ordered_stores;
-}
-
-void BiasedLock::owner_lock() noexcept {
-    for (;;) {
-        if (asymmetric.load(std::memory_order_relaxed)) [[likely]] {
-            owner_inside_.store(true, std::memory_order_relaxed);
-            // Keeps the compiler from swapping the two; the thief's membarrier does it for the
-            // machine: either it sees our store or we see its flag.
-            std::atomic_signal_fence(std::memory_order_seq_cst);
-            // acquire: sees the queue as the last thief left it; pairs with thief_unlock.
-            if (!thief_inside_.load(std::memory_order_acquire)) [[likely]]
-                return;
-        } else {
-            // seq_cst, both: the same exclusion by the memory order alone.
-            owner_inside_.store(true, std::memory_order_seq_cst);
-            if (!thief_inside_.load(std::memory_order_seq_cst)) return;
-        }
-        owner_wait();
-    }
 }
 
 void BiasedLock::owner_wait() noexcept {
@@ -80,27 +59,13 @@ void BiasedLock::owner_wait() noexcept {
 bool BiasedLock::thief_try_lock() noexcept {
     // seq_cst: ordered before the look at the owner's flag.
     if (thief_inside_.exchange(true, std::memory_order_seq_cst)) return false;
-    if (asymmetric.load(std::memory_order_relaxed)) {
+    if (thief_pays.load(std::memory_order_relaxed)) {
         ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     }
     // seq_cst: also acquires the queue as the owner left it; pairs with owner_unlock.
     while (owner_inside_.load(std::memory_order_seq_cst))
         ::sched_yield();
     return true;
-}
-
-void RunQueue::push_next(Cell& cell, std::uint32_t now_us) noexcept {
-    cell.queued_at_us_ = now_us;
-    lock_.owner_lock();
-    Cell* const displaced = slot_;
-    slot_ = &cell;
-    if (displaced != nullptr) {
-        if (stack_count_++ == 0) stack_since_us_ = now_us;
-        displaced->next_runnable_ = stack_top_;
-        stack_top_ = displaced;
-    }
-    set_size(size() + 1);
-    lock_.owner_unlock();
 }
 
 void RunQueue::push_back(Cell& cell, std::uint32_t now_us) noexcept {
@@ -133,47 +98,30 @@ Cell* RunQueue::pop_queue() noexcept {
     return cell;
 }
 
-Cell* RunQueue::pop() noexcept {
-    if (size() == 0) return nullptr;  // only a thief could change that, and it only takes
-    lock_.owner_lock();
+/// When the slot is empty, or its turn has not come.
+Cell* RunQueue::pop_other() noexcept {
     Cell* cell = nullptr;
     if (oldest_first_) {
         oldest_first_ = false;
         cell = pop_queue();
     }
     if (cell == nullptr && slot_ != nullptr) {
-        const bool others_wait = stack_top_ != nullptr || queue_first_ != nullptr;
-        if (++streak_ <= kSlotStreakMax || !others_wait) {
-            cell = slot_;
+        if (slot_may_win()) return std::exchange(slot_, nullptr);
+        // The pair in the slot has had its share: it queues like everybody else.
+        slot_->next_runnable_ = nullptr;
+        if (queue_last_ == nullptr) {
+            queue_first_ = slot_;
         } else {
-            // The pair in the slot has had its share: it queues like everybody else.
-            slot_->next_runnable_ = nullptr;
-            if (queue_last_ == nullptr) {
-                queue_first_ = slot_;
-            } else {
-                queue_last_->next_runnable_ = slot_;
-            }
-            queue_last_ = slot_;
+            queue_last_->next_runnable_ = slot_;
         }
-        slot_ = nullptr;
+        queue_last_ = std::exchange(slot_, nullptr);
     }
-    if (cell == nullptr) {
-        streak_ = 0;
-        if (stack_top_ != nullptr) {
-            cell = stack_top_;
-            stack_top_ = cell->next_runnable_;
-            --stack_count_;
-        } else {
-            cell = pop_queue();
-        }
-    }
-    if (cell != nullptr) {
-        cell->next_runnable_ = nullptr;
-        const std::size_t left = size() - 1;
-        set_size(left);
-        if (left == 0) was_empty_ = true;
-    }
-    lock_.owner_unlock();
+    if (cell != nullptr) return cell;
+    streak_ = 0;
+    if (stack_top_ == nullptr) return pop_queue();
+    cell = stack_top_;
+    stack_top_ = cell->next_runnable_;
+    --stack_count_;
     return cell;
 }
 

@@ -35,9 +35,30 @@ void prepare_biased_locks() noexcept;
 /// call may be missing, and the thread sanitizer does not see it.
 BiasedLocks use_biased_locks_for_test(BiasedLocks wanted) noexcept;
 
+// Whether the thief pays. Written before the threads that use the locks start (an engine more finds
+// it decided), read by owners and thieves.
+inline constinit std::atomic<bool> thief_pays{false};
+
 class BiasedLock {
 public:
-    void owner_lock() noexcept;
+    void owner_lock() noexcept {
+        for (;;) {
+            if (thief_pays.load(std::memory_order_relaxed)) [[likely]] {
+                owner_inside_.store(true, std::memory_order_relaxed);
+                // Keeps the compiler from swapping the two; the thief's membarrier does it for the
+                // machine: either it sees our store or we see its flag.
+                std::atomic_signal_fence(std::memory_order_seq_cst);
+                // acquire: sees the queue as the last thief left it; pairs with thief_unlock.
+                if (!thief_inside_.load(std::memory_order_acquire)) [[likely]]
+                    return;
+            } else {
+                // seq_cst, both: the same exclusion by the memory order alone.
+                owner_inside_.store(true, std::memory_order_seq_cst);
+                if (!thief_inside_.load(std::memory_order_seq_cst)) return;
+            }
+            owner_wait();
+        }
+    }
     void owner_unlock() noexcept {
         // release: hands the queue to a thief; pairs with thief_lock.
         owner_inside_.store(false, std::memory_order_release);
@@ -81,10 +102,39 @@ public:
     static constexpr unsigned kSlotStreakMax = 64;
 
     // ---- the owner ----
-    void push_next(Cell& cell, std::uint32_t now_us) noexcept;
+    void push_next(Cell& cell, std::uint32_t now_us) noexcept {
+        cell.queued_at_us_ = now_us;
+        lock_.owner_lock();
+        Cell* const displaced = slot_;
+        slot_ = &cell;
+        if (displaced != nullptr) {
+            if (stack_count_++ == 0) stack_since_us_ = now_us;
+            displaced->next_runnable_ = stack_top_;
+            stack_top_ = displaced;
+        }
+        set_size(size() + 1);
+        lock_.owner_unlock();
+    }
     void push_back(Cell& cell, std::uint32_t now_us) noexcept;
     void push_back(CellChain chain, std::uint32_t now_us) noexcept;
-    Cell* pop() noexcept;
+    Cell* pop() noexcept {
+        if (size() == 0) return nullptr;  // only a thief could change that, and it only takes
+        lock_.owner_lock();
+        Cell* cell = slot_;
+        if (cell != nullptr && !oldest_first_ && slot_may_win()) [[likely]] {
+            slot_ = nullptr;
+        } else {
+            cell = pop_other();
+        }
+        if (cell != nullptr) {
+            cell->next_runnable_ = nullptr;
+            const std::size_t left = size() - 1;
+            set_size(left);
+            if (left == 0) was_empty_ = true;
+        }
+        lock_.owner_unlock();
+        return cell;
+    }
 
     /// How long the oldest cell has waited; 0 when there is none. From now on cells leave oldest
     /// first when that is longer than `fair_after_us`.
@@ -108,7 +158,12 @@ public:
 
 private:
     void set_size(std::size_t size) noexcept { size_.store(size, std::memory_order_relaxed); }
+    /// The pair that keeps waking each other may go before those who wait, so many times.
+    bool slot_may_win() noexcept {
+        return ++streak_ <= kSlotStreakMax || (stack_top_ == nullptr && queue_first_ == nullptr);
+    }
     Cell* pop_queue() noexcept;
+    Cell* pop_other() noexcept;
     void stack_to_queue() noexcept;
     CellChain steal(std::size_t wanted) noexcept;
 

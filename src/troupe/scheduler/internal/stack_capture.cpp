@@ -1,3 +1,4 @@
+#include <troupe/base/mutex.hpp>
 #include <troupe/scheduler/internal/stack_capture.hpp>
 
 #include <cxxabi.h>
@@ -222,6 +223,9 @@ Place place_of(std::uintptr_t pc) {
 }  // namespace
 
 std::vector<std::string> symbolise(const std::vector<std::uintptr_t>& frames) {
+    // One at a time: reading the debug information takes memory, and who waits is in no hurry.
+    static Mutex mutex(LockRank::symbols);
+    LockGuard lock(mutex);
     std::vector<std::string> lines;
     lines.reserve(frames.size());
     for (const std::uintptr_t pc : frames) {

@@ -27,8 +27,6 @@ constexpr unsigned kTurnsPerLook = 16;       // between looks at the clock, when
 constexpr Duration kShortTurn = 1us;         // longer ones on average: look after each
 constexpr Duration kPollEvery = 50us;        // sockets and timers, while there is other work
 constexpr Duration kSpin = 20us;             // before sleeping, while others are busy
-constexpr unsigned kSendsPerTurn = 512;      // then the receivers go first
-constexpr std::size_t kCrowd = 128;          // runnable cells: senders should let them run
 
 std::uint32_t to_us(Duration time) noexcept {
     return static_cast<std::uint32_t>(time.count() / 1000);
@@ -40,8 +38,6 @@ Worker::Worker(ThreadedEngine& threads, std::uint32_t index, bool spare, std::ui
     : threads_(threads), index_(index), spare_(spare), random_(seed) {
     engine = &threads;
     worker = this;
-    schedule = &Worker::schedule_here;
-    sent_enough = &Worker::has_sent_enough;
     more_messages = &Worker::give_more_messages;
 }
 
@@ -138,11 +134,6 @@ void Worker::run_one(Cell& runnable) noexcept {
     if (--turns_to_look_ == 0) look_around();
 }
 
-void Worker::schedule_here(WorkerContext& self, Cell& runnable) noexcept {
-    auto& worker = static_cast<Worker&>(self);
-    worker.queue_.push_next(runnable, worker.now_us_);
-}
-
 void Worker::keep(Cell& placed) noexcept {
     if (placed.placed() == Placement::Kind::pinned) {
         pinned_.push_back(placed);
@@ -164,11 +155,6 @@ void Worker::take_inbox() noexcept {
         pinned_.push_back(*placed);
         placed = next;
     }
-}
-
-bool Worker::has_sent_enough(WorkerContext& self) noexcept {
-    auto& worker = static_cast<Worker&>(self);
-    return ++worker.sends_ >= kSendsPerTurn || worker.queue_.size() >= kCrowd;
 }
 
 unsigned Worker::give_more_messages(RunningTurn& self) noexcept {

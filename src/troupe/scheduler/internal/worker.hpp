@@ -94,12 +94,18 @@ public:
 
     // ---- its own thread ----
     std::uint64_t random() noexcept { return random_.next(); }
+    /// Counts a send of the running turn; true when the receivers should go first now.
+    bool has_sent_enough() noexcept {
+        constexpr unsigned kSendsPerTurn = 512;
+        constexpr std::size_t kCrowd = 128;  // runnable cells
+        return ++sends_ >= kSendsPerTurn || queue_.size() >= kCrowd;
+    }
+    /// Queues a cell that became runnable during our own turn.
+    void run_next(Cell& runnable) noexcept { queue_.push_next(runnable, now_us_); }
     /// Queues a cell that is placed here and became runnable during our own turn.
     void keep(Cell& placed) noexcept;
 
 private:
-    static void schedule_here(WorkerContext& self, Cell& cell) noexcept;
-    static bool has_sent_enough(WorkerContext& self) noexcept;
     static unsigned give_more_messages(RunningTurn& self) noexcept;
 
     static void* thread_main(void* worker) noexcept;
