@@ -351,12 +351,12 @@ void Worker::note_step(std::uint64_t step, Duration since) noexcept {
     seen_step_.store(step, std::memory_order_release);
 }
 
-Duration Worker::step_lasts(Duration now) const noexcept {
+Duration Worker::step_lasts(Duration at) const noexcept {
     // acquire, twice: see note_step.
     const std::uint64_t seen = seen_step_.load(std::memory_order_acquire);
     const Duration since(seen_since_.load(std::memory_order_acquire));
     const bool whole = seen_step_.load(std::memory_order_relaxed) == seen;
-    return whole && seen == step() ? std::max(now - since, Duration::zero()) : Duration::zero();
+    return whole && seen == step() ? std::max(at - since, Duration::zero()) : Duration::zero();
 }
 
 Duration Worker::core_time() const noexcept {

@@ -85,7 +85,7 @@ public:
     /// The watchdog has first seen this step at `since`. The watchdog only.
     void note_step(std::uint64_t step, Duration since) noexcept;
     /// For how long the step it is at has lasted, as far as the watchdog has seen.
-    Duration step_lasts(Duration now) const noexcept;
+    Duration step_lasts(Duration at) const noexcept;
     /// How long the thread has had a core, and whether it wants one now. Running threads only.
     Duration core_time() const noexcept;
     bool wants_core() const noexcept;
