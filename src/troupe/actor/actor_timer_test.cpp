@@ -439,7 +439,7 @@ public:
                 timer_.cancel();
                 timer_ = after<&Fickle::other_tick>(soon, ++other_armed_);
                 break;
-            case 5:
+            default:
                 timer_.cancel();
                 ++other_armed_;
                 break;

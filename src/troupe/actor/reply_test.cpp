@@ -13,27 +13,27 @@ namespace {
 
 using actor_internal::on_both_engines;
 
-class Worker : public Actor {
+class Squarer : public Actor {
 public:
     int square(int n) { return n * n; }
 };
 
 class Front : public Actor {
 public:
-    explicit Front(Ref<Worker> worker) : worker_(worker) {}
+    explicit Front(Ref<Squarer> worker) : worker_(worker) {}
     Reply<int> square(int n) {
         if (n == 0) return 0;
         if (n < 0) return error(Errc::failed, "negative");
-        return worker_.delegate<&Worker::square>(n);
+        return worker_.delegate<&Squarer::square>(n);
     }
     Task<Reply<int>> slow_square(int n) {
         co_await yield();
-        co_return worker_.delegate<&Worker::square>(n);
+        co_return worker_.delegate<&Squarer::square>(n);
     }
-    void lose_worker() { worker_ = Ref<Worker>(); }
+    void lose_worker() { worker_ = Ref<Squarer>(); }
 
 private:
-    Ref<Worker> worker_;
+    Ref<Squarer> worker_;
 };
 
 class JobQueue : public Actor {
@@ -100,7 +100,7 @@ void expect_no_time_has_passed(OwnedSystem& system) {
 
 TEST(Reply, IsNowOrAnErrorOrTheDelegatesAnswer) {
     on_both_engines([](OwnedSystem& system) {
-        auto front = system->spawn<Front>(system->spawn<Worker>());
+        auto front = system->spawn<Front>(system->spawn<Squarer>());
         EXPECT_EQ(system->block_on(front.ask<&Front::square>(0)), 0);
         EXPECT_EQ(system->block_on(front.ask<&Front::square>(7)), 49);
         EXPECT_EQ(system->block_on(front.ask<&Front::slow_square>(6)), 36);
@@ -111,7 +111,7 @@ TEST(Reply, IsNowOrAnErrorOrTheDelegatesAnswer) {
 
 TEST(Reply, OfADelegateThatIsNobodyIsActorGoneAtOnce) {
     on_both_engines([](OwnedSystem& system) {
-        auto front = system->spawn<Front>(system->spawn<Worker>());
+        auto front = system->spawn<Front>(system->spawn<Squarer>());
         front.tell<&Front::lose_worker>();
         EXPECT_TRUE(system->block_on(front.ask<&Front::square>(7)).error() == Errc::actor_gone);
         expect_no_time_has_passed(system);
