@@ -467,7 +467,8 @@ Task<void> visitor(System system, std::uint16_t port, std::uint64_t random) {
         if (!sent) co_return;
     }
     if (random % 3 == 0) co_return;
-    const bool sent = co_await peer.send(random % 2 == 0 ? close_frame(1000) : raw_frame(0x83, ""));
+    std::string last = random % 2 == 0 ? close_frame(1000) : raw_frame(0x83, "");
+    const bool sent = co_await peer.send(std::move(last));
     if (sent) static_cast<void>(co_await peer.receive_rest());
 }
 
