@@ -173,10 +173,11 @@ bool FrameDecoder::take_payload_bytes(char* bytes, std::size_t size) {
     const std::size_t before = message_.size();
     if (message_compressed_) {
         compressed_bytes_ += size;
-        if (!inflated(inflater_->expand(piece, message_, message_bytes_max_))) return false;
-    } else {
-        message_ += piece;
+        const Inflater::Outcome outcome = inflater_->expand(piece, message_, message_bytes_max_);
+        // What came out before it went wrong comes first, or the cuts would show.
+        return check_text(before, false) && inflated(outcome);
     }
+    message_ += piece;
     return check_text(before, false);
 }
 
@@ -198,10 +199,13 @@ FrameDecoder::Status FrameDecoder::end_frame() {
 
 FrameDecoder::Status FrameDecoder::end_message() {
     const std::size_t before = message_.size();
-    if (message_compressed_ && !inflated(inflater_->end_message(message_, message_bytes_max_))) {
+    if (message_compressed_) {
+        const Inflater::Outcome outcome = inflater_->end_message(message_, message_bytes_max_);
+        const bool whole = outcome == Inflater::Outcome::done;
+        if (!check_text(before, whole) || !inflated(outcome)) return Status::failed;
+    } else if (!check_text(before, true)) {
         return Status::failed;
     }
-    if (!check_text(before, true)) return Status::failed;
     in_message_ = false;
     kind_ = message_kind_;
     return Status::message;
