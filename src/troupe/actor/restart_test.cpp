@@ -1,4 +1,5 @@
 #include <troupe/actor/internal/test_systems.hpp>
+#include <troupe/base/log.hpp>
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -65,6 +66,7 @@ void live() {
 TEST(Restart, LeavesNoThreadDescriptorOrMappingBehind) {
     constexpr int kWarmUp = 20;
     constexpr int kLives = 200;
+    log_info("the log has a thread, which is there from the first line on");
     for (int i = 0; i < kWarmUp; ++i)
         live();
     const std::size_t threads = entries_of("/proc/self/task");

@@ -634,6 +634,11 @@ Task<int> serve_until_asked_to_end(System& system) {
         const bool asked = co_await clients.back().send(get("/slow/50"));
         EXPECT_TRUE(asked);
     }
+    for (std::uint64_t accepted = 0; accepted < clients.size();) {
+        ignore(co_await sleep(1ms), "until all are there");
+        const auto stats = co_await server.stats();
+        accepted = stats ? stats->accepted : clients.size();
+    }
     ::kill(::getpid(), SIGTERM);
     co_await system.stop_requested();
     co_await stop(server);

@@ -116,7 +116,8 @@ void Worker::run_one(Cell& runnable) noexcept {
         unwatched_ = false;
         threads_.watchdog().watch();
     }
-    cell.store(&runnable, std::memory_order_relaxed);
+    // release: the watchdog may look into a cell that has just been made; pairs with step.
+    cell.store(&runnable, std::memory_order_release);
     doing.store(nullptr, std::memory_order_relaxed);
     messages = slice_.begin();
     sends_ = 0;

@@ -79,7 +79,8 @@ public:
     std::uint64_t turns() const noexcept { return turns_.load(std::memory_order_relaxed); }
     /// The same of its messages: another number for each, and for the time between two turns.
     std::uint64_t step() const noexcept {
-        const Cell* const runs = cell.load(std::memory_order_relaxed);
+        // acquire: pairs with run_one.
+        const Cell* const runs = cell.load(std::memory_order_acquire);
         return turns() << 32 | (runs != nullptr ? runs->handled() + 1 : 0);
     }
     /// The watchdog has first seen this step at `since`. The watchdog only.
