@@ -11,7 +11,7 @@ namespace troupe::websocket {
 using websocket_internal::Opcode;
 using websocket_internal::RoomCore;
 
-Room::Room(RoomOptions options) : core_(std::make_unique<RoomCore>(std::move(options))) {}
+Room::Room(RoomOptions options) : core_(std::make_unique<RoomCore>(options)) {}
 Room::~Room() = default;
 
 Result<void> Room::join(Member member) {

@@ -30,7 +30,7 @@ public:
         std::uint64_t from = 0;    // the first message that it hears
     };
 
-    explicit RoomCore(websocket::RoomOptions the_options) : options(std::move(the_options)) {}
+    explicit RoomCore(const websocket::RoomOptions& the_options) : options(the_options) {}
 
     Seat* find(Pid pid) noexcept;
     Seat& add(Pid pid, websocket::Member member);

@@ -14,7 +14,7 @@ constexpr std::string_view kDigits =
 using State = std::array<std::uint32_t, 5>;
 
 /// Mixes one block into the state (FIPS 180-4, section 6.1.2).
-void mix(State& state, const char* block) noexcept {
+void mix(State& state, std::string_view block) noexcept {
     std::array<std::uint32_t, 80> words;
     for (std::size_t i = 0; i < 16; ++i) {
         words[i] = 0;
@@ -59,7 +59,7 @@ std::array<std::uint8_t, 20> sha1(std::string_view data) {
     State state{0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0};
     const std::uint64_t bits = std::uint64_t{data.size()} * 8;
     while (data.size() >= kBlockBytes) {
-        mix(state, data.data());
+        mix(state, data.substr(0, kBlockBytes));
         data.remove_prefix(kBlockBytes);
     }
     // The rest, a one bit, zeros, and the length at the end of a block.
@@ -70,7 +70,7 @@ std::array<std::uint8_t, 20> sha1(std::string_view data) {
     for (int shift = 56; shift >= 0; shift -= 8)
         last.push_back(static_cast<char>(bits >> shift));
     for (std::size_t at = 0; at < last.size(); at += kBlockBytes)
-        mix(state, last.data() + at);
+        mix(state, std::string_view(last).substr(at, kBlockBytes));
 
     std::array<std::uint8_t, 20> digest;
     for (std::size_t i = 0; i < digest.size(); ++i)
