@@ -1,4 +1,5 @@
 #include <troupe/scheduler/internal/stack_capture.hpp>
+#include <troupe/scheduler/internal/test_sanitizer.hpp>
 #include <troupe/scheduler/latch.hpp>
 
 #include <gtest/gtest.h>
@@ -13,17 +14,6 @@
 
 namespace troupe::scheduler_internal {
 namespace {
-
-// Under the thread sanitizer a signal comes late, and what it adds hides a function of ours.
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-constexpr bool kThreadSanitizer = true;
-#else
-constexpr bool kThreadSanitizer = false;
-#endif
-#else
-constexpr bool kThreadSanitizer = false;
-#endif
 
 /// A thread that can be asked where it stands.
 class AskedThread {

@@ -1,6 +1,7 @@
 #include <troupe/base/clock.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/internal/test_cell.hpp>
+#include <troupe/scheduler/internal/test_sanitizer.hpp>
 #include <troupe/scheduler/internal/watchdog.hpp>
 #include <troupe/scheduler/latch.hpp>
 #include <troupe/scheduler/reactor.hpp>
@@ -25,18 +26,8 @@
 namespace troupe {
 namespace {
 
-// Under the thread sanitizer a signal comes late, and what it adds hides a function of ours.
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-constexpr bool kThreadSanitizer = true;
-#else
-constexpr bool kThreadSanitizer = false;
-#endif
-#else
-constexpr bool kThreadSanitizer = false;
-#endif
-
 using namespace std::chrono_literals;
+using scheduler_internal::kThreadSanitizer;
 using scheduler_internal::TestCell;
 
 std::unique_ptr<Engine> engine_of(std::size_t workers, std::size_t spares = 8) {
