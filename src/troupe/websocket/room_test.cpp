@@ -22,6 +22,8 @@ namespace troupe::websocket {
 namespace {
 
 using namespace std::chrono_literals;
+using net_internal::in_virtual_time;
+using net_internal::on_both_engines;
 using namespace websocket_internal;
 
 /// A room that tells who comes and goes.
@@ -137,7 +139,7 @@ Task<void> broadcasts(System system) {
 }
 
 TEST(Room, TellsEverybodyOrEverybodyElse) {
-    run_on_both_engines(100, broadcasts);
+    on_both_engines(100, broadcasts);
 }
 
 Task<void> presence(System system) {
@@ -164,7 +166,7 @@ Task<void> presence(System system) {
 }
 
 TEST(Room, KnowsWhoIsInHoweverTheyGo) {
-    run_on_both_engines(100, presence);
+    on_both_engines(100, presence);
 }
 
 Task<void> limits(System system) {
@@ -194,7 +196,7 @@ Task<void> limits(System system) {
 }
 
 TEST(Room, HasLimits) {
-    run_on_both_engines(50, limits);
+    on_both_engines(50, limits);
 }
 
 // Members come and go while messages are told: each hears what is said while it is in, in order.
@@ -226,7 +228,7 @@ Task<void> coming_and_going(System system) {
 }
 
 TEST(Room, TellsEachMemberWhatIsSaidWhileItIsIn) {
-    run_on_both_engines(50, coming_and_going);
+    on_both_engines(50, coming_and_going);
 }
 
 Task<void> compressed_too(System system) {
@@ -251,7 +253,7 @@ Task<void> compressed_too(System system) {
 }
 
 TEST(Room, SpeaksCompressedToThoseWhoCan) {
-    run_on_both_engines(20, compressed_too);
+    on_both_engines(20, compressed_too);
 }
 
 // One of twenty does not read. The others hear all at once; it is let go, and costs no more than
@@ -284,7 +286,7 @@ Task<void> one_is_stuck(System system) {
 }
 
 TEST(Room, IsNotHeldUpByAMemberThatDoesNotRead) {
-    run_in_virtual_time(3, one_is_stuck);
+    in_virtual_time(3, one_is_stuck);
 }
 
 Task<void> one_dozes(System system) {
@@ -307,7 +309,7 @@ Task<void> one_dozes(System system) {
 }
 
 TEST(Room, StopsAMemberThatHandlesNothingAnyMore) {
-    run_in_virtual_time(3, one_dozes);
+    in_virtual_time(3, one_dozes);
 }
 
 /// A caller's own time must not go into a large room.
@@ -340,7 +342,7 @@ Task<void> large_room(System system) {
 }
 
 TEST(Room, TellsTenThousandInSeveralTurns) {
-    run_on_both_engines(1, large_room);
+    on_both_engines(1, large_room);
 }
 
 /// Joins, leaves, speaks and ends at random.
@@ -380,7 +382,7 @@ Task<void> restless(System system) {
 }
 
 TEST(Room, IsEmptyWhenAllHaveGone) {
-    run_on_both_engines(20, restless);
+    on_both_engines(20, restless);
 }
 
 }  // namespace

@@ -23,6 +23,8 @@ namespace troupe::websocket {
 namespace {
 
 using namespace std::chrono_literals;
+using net_internal::in_virtual_time;
+using net_internal::on_both_engines;
 using namespace websocket_internal;
 
 /// Sends back what it gets, and does what some texts say.
@@ -130,7 +132,7 @@ Task<void> both_kinds(System system) {
 }
 
 TEST(Socket, KeepsTextTextAndBinaryBinary) {
-    run_on_both_engines(200, both_kinds);
+    on_both_engines(200, both_kinds);
 }
 
 Task<void> one_segment(System system) {
@@ -154,7 +156,7 @@ Task<void> one_segment(System system) {
 }
 
 TEST(Socket, GetsWhatWasSentBehindTheRequestForIt) {
-    run_on_both_engines(200, one_segment);
+    on_both_engines(200, one_segment);
 }
 
 Task<void> refusals(System system) {
@@ -196,7 +198,7 @@ Task<void> refusals(System system) {
 }
 
 TEST(Socket, IsRefusedInWordsOfHttp) {
-    run_on_both_engines(30, refusals);
+    on_both_engines(30, refusals);
 }
 
 // ---- what a peer may send -----------------------------------------------------------------------
@@ -213,7 +215,7 @@ Task<void> unmasked(System system) {
 }
 
 TEST(Socket, EndsWith1002WhenAFrameIsNotMasked) {
-    run_on_both_engines(50, unmasked);
+    on_both_engines(50, unmasked);
 }
 
 Task<void> byte_by_byte(System system) {
@@ -234,7 +236,7 @@ Task<void> byte_by_byte(System system) {
 }
 
 TEST(Socket, WaitsForEveryByteOfASlowPeer) {
-    run_in_virtual_time(30, byte_by_byte);
+    in_virtual_time(30, byte_by_byte);
 }
 
 Task<void> any_sizes(System system) {
@@ -254,7 +256,7 @@ Task<void> any_sizes(System system) {
 }
 
 TEST(Socket, CarriesMessagesOfEverySize) {
-    run_on_both_engines(5, any_sizes);
+    on_both_engines(5, any_sizes);
 }
 
 Task<void> fragments(System system) {
@@ -289,7 +291,7 @@ Task<void> fragments(System system) {
 }
 
 TEST(Socket, PutsRandomFragmentsTogetherAndAnswersPingsBetween) {
-    run_on_both_engines(50, fragments);
+    on_both_engines(50, fragments);
 }
 
 Task<void> too_large(System system) {
@@ -308,7 +310,7 @@ Task<void> too_large(System system) {
 }
 
 TEST(Socket, RefusesAMessageByWhatItsHeadClaims) {
-    run_on_both_engines(50, too_large);
+    on_both_engines(50, too_large);
 }
 
 // What looks like something of ours is data all the same.
@@ -333,7 +335,7 @@ Task<void> reserved_values(System system) {
 }
 
 TEST(Socket, TakesNoPayloadForASignal) {
-    run_on_both_engines(10, reserved_values);
+    on_both_engines(10, reserved_values);
 }
 
 // ---- the end ------------------------------------------------------------------------------------
@@ -376,7 +378,7 @@ Task<void> close_codes(System system) {
 }
 
 TEST(Socket, AnswersACloseAndTellsItOnce) {
-    run_on_both_engines(5, close_codes);
+    on_both_engines(5, close_codes);
 }
 
 Task<void> closed_here(System system) {
@@ -392,7 +394,7 @@ Task<void> closed_here(System system) {
 }
 
 TEST(Socket, ClosesBehindWhatWasSentBefore) {
-    run_on_both_engines(100, closed_here);
+    on_both_engines(100, closed_here);
 }
 
 Task<void> silent_at_the_end(System system) {
@@ -408,7 +410,7 @@ Task<void> silent_at_the_end(System system) {
 }
 
 TEST(Socket, DoesNotWaitForeverForThePeersClose) {
-    run_in_virtual_time(100, silent_at_the_end);
+    in_virtual_time(100, silent_at_the_end);
 }
 
 Task<void> crashes(System system) {
@@ -430,7 +432,7 @@ Task<void> crashes(System system) {
 }
 
 TEST(Socket, SaysThatAHookHasThrown) {
-    run_on_both_engines(50, crashes);
+    on_both_engines(50, crashes);
 }
 
 Task<void> server_stops(System system) {
@@ -449,7 +451,7 @@ Task<void> server_stops(System system) {
 }
 
 TEST(Socket, SaysGoodbyeWhenTheServerStops) {
-    run_in_virtual_time(50, server_stops);
+    in_virtual_time(50, server_stops);
 }
 
 /// A peer that does anything, on a network that loses connections.
@@ -511,7 +513,7 @@ Task<void> any_end(System system) {
 }
 
 TEST(Socket, TellsItsEndExactlyOnceHoweverItComes) {
-    run_in_virtual_time(200, any_end);
+    in_virtual_time(200, any_end);
 }
 
 // ---- time ---------------------------------------------------------------------------------------
@@ -539,7 +541,7 @@ Task<void> ghosts(System system) {
 }
 
 TEST(Socket, FindsPeersThatAreGone) {
-    run_in_virtual_time(20, ghosts);
+    in_virtual_time(20, ghosts);
 }
 
 Task<void> lives_by_pongs(System system) {
@@ -556,7 +558,7 @@ Task<void> lives_by_pongs(System system) {
 }
 
 TEST(Socket, KeepsAPeerThatAnswersPings) {
-    run_in_virtual_time(20, lives_by_pongs);
+    in_virtual_time(20, lives_by_pongs);
 }
 
 Task<void> wrong_pongs(System system) {
@@ -577,7 +579,7 @@ Task<void> wrong_pongs(System system) {
 }
 
 TEST(Socket, CountsOnlyPongsThatAnswerItsPing) {
-    run_in_virtual_time(50, wrong_pongs);
+    in_virtual_time(50, wrong_pongs);
 }
 
 Task<void> pings_meanwhile(System system) {
@@ -622,7 +624,7 @@ Task<void> pings_meanwhile(System system) {
 }
 
 TEST(Socket, PingsAndAnswersWhateverElseGoesOn) {
-    run_in_virtual_time(20, pings_meanwhile);
+    in_virtual_time(20, pings_meanwhile);
 }
 
 Task<void> too_slow(System system) {
@@ -642,7 +644,7 @@ Task<void> too_slow(System system) {
 }
 
 TEST(Socket, DoesNotWaitForAMessageThatDrips) {
-    run_in_virtual_time(20, too_slow);
+    in_virtual_time(20, too_slow);
 }
 
 // ---- peers that do not listen -------------------------------------------------------------------
@@ -717,7 +719,7 @@ Task<void> overflow_close(System system) {
 }
 
 TEST(SlowPeer, IsClosedByDefault) {
-    run_in_virtual_time(20, overflow_close);
+    in_virtual_time(20, overflow_close);
 }
 
 Task<void> overflow_newest(System system) {
@@ -739,7 +741,7 @@ Task<void> overflow_newest(System system) {
 }
 
 TEST(SlowPeer, LosesTheNewestByPolicyAndIsToldOfRoom) {
-    run_in_virtual_time(20, overflow_newest);
+    in_virtual_time(20, overflow_newest);
 }
 
 Task<void> overflow_oldest(System system) {
@@ -758,7 +760,7 @@ Task<void> overflow_oldest(System system) {
 }
 
 TEST(SlowPeer, LosesTheOldestByPolicy) {
-    run_in_virtual_time(20, overflow_oldest);
+    in_virtual_time(20, overflow_oldest);
 }
 
 Task<void> never_reads(System system) {
@@ -773,7 +775,7 @@ Task<void> never_reads(System system) {
 }
 
 TEST(SlowPeer, IsGivenUpWhenItTakesNothingAtAll) {
-    run_in_virtual_time(20, never_reads);
+    in_virtual_time(20, never_reads);
 }
 
 Task<void> pings_between(System system) {
@@ -792,7 +794,7 @@ Task<void> pings_between(System system) {
 }
 
 TEST(SlowPeer, GetsPingsBetweenTheFragmentsOfALargeMessage) {
-    run_in_virtual_time(3, pings_between);
+    in_virtual_time(3, pings_between);
 }
 
 // ---- what a server may send ---------------------------------------------------------------------
@@ -834,7 +836,7 @@ Task<void> wrong_sends(System system) {
 }
 
 TEST(Socket, RefusesToSendWhatNobodyMay) {
-    run_on_both_engines(20, wrong_sends);
+    on_both_engines(20, wrong_sends);
 }
 
 // ---- compression --------------------------------------------------------------------------------
@@ -864,7 +866,7 @@ Task<void> compressed(System system) {
 }
 
 TEST(Socket, SpeaksCompressedInEveryWayThatIsAgreedOn) {
-    run_on_both_engines(10, compressed);
+    on_both_engines(10, compressed);
 }
 
 // ---- an actor like any other --------------------------------------------------------------------
@@ -916,7 +918,7 @@ Task<void> other_mail(System system) {
 }
 
 TEST(Socket, HandlesMailTimersAndNewsBesideItsConnection) {
-    run_on_both_engines(50, other_mail);
+    on_both_engines(50, other_mail);
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/io/stream.hpp>
+#include <troupe/net/internal/test_runs.hpp>
 #include <troupe/task/task.hpp>
-#include <troupe/websocket/internal/both_engines.hpp>
 #include <troupe/websocket/internal/deflate_terms.hpp>
 #include <troupe/websocket/internal/frame_decoder.hpp>
 #include <troupe/websocket/internal/handshake.hpp>
@@ -167,15 +167,5 @@ public:
 private:
     std::vector<std::string> lines_;
 };
-
-/// Runs `body(system)`, a coroutine, on both engines.
-inline void run_on_both_engines(std::size_t seeds, Task<void> (*body)(System)) {
-    on_both_engines(seeds, [body](System& system) { system.block_on(body(system)); });
-}
-
-/// The same on the deterministic engine alone, for what is about time.
-inline void run_in_virtual_time(std::size_t seeds, Task<void> (*body)(System)) {
-    on_deterministic_engine(seeds, [body](System& system) { system.block_on(body(system)); });
-}
 
 }  // namespace troupe::websocket_internal
