@@ -34,6 +34,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -315,10 +316,17 @@ private:
     Ref<EndWatcher> watcher_;
 };
 
-/// Blocks until the actor has ended. When it may have ended already, the reason may be noproc.
+/// Blocks until the actor has ended, and what it left is counted. When it may have ended already,
+/// the reason may be noproc.
 template <class A>
 Down wait_for_end(OwnedSystem& system, Ref<A> target) {
-    return EndWatch(system, target).wait();
+    Down down = EndWatch(system, target).wait();
+    if (down.reason.kind() != ExitReason::Kind::noproc) return down;
+    // An actor that is about to end takes no monitor any more, and may not be through with its mail.
+    const Cell* const cell = system->engine().find_cell(down.pid.slot);
+    while (cell != nullptr && cell->generation() == down.pid.generation)
+        std::this_thread::yield();
+    return down;
 }
 
 }  // namespace troupe::actor_internal
