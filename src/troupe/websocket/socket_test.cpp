@@ -47,6 +47,7 @@ private:
             return {};
         }
         if (text == "sleep") return sleep_for_a_while();
+        if (text.starts_with("later ")) return answer_later(std::move(text));
         if (text == "large") return send_large();
         send_text(text);
         return {};
@@ -72,6 +73,10 @@ private:
         send_text("good night");
         ignore(co_await sleep(5s), "then it goes on sooner");
         send_text("good morning");
+    }
+    Task<void> answer_later(std::string text) {
+        ignore(co_await sleep(1ms), "then it answers sooner");
+        send_text(text);
     }
     Task<void> send_large() {
         send_binary(std::string(3 * 1024 * 1024, 'x'));
@@ -395,6 +400,45 @@ Task<void> closed_here(System system) {
 
 TEST(Socket, ClosesBehindWhatWasSentBefore) {
     on_both_engines(100, closed_here);
+}
+
+Task<void> close_right_behind(System system) {
+    Site site = co_await start(system);
+    Peer peer = co_await Peer::open(system, site.port());
+    const bool sent = co_await peer.send(text_frame("at once") + text_frame("later 1") +
+                                         text_frame("later 2") + close_frame(1000, "bye"));
+    EXPECT_TRUE(sent);
+    EXPECT_EQ(co_await peer.receive_rest(),
+              "text at once\ntext later 1\ntext later 2\nclose 1000 \nend\n");
+    EXPECT_EQ(co_await emptied(site), "open /echo\nclose 1000 bye\n");
+
+    // A handler that ends the connection itself answers with its own code.
+    Peer other = co_await Peer::open(system, site.port());
+    const bool asked = co_await other.send(text_frame("close 4001") + close_frame(1000));
+    EXPECT_TRUE(asked);
+    EXPECT_EQ(co_await other.receive_rest(), "close 4001 as you like\nend\n");
+    co_await stop(site);
+}
+
+TEST(Socket, AnswersWhatCameBeforeACloseAndThenTheClose) {
+    on_both_engines(100, close_right_behind);
+}
+
+Task<void> close_behind_a_long_wait(System system) {
+    Site site = co_await start(system);
+    Peer peer = co_await Peer::open(system, site.port());
+    const bool sent = co_await peer.send(text_frame("sleep") + close_frame(1000, "bye"));
+    EXPECT_TRUE(sent);
+    EXPECT_EQ(co_await peer.receive(), "text good night");
+    const Duration before = system.now();
+    EXPECT_EQ(co_await peer.receive_rest(), "close 1000 \nend\n");
+    EXPECT_LE(system.now() - before, 2s + 20ms) << "the handler sleeps for five seconds";
+    EXPECT_EQ(co_await emptied(site), "open /echo\nclose 1000 bye\n");
+    co_await stop(site);
+}
+
+TEST(Socket, DoesNotLetAPeerThatClosesWaitForASlowHandler) {
+    in_virtual_time(50, close_behind_a_long_wait);
 }
 
 Task<void> silent_at_the_end(System system) {

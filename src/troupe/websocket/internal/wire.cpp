@@ -98,7 +98,7 @@ Wire::Wire(WireOwner& owner, Cell& cell, Role role, const websocket::Options& op
 
 /// Still open: the actor has failed or was killed.
 Wire::~Wire() {
-    if (phase_ == Phase::open) {
+    if (talks()) {
         outbox_.drop_messages();
         outbox_.add_close(close_payload(kCrashed, "the actor has ended"));
         const std::string_view last = outbox_.pending();
@@ -152,7 +152,9 @@ bool Wire::flush_is_due() noexcept {
 
 bool Wire::time_is_up() noexcept {
     const Duration at = now();
-    if (at >= close_due_) {
+    if (at >= close_due_ && phase_ == Phase::answering) {
+        answer_close();  // the actor takes its time, and the peer is not to wait for it
+    } else if (at >= close_due_) {
         tell_closed(kAbnormal, "the peer did not agree to the end in time");
         end();
     }
@@ -281,19 +283,28 @@ void Wire::take_pong(std::string_view payload) {
     if (pong_number_ == ping_number_) pong_due_ = kNever;
 }
 
+/// The peer says nothing more, but still listens: what it said before is handled first, and may be
+/// answered.
 void Wire::take_close() {
     peer_closed_ = true;
     reads_no_more_ = true;
-    const unsigned code = decoder_.close_code();
+    peer_code_ = static_cast<std::uint16_t>(decoder_.close_code());
+    pong_due_ = ping_at_ = kNever;
     if (!close_sent_) {
-        outbox_.drop_messages();
-        outbox_.add_close(close_payload(code, std::string_view()));
-        close_sent_ = true;
-        phase_ = Phase::closing;
+        phase_ = Phase::answering;
         close_due_ = later(now(), options_.close_timeout());
     }
-    tell_closed(code, decoder_.payload());
+    tell_closed(peer_code_, decoder_.payload());
     if (outbox_.empty()) written_out();
+}
+
+void Wire::answer_close() {
+    if (phase_ != Phase::answering) return;
+    outbox_.add_close(close_payload(peer_code_, std::string_view()));
+    close_sent_ = true;
+    phase_ = Phase::closing;
+    close_due_ = later(now(), options_.close_timeout());
+    want_flush();
 }
 
 /// Reads and forgets, until the peer has heard of the end.
@@ -316,6 +327,7 @@ void Wire::add_event(Event::Kind kind, unsigned code, std::string payload) {
 Event Wire::take_event() {
     Event event = std::move(events_[next_event_++]);
     event_bytes_ -= event.payload.size();
+    if (event.kind == Event::Kind::closed) answer_close();
     if (!has_events()) {
         events_.clear();
         next_event_ = 0;
@@ -412,7 +424,7 @@ void Wire::written_out() {
 
 void Wire::close(unsigned code, std::string_view reason) {
     if (phase_ == Phase::fresh) return end();
-    if (phase_ != Phase::open) return;
+    if (!talks()) return;
     outbox_.add_close(close_payload(code, reason));
     close_sent_ = true;
     phase_ = Phase::closing;
@@ -422,7 +434,7 @@ void Wire::close(unsigned code, std::string_view reason) {
 }
 
 void Wire::fail(unsigned code, std::string_view reason) {
-    if (phase_ != Phase::open && phase_ != Phase::closing) return;
+    if (!talks() && phase_ != Phase::closing) return;
     reads_no_more_ = true;
     goes_alone_ = true;
     pong_due_ = ping_at_ = kNever;

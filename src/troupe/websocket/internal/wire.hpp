@@ -77,7 +77,7 @@ public:
     /// The handshake is done. `received` is what came behind it.
     void open(Stream stream, const Agreement& agreement, std::string received);
 
-    bool takes_messages() const noexcept { return phase_ == Phase::fresh || phase_ == Phase::open; }
+    bool takes_messages() const noexcept { return phase_ == Phase::fresh || talks(); }
     Outbox::Taken send(Opcode kind, std::string_view payload);
     Outbox::Taken send(SharedFrames frames);
     bool ping(std::string_view payload);
@@ -111,7 +111,8 @@ private:
     enum class Phase : std::uint8_t {
         fresh,      // not opened yet: what is sent waits
         open,       //
-        closing,    // our close was sent, and the peer's has not come
+        answering,  // the peer's close has come: ours follows when what came before it was handled
+        closing,    // our close was sent
         lingering,  // nothing is said any more: until the peer knows, what it sends is thrown away
         ended,
     };
@@ -125,6 +126,7 @@ private:
     bool flush_is_due() noexcept;
     bool after_signal() noexcept;
 
+    bool talks() const noexcept { return phase_ == Phase::open || phase_ == Phase::answering; }
     bool may_receive() const noexcept;
     void receive();
     void receive_end();
@@ -132,6 +134,7 @@ private:
     void take_message();
     void take_pong(std::string_view payload);
     void take_close();
+    void answer_close();
     void throw_away();
     void heard() noexcept;
 
@@ -180,15 +183,16 @@ private:
     std::uint8_t window_bits_ = 0;
     Role role_;
     Phase phase_ = Phase::fresh;
-    bool close_sent_ = false;     // our close frame is in the outbox or gone
-    bool peer_closed_ = false;    // the peer's has come
-    bool closed_told_ = false;    // the actor knows
-    bool reads_no_more_ = false;  // what was received is wrong, or was the last
-    bool goes_alone_ = false;     // the peer need not agree to the end
-    bool more_to_read_ = false;   // we stopped before there was nothing left
-    bool blocked_ = false;        // there are bytes that did not go
-    bool was_full_ = false;       // tell the actor when all has gone
-    bool was_inside_ = false;     // of a message, at the last ping
+    std::uint16_t peer_code_ = 0;  // of the peer's close
+    bool close_sent_ = false;      // our close frame is in the outbox or gone
+    bool peer_closed_ = false;     // the peer's has come
+    bool closed_told_ = false;     // the actor knows
+    bool reads_no_more_ = false;   // what was received is wrong, or was the last
+    bool goes_alone_ = false;      // the peer need not agree to the end
+    bool more_to_read_ = false;    // we stopped before there was nothing left
+    bool blocked_ = false;         // there are bytes that did not go
+    bool was_full_ = false;        // tell the actor when all has gone
+    bool was_inside_ = false;      // of a message, at the last ping
     bool events_posted_ = false;
 };
 
