@@ -58,11 +58,11 @@ class [[nodiscard("send waits for room: write co_await, or use tell")]] Send {
 public:
     Send(Cell* target, std::uint32_t generation, MailNode* message,
          std::string_view method) noexcept
-        : target_(target), generation_(generation), message_(message), method_(method) {}
+        : generation_(generation), target_(target), message_(message), method_(method) {}
     Send(const Send&) = delete;
     Send& operator=(const Send&) = delete;
     ~Send() {
-        if (message_ != nullptr || awaiting_.arrived != nullptr) [[unlikely]]
+        if (message_ != nullptr || suspended_) [[unlikely]]
             give_up();
     }
 
@@ -70,13 +70,11 @@ public:
     template <task_internal::OurPromise P>
     bool await_suspend(std::coroutine_handle<P> self,
                        std::source_location where = std::source_location::current()) {
-        awaiting_.where = where;
-        return suspend(self);
+        return suspend(self, where);
     }
     [[nodiscard("a send can fail: check it, or ignore(result, \"why\")")]] Result<void>
     await_resume() {
-        const bool waited_for_room = awaiting_.arrived != nullptr || awaiting_.in_cycle;
-        if (!waited_for_room && failure_ == AskStatus::unsent) [[likely]]
+        if (!suspended_ && failure_ == AskStatus::unsent) [[likely]]
             return {};
         return outcome();
     }
@@ -85,13 +83,16 @@ private:
     bool try_send() noexcept;
     Result<void> outcome();
     void give_up() noexcept;
-    bool suspend(std::coroutine_handle<> self);
+    bool suspend(std::coroutine_handle<> self, const std::source_location& where);
 
-    Awaiting awaiting_;
-    Cell* target_;
-    std::uint32_t generation_;
+    union {
+        Awaiting awaiting_;  // from the suspension on: most sends do without
+    };
+    bool suspended_ = false;
     AskStatus failure_ = AskStatus::unsent;  // unsent: none so far
-    MailNode* message_;                      // null once it is the mailbox's
+    std::uint32_t generation_;
+    Cell* target_;
+    MailNode* message_;  // null once it is the mailbox's
     std::string_view method_;
 };
 

@@ -275,7 +275,7 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
             self.post_reply();
         } else {
             self.~Call();
-            free_block(&self, sizeof(Call));
+            free_block_of<sizeof(Call)>(&self);
         }
     }
 
@@ -319,11 +319,11 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
 /// Makes the envelope of a call; `tag` tells the turn where in the object the method's class lies.
 template <auto M, bool Asked, class C = typename Traits<M>::Class, class... Arguments>
 Call<M, Asked, C>* make_call(std::ptrdiff_t offset, Arguments&&... arguments) {
-    void* const block = allocate_block(sizeof(Call<M, Asked>));
+    void* const block = allocate_block_of<sizeof(Call<M, Asked>)>();
     struct Guard {  // an argument's constructor may throw
         void* block;
         ~Guard() {
-            if (block != nullptr) free_block(block, sizeof(Call<M, Asked>));
+            if (block != nullptr) free_block_of<sizeof(Call<M, Asked>)>(block);
         }
     } guard{block};
     auto* const call = ::new (block) Call<M, Asked>(std::forward<Arguments>(arguments)...);

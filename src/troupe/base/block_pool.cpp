@@ -304,10 +304,9 @@ void* take_fresh(Bin& bin, std::size_t index) noexcept {
 
 }  // namespace
 
-void* allocate_block(std::size_t bytes) {
-    if (bytes > kPooledBytesMax) [[unlikely]]
-        return allocate_direct(bytes);
-    std::size_t index = class_of(bytes);
+namespace {
+
+[[gnu::always_inline]] inline void* allocate_from_bin(std::size_t index) {
     ThreadCache& cache = t_cache;
     Bin& bin = cache.bins[index];
     FreeBlock* block = bin.stack;
@@ -318,11 +317,7 @@ void* allocate_block(std::size_t bytes) {
     return block;
 }
 
-void free_block(void* memory, std::size_t bytes) noexcept {
-    if (memory == nullptr) return;
-    if (bytes > kPooledBytesMax) [[unlikely]]
-        return free_direct(memory, bytes);
-    std::size_t index = class_of(bytes);
+[[gnu::always_inline]] inline void free_to_bin(void* memory, std::size_t index) noexcept {
     ThreadCache& cache = t_cache;
     Bin& bin = cache.bins[index];
     auto* block = static_cast<FreeBlock*>(memory);
@@ -332,6 +327,33 @@ void free_block(void* memory, std::size_t bytes) noexcept {
     block->next = bin.stack;
     bin.stack = block;
     set(bin.room, room - 1);
+}
+
+}  // namespace
+
+void* allocate_block(std::size_t bytes) {
+    if (bytes > kPooledBytesMax) [[unlikely]]
+        return allocate_direct(bytes);
+    return allocate_from_bin(class_of(bytes));
+}
+
+void free_block(void* memory, std::size_t bytes) noexcept {
+    if (memory == nullptr) return;
+    if (bytes > kPooledBytesMax) [[unlikely]]
+        return free_direct(memory, bytes);
+    free_to_bin(memory, class_of(bytes));
+}
+
+static_assert(class_of(block_pool_internal::kEvenBytesMax) ==
+              block_pool_internal::kEvenBytesMax / kBlockAlignment - 1);
+
+void* block_pool_internal::allocate_of_class(std::size_t index, std::size_t /*bytes*/) {
+    return allocate_from_bin(index);
+}
+
+void block_pool_internal::free_of_class(void* block, std::size_t index,
+                                        std::size_t /*bytes*/) noexcept {
+    free_to_bin(block, index);
 }
 
 BlockPoolStats block_pool_stats() noexcept {
@@ -368,6 +390,15 @@ void* allocate_block(std::size_t bytes) {
 
 void free_block(void* memory, std::size_t bytes) noexcept {
     if (memory != nullptr) free_direct(memory, bytes);
+}
+
+void* block_pool_internal::allocate_of_class(std::size_t /*index*/, std::size_t bytes) {
+    return allocate_direct(bytes);
+}
+
+void block_pool_internal::free_of_class(void* block, std::size_t /*index*/,
+                                        std::size_t bytes) noexcept {
+    free_direct(block, bytes);
 }
 
 BlockPoolStats block_pool_stats() noexcept {

@@ -33,6 +33,38 @@ allocate_block(std::size_t bytes);
 /// Threads: any, not only the one that allocated; also while a thread or the process ends.
 [[gnu::noinline]] void free_block(void* block, std::size_t bytes) noexcept;
 
+namespace block_pool_internal {
+
+/// Up to here one class of blocks is one cache line larger than the one before.
+inline constexpr std::size_t kEvenBytesMax = 512;
+
+[[nodiscard]] [[gnu::noinline]] [[gnu::returns_nonnull]] [[gnu::malloc]] [[gnu::assume_aligned(
+    kBlockAlignment)]] void*
+allocate_of_class(std::size_t index, std::size_t bytes);
+[[gnu::noinline]] void free_of_class(void* block, std::size_t index, std::size_t bytes) noexcept;
+
+}  // namespace block_pool_internal
+
+/// allocate_block of a size that is known when compiling: a third of its instructions are saved.
+template <std::size_t kBytes>
+[[nodiscard]] inline void* allocate_block_of() {
+    if constexpr (kBytes > block_pool_internal::kEvenBytesMax) {
+        return allocate_block(kBytes);
+    } else {
+        return block_pool_internal::allocate_of_class((kBytes - 1) / kBlockAlignment, kBytes);
+    }
+}
+
+/// The same of free_block. Not for null.
+template <std::size_t kBytes>
+inline void free_block_of(void* block) noexcept {
+    if constexpr (kBytes > block_pool_internal::kEvenBytesMax) {
+        free_block(block, kBytes);
+    } else {
+        block_pool_internal::free_of_class(block, (kBytes - 1) / kBlockAlignment, kBytes);
+    }
+}
+
 /// What is handed out and what is held, for tests and gauges.
 struct BlockPoolStats {
     std::uint64_t live_blocks = 0;     // allocated and not freed yet

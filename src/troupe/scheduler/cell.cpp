@@ -73,6 +73,30 @@ PushResult scheduler_internal::see_the_end(const Cell& cell) noexcept {
     return PushResult::gone;
 }
 
+PushResult scheduler_internal::push_slowly(Cell& cell, MailNode* node, bool past_bound) noexcept {
+    const std::uint64_t capacity = cell.capacity_.load(std::memory_order_relaxed);
+    if (capacity == Cell::kManaged) return PushResult::managed;
+    std::uint64_t old = cell.word_.load(std::memory_order_relaxed);
+    for (;;) {
+        if ((old & Cell::kDead) != 0) return see_the_end(cell);
+        std::uint64_t count = Cell::count_of(old);
+        if (!past_bound && count >= capacity && capacity != Cell::kUnbounded) {
+            return PushResult::full;
+        }
+        if (count < Cell::kCountMax) ++count;  // an unbounded mailbox stops counting here
+        node->next = Cell::node_of(old);
+        const std::uint64_t desired =
+            Cell::pack(node, count, old & (Cell::kUrgent | Cell::kBlocked));
+        // acq_rel: as in push_plainly.
+        if (cell.word_.compare_exchange_weak(old, desired, std::memory_order_acq_rel,
+                                             std::memory_order_relaxed)) {
+            break;
+        }
+    }
+    if ((old & Cell::kIdle) != 0) schedule(cell);
+    return PushResult::pushed;
+}
+
 PushResult push_signal(Cell& cell, MailNode* node) noexcept {
     std::uint64_t old = cell.word_.load(std::memory_order_relaxed);
     for (;;) {
@@ -171,7 +195,7 @@ void Cell::release(std::uint32_t released) noexcept {
 
 MailNode* Cell::close_mailbox(const MailNode* handled_in_place) noexcept {
     // acquire: sees the last nodes; release: a sender that finds the cell dead sees it ended.
-    const std::uint64_t old = word_.exchange(kDead, std::memory_order_acq_rel);
+    const std::uint64_t old = word_.exchange(kClosed, std::memory_order_acq_rel);
     MailNode* oldest = nullptr;
     for (MailNode* node = node_of(old); node != nullptr && node != handled_in_place;) {
         MailNode* const older = node->next;

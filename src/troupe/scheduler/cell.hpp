@@ -87,8 +87,9 @@ class alignas(64) Cell {
 public:
     static constexpr std::size_t kInlineStateBytes = 56;
 
-    /// As capacity: messages are not put into the word, see PushResult::managed.
-    static constexpr std::uint16_t kManaged = 0xFFFF;
+    // As capacity. Managed: messages are not put into the word, see PushResult::managed.
+    static constexpr std::uint16_t kManaged = 0;
+    static constexpr std::uint16_t kUnbounded = 0xFFFF;
 
     // The mailbox word: count in bits 48-63, node address in bits 4-47, flags below.
     static constexpr std::uint64_t kIdle = 1;     ///< no mail, in no run queue
@@ -99,6 +100,9 @@ public:
     static constexpr std::uint64_t kPointer = 0x0000'FFFF'FFFF'FFF0;
     static constexpr unsigned kCountShift = 48;
     static constexpr std::uint64_t kCountMax = 0xFFFF;
+    static constexpr std::uint64_t kOne = std::uint64_t{1} << kCountShift;
+    /// The word of a cell without an owner: dead, and full for those who only look at the count.
+    static constexpr std::uint64_t kClosed = kCountMax << kCountShift | kDead;
 
     static MailNode* node_of(std::uint64_t word) noexcept {
         return reinterpret_cast<MailNode*>(word & kPointer);
@@ -108,6 +112,11 @@ public:
     static std::uint64_t pack(const MailNode* node, std::uint64_t count,
                               std::uint64_t flags) noexcept {
         return reinterpret_cast<std::uint64_t>(node) | count << kCountShift | flags;
+    }
+
+    /// After a push, where the count is not at its top. Whoever pushes a message takes kIdle away.
+    static std::uint64_t with_one_more(std::uint64_t word, const MailNode* node) noexcept {
+        return ((word & ~(kPointer | kIdle)) + kOne) | reinterpret_cast<std::uint64_t>(node);
     }
 
     // ---- any thread -------------------------------------------------------------------------
@@ -177,6 +186,13 @@ public:
                                              std::memory_order_relaxed);
     }
 
+    /// The same, when since `seen` nothing has come into the mailbox.
+    bool try_idle_from(std::uint64_t seen) noexcept {
+        // release: as try_idle.
+        return word_.compare_exchange_strong(seen, kIdle, std::memory_order_acq_rel,
+                                             std::memory_order_relaxed);
+    }
+
     /// Lets go of the cell until a signal comes: after true it is not ours. Of two cells that block
     /// at the same time, one sees the other's flag afterwards.
     bool try_block(const MailNode* handled_in_place, std::uint32_t released) noexcept;
@@ -199,18 +215,18 @@ public:
     // The fields below belong to the turn, or to whoever holds a cell that is not yet open.
     // Those that listings read from other threads are atomics, written with relaxed stores only.
 
-    std::atomic<std::uint64_t> word_{kDead};      // all: see the top of the file
-    Cell* next_runnable_ = nullptr;               // the run queue or free list it stands in
-    std::atomic<const CellType*> type_{nullptr};  // turn writes, listings read
-    std::atomic<std::uint32_t> generation_{1};    // turn writes at the end, senders read
-    std::uint32_t await_number_ = 0;              // the await that is current or comes next
-    MailNode* batch_ = nullptr;                   // circular list, points to its youngest node
-    Awaiting* awaiting_ = nullptr;                // set while the handler's coroutine waits
-    void* extension_ = nullptr;                   // what most cells do not need; layer above
-    std::atomic<std::uint16_t> capacity_{0};      // 0: unbounded; set before opening, senders read
-    std::atomic<CellState> state_{CellState::free};  // turn writes, listings read
-    std::uint8_t flags_ = 0;                         // layer above
-    std::uint32_t queued_at_us_ = 0;                 // when it was queued, by the worker's clock
+    std::atomic<std::uint64_t> word_{kClosed};         // all: see the top of the file
+    Cell* next_runnable_ = nullptr;                    // the run queue or free list it stands in
+    std::atomic<const CellType*> type_{nullptr};       // turn writes, listings read
+    std::atomic<std::uint32_t> generation_{1};         // turn writes at the end, senders read
+    std::uint32_t await_number_ = 0;                   // the await that is current or comes next
+    MailNode* batch_ = nullptr;                        // circular list, points to its youngest node
+    Awaiting* awaiting_ = nullptr;                     // set while the handler's coroutine waits
+    void* extension_ = nullptr;                        // what most cells do not need; layer above
+    std::atomic<std::uint16_t> capacity_{kUnbounded};  // set before opening, senders read
+    std::atomic<CellState> state_{CellState::free};    // turn writes, listings read
+    std::uint8_t flags_ = 0;                           // layer above
+    std::uint32_t queued_at_us_ = 0;                   // when it was queued, by the worker's clock
 
     // The second line: what only the turn touches.
     std::atomic<std::uint32_t> handled_{0};  // messages; turn writes, listings read
@@ -234,51 +250,45 @@ static_assert(sizeof(Cell) == 128, "a cell is two cache lines: docs/design/0005-
 
 namespace scheduler_internal {
 
-enum class Bound : std::uint8_t { respected, ignored };
-
 /// There is nobody any more, and whoever is told so sees all that the owner did.
 PushResult see_the_end(const Cell& cell) noexcept;
 
-template <Bound kBound>
-inline PushResult push_message(Cell& cell, MailNode* node) noexcept {
+PushResult push_slowly(Cell& cell, MailNode* node, bool past_bound) noexcept;
+
+}  // namespace scheduler_internal
+
+/// The way of nearly all messages: into a mailbox that has room, scheduling the cell if it was
+/// idle. False, and nothing has happened, when there is more to it.
+inline bool push_plainly(Cell& cell, MailNode* node) noexcept {
+    // A managed mailbox has room for nothing, and the word of a closed one counts all there can be.
     const std::uint64_t capacity = cell.capacity_.load(std::memory_order_relaxed);
-    if (capacity == Cell::kManaged) [[unlikely]]
-        return PushResult::managed;
     std::uint64_t old = cell.word_.load(std::memory_order_relaxed);
-    for (;;) {
-        if ((old & Cell::kDead) != 0) [[unlikely]]
-            return see_the_end(cell);
-        std::uint64_t count = Cell::count_of(old);
-        if (kBound == Bound::respected && count >= capacity && capacity != 0) [[unlikely]] {
-            return PushResult::full;
-        }
-        if (count < Cell::kCountMax) ++count;  // an unbounded mailbox stops counting here
+    do {
+        if (Cell::count_of(old) >= capacity) [[unlikely]]
+            return false;
         node->next = Cell::node_of(old);
-        const std::uint64_t desired =
-            Cell::pack(node, count, old & (Cell::kUrgent | Cell::kBlocked));
         // release: publishes the node; pairs with the acquire of take_mail and of the turn.
         // acquire: whoever wakes the cell writes its place in a run queue, and so must see the last
         // turn's end; pairs with try_idle and try_block.
-        if (cell.word_.compare_exchange_weak(old, desired, std::memory_order_acq_rel,
-                                             std::memory_order_relaxed)) [[likely]] {
-            break;
-        }
-    }
+    } while (!cell.word_.compare_exchange_weak(
+        old, Cell::with_one_more(old, node), std::memory_order_acq_rel, std::memory_order_relaxed));
     if ((old & Cell::kIdle) != 0) schedule(cell);
-    return PushResult::pushed;
+    return true;
 }
-
-}  // namespace scheduler_internal
 
 /// Puts a message into the mailbox of `cell` and schedules it if it was idle. On anything but
 /// `pushed` the node is still the caller's. The cell's own bound decides `full`.
 inline PushResult push(Cell& cell, MailNode* node) noexcept {
-    return scheduler_internal::push_message<scheduler_internal::Bound::respected>(cell, node);
+    if (push_plainly(cell, node)) [[likely]]
+        return PushResult::pushed;
+    return scheduler_internal::push_slowly(cell, node, false);
 }
 
 /// The same past the bound, for mail whose sender waits for the answer.
 inline PushResult push_past_bound(Cell& cell, MailNode* node) noexcept {
-    return scheduler_internal::push_message<scheduler_internal::Bound::ignored>(cell, node);
+    if (push_plainly(cell, node)) [[likely]]
+        return PushResult::pushed;
+    return scheduler_internal::push_slowly(cell, node, true);
 }
 
 /// Puts a signal into the mailbox. Never full.
@@ -304,10 +314,19 @@ struct RunningTurn {
     /// What the turn is at, as reports of a stall name it: a method's name, which must be a
     /// constant of the program. The turn writes; the watchdog reads.
     std::atomic<const std::string_view*> doing{nullptr};
-    /// How many messages the turn may handle before it asks for more; 0: it asks at once.
+    /// How many messages a turn may handle before it asks for more; 0: it asks at once.
     unsigned messages = 1;
-    /// So many more; 0: the turn has had its share, what is left waits for the next one.
-    unsigned (*more_messages)(RunningTurn& self) noexcept = nullptr;
+    /// So many more after those it was given; 0: the turn has had its share, what is left waits
+    /// for the next one.
+    unsigned (*more_messages)(RunningTurn& self, unsigned given) noexcept = nullptr;
+    /// Whether a single message may be handled without asking for anything before.
+    bool goes_straight_on = false;
+    /// How many more messages it may send without asking whether others should run first.
+    unsigned sends_left = 0;
+    /// Gives it more of them; or true: others should run first.
+    bool (*asks_about_sends)(RunningTurn& self) noexcept = [](RunningTurn&) noexcept {
+        return false;
+    };
     Duration now{};  ///< the clock as of this turn, or a few turns ago; its own thread only
     bool deterministic = false;  ///< as Engine::deterministic
 };
@@ -320,6 +339,13 @@ extern constinit thread_local RunningTurn* running_turn_of_thread;
 /// never in a coroutine, which may go on on another thread.
 inline RunningTurn& running_turn() noexcept {
     return *scheduler_internal::running_turn_of_thread;
+}
+
+/// Counts a message that the running turn has sent and could wait after. True when it should let
+/// the receivers go first, while what it sent them is still in the cache. As running_turn.
+inline bool sent_enough() noexcept {
+    RunningTurn* const running = scheduler_internal::running_turn_of_thread;
+    return running != nullptr && --running->sends_left == 0 && running->asks_about_sends(*running);
 }
 
 // ---- waiting: the layer above builds its awaitables from these ----------------------------------

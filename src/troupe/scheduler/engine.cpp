@@ -138,14 +138,10 @@ Cell* Engine::find_cell(std::uint32_t slot) const noexcept {
     return cells_->find(slot);
 }
 
-bool Engine::sent_enough() noexcept {
-    const WorkerContext* const context = scheduler_internal::context_of_thread;
-    return context != nullptr && context->worker != nullptr && context->worker->has_sent_enough();
-}
-
 namespace scheduler_internal {
 
 constinit thread_local WorkerContext* context_of_thread = nullptr;
+constinit thread_local Worker* worker_of_thread = nullptr;
 constinit thread_local RunningTurn* running_turn_of_thread = nullptr;
 
 WorkerContext* current_context() noexcept {
@@ -154,6 +150,7 @@ WorkerContext* current_context() noexcept {
 
 void set_current_context(WorkerContext* context) noexcept {
     context_of_thread = context;
+    worker_of_thread = context != nullptr ? context->worker : nullptr;
     running_turn_of_thread = context;
 }
 
@@ -169,19 +166,30 @@ Engine* current_engine() noexcept {
     return context != nullptr ? context->engine : nullptr;
 }
 
-void schedule(Cell& cell) noexcept {
+namespace {
+
+[[gnu::noinline]] void schedule_otherwise(Cell& cell, Engine& engine) noexcept {
     WorkerContext* const context = scheduler_internal::context_of_thread;
-    Engine* const engine =
-        scheduler_internal::CellChunk::of(cell).engine.load(std::memory_order_relaxed);
-    if (cell.placed() != Placement::Kind::anywhere) [[unlikely]] {
-        engine->schedule_placed(cell);
-    } else if (context == nullptr || context->engine != engine) {
-        engine->inject(cell);
-    } else if (context->worker != nullptr) {
-        context->worker->run_next(cell);
+    if (cell.placed() != Placement::Kind::anywhere) {
+        engine.schedule_placed(cell);
+    } else if (context == nullptr || context->engine != &engine) {
+        engine.inject(cell);
     } else {
         context->schedule(*context, cell);
     }
+}
+
+}  // namespace
+
+void schedule(Cell& cell) noexcept {
+    Engine* const engine =
+        scheduler_internal::CellChunk::of(cell).engine.load(std::memory_order_relaxed);
+    scheduler_internal::Worker* const worker = scheduler_internal::worker_of_thread;
+    if (worker != nullptr && worker->engine == engine &&
+        cell.placed() == Placement::Kind::anywhere) [[likely]] {
+        return worker->run_next(cell);
+    }
+    schedule_otherwise(cell, *engine);
 }
 
 }  // namespace troupe

@@ -191,10 +191,6 @@ public:
     /// For the scheduler: a placed cell that became runnable, anywhere.
     virtual void schedule_placed(Cell& cell) noexcept = 0;
 
-    /// Counts a message that the running turn has sent and could wait after. True when it should
-    /// let the receivers go first, while what it sent them is still in the cache.
-    static bool sent_enough() noexcept;
-
 protected:
     explicit Engine(bool deterministic);
     /// A placed cell has ended.

@@ -312,7 +312,7 @@ TEST_P(EngineTest, RemembersItsHost) {
 TEST_P(EngineTest, KnowsNothingOfThreadsThatAreNoWorkers) {
     EXPECT_EQ(current_engine(), nullptr);
     EXPECT_EQ(current_cell(), nullptr);
-    EXPECT_FALSE(Engine::sent_enough());
+    EXPECT_FALSE(sent_enough());
 }
 
 // A turn that sends much is asked to let its receivers run, and asked again in the next turn.
@@ -324,7 +324,7 @@ TEST(Engine, AsksATurnThatSendsMuchToLetOthersRun) {
     std::vector<int> sent;
     TestCell sender(*engine, [&](TestCell&, int number) {
         int count = 1;
-        while (!Engine::sent_enough())
+        while (!sent_enough())
             ++count;
         sent.push_back(count);
         if (number == 2) done.open();

@@ -66,7 +66,7 @@ protected:
                 body();
                 done.open();
             },
-            0, placement);
+            Cell::kUnbounded, placement);
         cells_.back().send(1);
         EXPECT_TRUE(engine->run_until(done));
     }

@@ -15,6 +15,7 @@
 #include <troupe/base/log.hpp>
 #include <troupe/scheduler/mail_mark.hpp>
 
+#include <type_traits>
 #include <utility>
 
 namespace troupe::actor_internal {
@@ -292,13 +293,13 @@ void WaitingSend::report_room(WaitingSend* waiting) noexcept {
 bool Send::try_send() noexcept {
     if (post_plainly(target_, generation_, message_)) [[likely]] {
         message_ = nullptr;
-        return !Engine::sent_enough();
+        return !sent_enough();
     }
     switch (admit(target_, generation_, message_, Sender::tells)) {
         case Admission::admitted:
         case Admission::redirected:
             message_ = nullptr;
-            return !Engine::sent_enough();
+            return !sent_enough();
         case Admission::dropped:
             message_ = nullptr;
             return true;
@@ -313,7 +314,11 @@ bool Send::try_send() noexcept {
     return false;
 }
 
-bool Send::suspend(std::coroutine_handle<> self) {
+static_assert(std::is_trivially_destructible_v<Awaiting>, "Send leaves its record as it is");
+
+bool Send::suspend(std::coroutine_handle<> self, const std::source_location& where) {
+    std::construct_at(&awaiting_)->where = where;
+    suspended_ = true;
     Cell& cell = begin_await(awaiting_, self);
     if (message_ == nullptr) {
         // It lies in the mailbox; this turn has sent so much that the receivers should run.
@@ -357,21 +362,23 @@ bool Send::suspend(std::coroutine_handle<> self) {
 }
 
 Result<void> Send::outcome() {
-    if (awaiting_.arrived != nullptr) {
+    if (suspended_ && awaiting_.arrived != nullptr) {
         auto* const waiting = static_cast<WaitingSend*>(std::exchange(awaiting_.arrived, nullptr));
         if (waiting->gone) failure_ = AskStatus::gone;
         free_node(waiting);
     }
-    if (awaiting_.in_cycle && failure_ == AskStatus::unsent) failure_ = AskStatus::cycle;
+    if (suspended_ && awaiting_.in_cycle && failure_ == AskStatus::unsent)
+        failure_ = AskStatus::cycle;
     if (failure_ != AskStatus::unsent) {
-        return std::unexpected(
-            unsent_error(failure_, target_, generation_, method_, awaiting_.where));
+        return std::unexpected(unsent_error(failure_, target_, generation_, method_,
+                                            suspended_ ? awaiting_.where : std::source_location()));
     }
     return {};
 }
 
 void Send::give_up() noexcept {
-    if (awaiting_.arrived != nullptr) free_node(static_cast<WaitingSend*>(awaiting_.arrived));
+    if (suspended_ && awaiting_.arrived != nullptr)
+        free_node(static_cast<WaitingSend*>(awaiting_.arrived));
     if (message_ != nullptr) message_->ops->drop(message_, Error(Errc::cancelled));
 }
 
@@ -491,7 +498,9 @@ Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type,
     } else {
         const std::size_t capacity =
             settings != nullptr ? settings->mailbox.capacity() : kMailboxDefault;
-        cell.capacity_.store(static_cast<std::uint16_t>(capacity), std::memory_order_relaxed);
+        cell.capacity_.store(
+            capacity != 0 ? static_cast<std::uint16_t>(capacity) : Cell::kUnbounded,
+            std::memory_order_relaxed);
     }
     cell.handled_.store(0, std::memory_order_relaxed);
     forget_mail_mark(cell);

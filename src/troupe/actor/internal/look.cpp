@@ -85,6 +85,7 @@ void look_at_mailbox(Cell& cell, bool at_rest, bool running, ActorInfo& info) {
         if (mailbox != nullptr) info.mailbox_age = mailbox->age();
         return;
     }
+    if (info.mailbox_capacity == Cell::kUnbounded) info.mailbox_capacity = 0;
     const std::uint32_t in_hand = at_rest ? messages_in_hand(cell) : running ? 1 : 0;
     if (info.mailbox_depth <= in_hand) return;
     // Only at rest is the count exact: a turn gives back in one go what it has handled.

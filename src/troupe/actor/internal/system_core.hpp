@@ -180,7 +180,7 @@ private:
 inline bool post_plainly(Cell* cell, std::uint32_t generation, MailNode* message) noexcept {
     message->generation = generation;
     return cell != nullptr && cell->generation() == generation &&
-           !SystemCore::counting_messages() && push(*cell, message) == PushResult::pushed;
+           !SystemCore::counting_messages() && push_plainly(*cell, message);
 }
 
 }  // namespace troupe::actor_internal

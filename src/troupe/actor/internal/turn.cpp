@@ -45,7 +45,8 @@ public:
           managed_(cell.capacity_.load(std::memory_order_relaxed) == Cell::kManaged
                        ? ManagedMailbox::find(cell)
                        : nullptr),
-          budget_(running_.messages) {}
+          budget_(running_.messages),
+          given_(budget_) {}
 
     TurnEnd run();
     // Goes on after a message that lay alone in the mailbox, and still does.
@@ -59,6 +60,8 @@ private:
     TurnEnd run_on(Next next);
     Next attend();
     Next handle_one();
+    bool goes_straight_on() const noexcept;
+    Next handle_batch();
     Next handle(MailNode* message);
     [[gnu::always_inline]] Next call_handler(MailNode* message);
     [[gnu::always_inline]] void count_handled() noexcept;
@@ -129,6 +132,7 @@ private:
     const bool deterministic_;
     ManagedMailbox* const managed_;  // null for a plain mailbox
     unsigned budget_;
+    unsigned given_;                        // budget this turn has had in all
     std::uint32_t released_ = 0;            // handled messages whose room is not given back yet
     MailNode* handled_in_place_ = nullptr;  // handled, but still linked in the mailbox word
     bool in_place_ = false;                 // so is the message being handled
@@ -139,6 +143,7 @@ TurnEnd Turn::run() {
     // acquire: sees what the last turn, perhaps on another worker, left behind; pairs with try_idle
     // and try_block.
     static_cast<void>(cell_.word_.load(std::memory_order_acquire));
+    running_.doing.store(nullptr, std::memory_order_relaxed);
     Next next = Next::go_on;
     if (cell_.state() == CellState::starting && !has(kInStartHook)) {
         next = begin_start();
@@ -151,8 +156,13 @@ TurnEnd Turn::run() {
 TurnEnd Turn::run_on(Next next) {
     while (next == Next::go_on) {
         if (cell_.urgent()) take_mail();
-        const bool plain = cell_.awaiting_ == nullptr && (cell_.flags_ & kSpecial) == 0;
-        next = plain ? handle_one() : attend();
+        if (cell_.awaiting_ != nullptr || (cell_.flags_ & kSpecial) != 0) {
+            next = attend();
+        } else if (cell_.batch_ != nullptr && goes_straight_on()) {
+            next = handle_batch();
+        } else {
+            next = handle_one();
+        }
     }
     return next == Next::yielded ? TurnEnd::yielded : TurnEnd::released;
 }
@@ -211,6 +221,45 @@ Turn::Next Turn::handle_one() {
     }
     if (!is_call(message) && !unwrap(message)) return Next::go_on;
     return call_handler(message);
+}
+
+bool Turn::goes_straight_on() const noexcept {
+    return !deterministic_ && managed_ == nullptr && cell_.flags_ == 0 && !cell_.nested_ &&
+           handled_in_place_ == nullptr;
+}
+
+/// Handles calls of the batch, as handle_one would, as long as there is nothing else to it. Written
+/// out as run_actor is, and for the same reason.
+Turn::Next Turn::handle_batch() {
+    in_place_ = false;
+    void* const target = object();
+    MailNode* message = nullptr;
+    Handled handled = Handled::done;
+    try {
+        for (;;) {
+            if (budget_ == 0) return handle_one();
+            if (cell_.urgent()) return Next::go_on;
+            message = cell_.pop_batch();
+            if (message == nullptr) return Next::go_on;
+            if (!is_call(message)) break;
+            --budget_;
+            say(ops_of(message).method);
+            handled = ops_of(message).deliver(target, message);
+            if (handled == Handled::suspended) {
+                suspended_in(message);
+                return Next::go_on;
+            }
+            if (handled != Handled::done || cell_.flags_ != 0) {
+                return handler_done(message, handled);
+            }
+            cell_.handled_.store(cell_.handled() + 1, std::memory_order_relaxed);
+            ++released_;
+            ops_of(message).finish(message);
+        }
+    } catch (...) {
+        return handler_threw(message, text_of_current_exception());
+    }
+    return unwrap(message) ? call_handler(message) : Next::go_on;
 }
 
 Turn::Next Turn::handle(MailNode* message) {
@@ -524,8 +573,10 @@ Turn::Next Turn::resume() {
 
 /// Whether others should run first. The worker decides: after so many messages, or so long.
 bool Turn::has_had_its_share() noexcept {
-    if (budget_ == 0) [[unlikely]]
-        budget_ = running_.more_messages(running_);
+    if (budget_ == 0) [[unlikely]] {
+        budget_ = running_.more_messages(running_, given_);
+        given_ += budget_;
+    }
     return budget_ == 0;
 }
 
@@ -776,55 +827,73 @@ Turn::Next Turn::build() {
     return begin_start();
 }
 
-bool nothing_special(const Cell& cell) noexcept {
-    return cell.flags_ == 0 && cell.awaiting_ == nullptr && cell.batch_ == nullptr && !cell.nested_;
-}
-
 /// Whether this turn is like most: one call, alone in a plain mailbox, whose reply somebody may
-/// still want, and nothing special about the actor.
+/// still want, and nothing special about the actor. A handler below, which `nested_` would tell,
+/// waits, and so `awaiting_` tells it as well.
 bool is_usual(Cell& cell, std::uint64_t word, const RunningTurn& running) noexcept {
     const MailNode* const message = Cell::node_of(word);
     if (message == nullptr || message->next != nullptr || (word & Cell::kUrgent) != 0) return false;
+    if (cell.flags_ != 0 || cell.awaiting_ != nullptr || cell.batch_ != nullptr) return false;
     const MessageOps& ops = ops_of(message);
     if (ops.asked && static_cast<const AskHeader*>(message)->deadline <= running.now) return false;
-    return nothing_special(cell) && cell.state() == CellState::running &&
-           cell.capacity_.load(std::memory_order_relaxed) != Cell::kManaged &&
-           message->generation == cell.generation() && ops.deliver != nullptr &&
-           running.messages != 0 && !running.deterministic;
+    return cell.state() == CellState::running && message->generation == cell.generation() &&
+           ops.deliver != nullptr && running.goes_straight_on;
+}
+
+// Each out of line, so that the usual turn has neither a Turn nor its registers to keep.
+
+[[gnu::noinline]] TurnEnd run_otherwise(Cell& cell) {
+    return Turn(cell).run();
+}
+
+[[gnu::noinline]] TurnEnd run_on_after(Cell& cell, MailNode* message, Handled handled) {
+    return Turn(cell).run_after(message, handled);
+}
+
+[[gnu::noinline]] TurnEnd run_on_after_throw(Cell& cell, MailNode* message,
+                                             const std::string* thrown) {
+    const std::unique_ptr<const std::string> text(thrown);
+    return Turn(cell).run_after_throw(message, *text);
+}
+
+[[gnu::noinline]] TurnEnd run_on_after_counted(Cell& cell, MailNode* message) {
+    return Turn(cell).run_after_counted(message);
 }
 
 }  // namespace
 
 // The usual turn is written out, because most messages of most programs are handled in one: the
-// same as Turn would do, without a Turn. Whatever is not usual afterwards is left to it.
+// same as Turn would do, without a Turn. Whatever is not usual afterwards is left to it. A managed
+// mailbox has its messages elsewhere: in the word there are only signals.
 TurnEnd run_actor(Cell& cell) {
     RunningTurn& running = running_turn();
     // acquire: sees the message its sender published, pairs with push; and what the last turn,
     // perhaps on another worker, left behind, pairs with try_idle and try_block.
     const std::uint64_t word = cell.word_.load(std::memory_order_acquire);
     if (!is_usual(cell, word, running)) [[unlikely]]
-        return Turn(cell).run();
+        return run_otherwise(cell);
 
     MailNode* const message = Cell::node_of(word);
-    const MessageOps& ops = ops_of(message);
-    running.doing.store(&ops.method, std::memory_order_relaxed);
+    running.doing.store(&ops_of(message).method, std::memory_order_relaxed);
     Handled handled = Handled::done;
-    std::unique_ptr<const std::string> thrown;
+    const std::string* thrown = nullptr;  // looked at when a handler was not done
     try {
-        handled =
-            ops.deliver(object_of(cell, *static_cast<const ActorType*>(cell.type())), message);
+        handled = ops_of(message).deliver(
+            object_of(cell, *static_cast<const ActorType*>(cell.type())), message);
     } catch (...) {
-        thrown = std::make_unique<const std::string>(text_of_current_exception());
+        // Out of here first: the handlers that follow are not to run inside of this clause.
+        handled = Handled::parked;
+        thrown = new std::string(text_of_current_exception());
     }
-    if (thrown != nullptr) [[unlikely]]
-        return Turn(cell).run_after_throw(message, *thrown);
-    if (handled != Handled::done || !nothing_special(cell)) {
-        return Turn(cell).run_after(message, handled);
+    // A handler may have put something into its own batch, or asked for the actor's end.
+    if (handled != Handled::done || cell.flags_ != 0 || cell.batch_ != nullptr) [[unlikely]] {
+        return thrown == nullptr ? run_on_after(cell, message, handled)
+                                 : run_on_after_throw(cell, message, thrown);
     }
     cell.handled_.store(cell.handled() + 1, std::memory_order_relaxed);
-    if (!cell.try_idle(message)) return Turn(cell).run_after_counted(message);
+    if (!cell.try_idle_from(word)) return run_on_after_counted(cell, message);
     // The cell is not ours any more; the envelope still is.
-    ops.finish(message);
+    ops_of(message).finish(message);
     return TurnEnd::released;
 }
 

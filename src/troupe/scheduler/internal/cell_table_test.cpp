@@ -34,7 +34,7 @@ protected:
 
 TEST_F(CellTableTest, HandsOutClosedCellsOfItsEngine) {
     Cell& cell = acquire();
-    EXPECT_EQ(cell.word(), Cell::kDead);
+    EXPECT_EQ(cell.word(), Cell::kClosed);
     EXPECT_EQ(&cell.engine(), engine.get());
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(&cell) % 128, 0u);
     NumberMail* const mail = TestCell::make_message(1);

@@ -26,6 +26,7 @@ struct WorkerContext : RunningTurn {
 };
 
 extern constinit thread_local WorkerContext* context_of_thread;
+extern constinit thread_local Worker* worker_of_thread;  // its worker, or null
 
 /// The calling thread's context, or null on a thread that runs no cells. Out of line: see
 /// troupe::current_cell.

@@ -171,7 +171,7 @@ public:
         context_.schedule = &schedule_here;
         // A turn is one message, so that every order can be explored.
         context_.messages = 1;
-        context_.more_messages = [](RunningTurn&) noexcept { return 0U; };
+        context_.more_messages = [](RunningTurn&, unsigned) noexcept { return 0U; };
     }
     ~DeterministicEngine() override { stop(); }
 

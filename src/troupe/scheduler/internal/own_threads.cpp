@@ -16,7 +16,7 @@ public:
         schedule = [](WorkerContext& self, Cell& woken) noexcept { self.engine->inject(woken); };
         // Nobody waits behind it, so there is a look at the clock before each message.
         messages = 0;
-        more_messages = [](RunningTurn& self) noexcept {
+        more_messages = [](RunningTurn& self, unsigned /*given*/) noexcept {
             auto& thread = static_cast<OwnThread&>(self);
             if (thread.messages_left == 0) return 0U;
             --thread.messages_left;

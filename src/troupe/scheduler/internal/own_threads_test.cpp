@@ -50,7 +50,7 @@ TEST(OwnThreads, LetACellBlockWithoutHoldingUpAnybody) {
             }
             other.send(number);
         },
-        0, kOwnThread);
+        Cell::kUnbounded, kOwnThread);
     own.send(1);
     blocked.wait();
     std::atomic<pid_t> worker{0};
@@ -87,7 +87,7 @@ TEST(OwnThreads, HearOfTimersSignalsAndMailFromAnywhere) {
             if (number == 10) self.send(100);  // to itself
             if (sum.fetch_add(number) + number == 1111) all.open();
         },
-        0, kOwnThread);
+        Cell::kUnbounded, kOwnThread);
     TestCell worker_cell(*engine, [&](TestCell&, int) { own.send(1000); });
     own.signal(1);
     worker_cell.send(1);
@@ -105,7 +105,7 @@ TEST(OwnThreads, AreSeenRunningAndForHowLong) {
             release.wait();
             ended.open();
         },
-        0, kOwnThread);
+        Cell::kUnbounded, kOwnThread);
     EXPECT_FALSE(engine->running(own.cell()).now);
     own.send(1);
     while (engine->running(own.cell()).lasted < 20ms)
@@ -126,9 +126,9 @@ TEST(OwnThreads, EndWithTheirCellAndAreRefusedBeyondTheLimit) {
     };
     for (int round = 0; round < 20; ++round) {
         wait_for(0);
-        TestCell first(*engine, {}, 0, kOwnThread);
+        TestCell first(*engine, {}, Cell::kUnbounded, kOwnThread);
         {
-            TestCell second(*engine, {}, 0, kOwnThread);
+            TestCell second(*engine, {}, Cell::kUnbounded, kOwnThread);
             EXPECT_EQ(engine->stats().own_threads, 2U);
             Cell& third = engine->acquire_cell();
             const Result<void> refused = engine->place(third, kOwnThread);
@@ -139,7 +139,8 @@ TEST(OwnThreads, EndWithTheirCellAndAreRefusedBeyondTheLimit) {
         }
         wait_for(1);
         first.close();
-        std::optional<TestCell> again(std::in_place, *engine, TestCell::OnMail(), 0, kOwnThread);
+        std::optional<TestCell> again(std::in_place, *engine, TestCell::OnMail(), Cell::kUnbounded,
+                                      kOwnThread);
         again.reset();
         wait_for(1);
     }
@@ -161,7 +162,7 @@ TEST(OwnThreads, AreJoinedWhenTheEngineStops) {
                     self.send(1);
                     running.fetch_sub(1);
                 },
-                0, kOwnThread);
+                Cell::kUnbounded, kOwnThread);
         }
         for (TestCell& cell : cells)
             cell.send(1);

@@ -93,11 +93,12 @@ TEST(Placement, LetsOnlyPinnedCellsWaitForAStuckWorker) {
             holding.open();
             release.wait();
         },
-        0, pinned(0));
-    TestCell waits(*engine, [&](TestCell&, int) { pinned_ran.open(); }, 0, pinned(0));
+        Cell::kUnbounded, pinned(0));
+    TestCell waits(
+        *engine, [&](TestCell&, int) { pinned_ran.open(); }, Cell::kUnbounded, pinned(0));
     TestCell close_by(
         *engine, [&](TestCell&, int number) { (number == 1 ? near_ran : near_ran_later).open(); },
-        0, near(0));
+        Cell::kUnbounded, near(0));
     hog.send(1);
     holding.wait();
     waits.send(1);
@@ -123,14 +124,14 @@ TEST(Placement, RunsACellNearItsWorkerWhileThatOneKeepsUp) {
             home.store(::gettid());
             answered.fetch_add(1);
         },
-        0, pinned(1));
+        Cell::kUnbounded, pinned(1));
     TestCell close_by(
         *engine,
         [&](TestCell&, int) {
             if (::gettid() == home.load()) at_home.fetch_add(1);
             answered.fetch_add(1);
         },
-        0, near(1));
+        Cell::kUnbounded, near(1));
     anchor.send(1);
     while (answered.load() != 1)
         ::sched_yield();
@@ -157,7 +158,7 @@ TEST(Placement, LetsPinnedCellsAndOthersTakeTurns) {
             if (!enough.load()) self.send(1);
         };
     };
-    TestCell fixed(*engine, spin(0), 0, pinned(0));
+    TestCell fixed(*engine, spin(0), Cell::kUnbounded, pinned(0));
     TestCell loose(*engine, spin(1));
     fixed.send(1);
     loose.send(1);
@@ -171,7 +172,7 @@ TEST(Placement, SpreadsPinnedCellsThatDoNotSayWhere) {
     std::deque<TestCell> cells;
     std::array<int, 4> count{};
     for (int i = 0; i < 40; ++i) {
-        cells.emplace_back(*engine, TestCell::OnMail(), 0,
+        cells.emplace_back(*engine, TestCell::OnMail(), Cell::kUnbounded,
                            Placement{Placement::Kind::pinned, Placement::kAnyShard});
         ++count.at(cells.back().cell().worker());
     }
@@ -186,7 +187,8 @@ TEST(Placement, ChangesNothingOnTheDeterministicEngine) {
         auto engine = make_deterministic_engine(chooser);
         int handled = 0;
         TestCell cell(
-            *engine, [&](TestCell&, int number) { handled += number; }, 0, Placement{kind, 3});
+            *engine, [&](TestCell&, int number) { handled += number; }, Cell::kUnbounded,
+            Placement{kind, 3});
         cell.send(1);
         cell.start_timer(1s, 10);
         engine->run_for(2s);

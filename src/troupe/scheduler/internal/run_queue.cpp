@@ -49,14 +49,28 @@ BiasedLocks use_biased_locks_for_test(BiasedLocks wanted) noexcept {
     return use ? BiasedLocks::by_membarrier : BiasedLocks::by_ordered_stores;
 }
 
-void BiasedLock::owner_wait() noexcept {
+bool BiasedLock::owner_try_lock_ordered() noexcept {
+    // seq_cst, both: the same exclusion by the memory order alone.
+    owner_inside_.store(true, std::memory_order_seq_cst);
+    if (!thief_inside_.load(std::memory_order_seq_cst)) return true;
     owner_unlock();
-    // acquire: pairs with thief_unlock.
-    while (thief_inside_.load(std::memory_order_acquire))
-        ::sched_yield();
+    return false;
+}
+
+void BiasedLock::owner_lock_slowly() noexcept {
+    const bool pays = !thief_pays.load(std::memory_order_relaxed);
+    if (pays && owner_try_lock_ordered()) return;
+    owner_waits_.store(true, std::memory_order_relaxed);
+    do {
+        // acquire: pairs with thief_unlock.
+        while (thief_inside_.load(std::memory_order_acquire))
+            ::sched_yield();
+    } while (pays ? !owner_try_lock_ordered() : !owner_try_lock());
+    owner_waits_.store(false, std::memory_order_relaxed);
 }
 
 bool BiasedLock::thief_try_lock() noexcept {
+    if (owner_waits_.load(std::memory_order_relaxed)) return false;
     // seq_cst: ordered before the look at the owner's flag.
     if (thief_inside_.exchange(true, std::memory_order_seq_cst)) return false;
     if (thief_pays.load(std::memory_order_relaxed)) {
@@ -66,6 +80,12 @@ bool BiasedLock::thief_try_lock() noexcept {
     while (owner_inside_.load(std::memory_order_seq_cst))
         ::sched_yield();
     return true;
+}
+
+void RunQueue::push_next_slowly(Cell& cell, std::uint32_t now_us) noexcept {
+    lock_.owner_lock();
+    put_into_slot(cell, now_us);
+    lock_.owner_unlock();
 }
 
 void RunQueue::push_back(Cell& cell, std::uint32_t now_us) noexcept {
@@ -86,8 +106,19 @@ void RunQueue::push_back(CellChain chain, std::uint32_t now_us) noexcept {
         queue_last_->next_runnable_ = chain.first;
     }
     queue_last_ = chain.last;
-    set_size(size() + chain.count);
+    set_others(others() + chain.count);
     lock_.owner_unlock();
+}
+
+void RunQueue::push_queue(Cell& cell) noexcept {
+    cell.next_runnable_ = nullptr;
+    if (queue_last_ == nullptr) {
+        queue_first_ = &cell;
+    } else {
+        queue_last_->next_runnable_ = &cell;
+    }
+    queue_last_ = &cell;
+    set_others(others() + 1);
 }
 
 Cell* RunQueue::pop_queue() noexcept {
@@ -95,6 +126,7 @@ Cell* RunQueue::pop_queue() noexcept {
     if (cell == nullptr) return nullptr;
     queue_first_ = cell->next_runnable_;
     if (queue_first_ == nullptr) queue_last_ = nullptr;
+    set_others(others() - 1);
     return cell;
 }
 
@@ -105,23 +137,31 @@ Cell* RunQueue::pop_other() noexcept {
         oldest_first_ = false;
         cell = pop_queue();
     }
-    if (cell == nullptr && slot_ != nullptr) {
-        if (slot_may_win()) return std::exchange(slot_, nullptr);
+    if (Cell* const next = slot(); cell == nullptr && next != nullptr) {
+        set_slot(nullptr);
+        if (slot_may_win()) return next;
         // The pair in the slot has had its share: it queues like everybody else.
-        slot_->next_runnable_ = nullptr;
-        if (queue_last_ == nullptr) {
-            queue_first_ = slot_;
-        } else {
-            queue_last_->next_runnable_ = slot_;
-        }
-        queue_last_ = std::exchange(slot_, nullptr);
+        push_queue(*next);
     }
     if (cell != nullptr) return cell;
     streak_ = 0;
     if (stack_top_ == nullptr) return pop_queue();
     cell = stack_top_;
     stack_top_ = cell->next_runnable_;
-    --stack_count_;
+    set_others(others() - 1);
+    return cell;
+}
+
+Cell* RunQueue::pop_among_others() noexcept {
+    Cell* cell = slot();
+    if (cell != nullptr && !oldest_first_ && slot_may_win()) {
+        set_slot(nullptr);
+    } else {
+        cell = pop_other();
+    }
+    if (cell == nullptr) return nullptr;
+    cell->next_runnable_ = nullptr;
+    if (size() == 0) was_empty_ = true;
     return cell;
 }
 
@@ -135,7 +175,6 @@ void RunQueue::stack_to_queue() noexcept {
         cell->next_runnable_ = oldest_first;
         oldest_first = cell;
     }
-    stack_count_ = 0;
     if (oldest_first == nullptr) return;
     if (queue_last_ == nullptr) {
         queue_first_ = oldest_first;
@@ -156,7 +195,9 @@ std::uint32_t RunQueue::age_us(std::uint32_t now_us, std::uint32_t fair_after_us
         if (stack_age > age) age = stack_age;
         if (stack_age > fair_after_us) stack_to_queue();
     }
-    if (slot_ != nullptr && age == 0) age = now_us - slot_->queued_at_us_;
+    if (const Cell* const next = slot(); next != nullptr && age == 0) {
+        age = now_us - next->queued_at_us_;
+    }
     oldest_first_ = age > fair_after_us;
     lock_.owner_unlock();
     return age;
@@ -168,11 +209,10 @@ CellChain RunQueue::steal(std::size_t wanted) noexcept {
     stack_to_queue();
     while (stolen.count < wanted && queue_first_ != nullptr)
         stolen.append(*pop_queue());
-    if (stolen.count < wanted && slot_ != nullptr) {
-        stolen.append(*slot_);
-        slot_ = nullptr;
+    if (Cell* const next = slot(); stolen.count < wanted && next != nullptr) {
+        stolen.append(*next);
+        set_slot(nullptr);
     }
-    set_size(size() - stolen.count);
     lock_.thief_unlock();
     return stolen;
 }

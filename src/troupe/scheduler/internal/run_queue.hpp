@@ -41,30 +41,31 @@ inline constinit std::atomic<bool> thief_pays{false};
 
 class BiasedLock {
 public:
+    /// False when a thief is inside, or where the owner pays.
+    bool owner_try_lock() noexcept {
+        if (!thief_pays.load(std::memory_order_relaxed)) [[unlikely]]
+            return false;
+        owner_inside_.store(true, std::memory_order_relaxed);
+        // Keeps the compiler from swapping the two; the thief's membarrier does it for the machine:
+        // either it sees our store or we see its flag.
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        // acquire: sees the queue as the last thief left it; pairs with thief_unlock.
+        if (!thief_inside_.load(std::memory_order_acquire)) [[likely]]
+            return true;
+        owner_unlock();
+        return false;
+    }
     void owner_lock() noexcept {
-        for (;;) {
-            if (thief_pays.load(std::memory_order_relaxed)) [[likely]] {
-                owner_inside_.store(true, std::memory_order_relaxed);
-                // Keeps the compiler from swapping the two; the thief's membarrier does it for the
-                // machine: either it sees our store or we see its flag.
-                std::atomic_signal_fence(std::memory_order_seq_cst);
-                // acquire: sees the queue as the last thief left it; pairs with thief_unlock.
-                if (!thief_inside_.load(std::memory_order_acquire)) [[likely]]
-                    return;
-            } else {
-                // seq_cst, both: the same exclusion by the memory order alone.
-                owner_inside_.store(true, std::memory_order_seq_cst);
-                if (!thief_inside_.load(std::memory_order_seq_cst)) return;
-            }
-            owner_wait();
-        }
+        if (!owner_try_lock()) [[unlikely]]
+            owner_lock_slowly();
     }
     void owner_unlock() noexcept {
         // release: hands the queue to a thief; pairs with thief_lock.
         owner_inside_.store(false, std::memory_order_release);
     }
-    /// False when another thief is at it. Waits for the owner to step out, which takes it a few
-    /// instructions unless the machine has taken the core away from it.
+    /// False when another thief is at it, or the owner waits to go first. Waits for the owner to
+    /// step out, which takes it a few instructions unless the machine has taken the core away from
+    /// it.
     bool thief_try_lock() noexcept;
     void thief_unlock() noexcept {
         // release: hands the queue back; pairs with owner_lock.
@@ -72,10 +73,12 @@ public:
     }
 
 private:
-    void owner_wait() noexcept;
+    void owner_lock_slowly() noexcept;
+    bool owner_try_lock_ordered() noexcept;
 
     std::atomic<bool> owner_inside_{false};              // owner writes, thieves read
     alignas(64) std::atomic<bool> thief_inside_{false};  // thieves write, owner reads
+    std::atomic<bool> owner_waits_{false};               // so do thieves that come now
 };
 
 /// A chain of cells linked by next_runnable_, oldest first.
@@ -104,33 +107,21 @@ public:
     // ---- the owner ----
     void push_next(Cell& cell, std::uint32_t now_us) noexcept {
         cell.queued_at_us_ = now_us;
-        lock_.owner_lock();
-        Cell* const displaced = slot_;
-        slot_ = &cell;
-        if (displaced != nullptr) {
-            if (stack_count_++ == 0) stack_since_us_ = now_us;
-            displaced->next_runnable_ = stack_top_;
-            stack_top_ = displaced;
-        }
-        set_size(size() + 1);
+        if (!lock_.owner_try_lock()) [[unlikely]]
+            return push_next_slowly(cell, now_us);
+        put_into_slot(cell, now_us);
         lock_.owner_unlock();
     }
     void push_back(Cell& cell, std::uint32_t now_us) noexcept;
     void push_back(CellChain chain, std::uint32_t now_us) noexcept;
     Cell* pop() noexcept {
-        if (size() == 0) return nullptr;  // only a thief could change that, and it only takes
         lock_.owner_lock();
-        Cell* cell = slot_;
-        if (cell != nullptr && !oldest_first_ && slot_may_win()) [[likely]] {
-            slot_ = nullptr;
+        Cell* cell = slot();
+        if (cell != nullptr && others() == 0) [[likely]] {
+            set_slot(nullptr);
+            was_empty_ = true;
         } else {
-            cell = pop_other();
-        }
-        if (cell != nullptr) {
-            cell->next_runnable_ = nullptr;
-            const std::size_t left = size() - 1;
-            set_size(left);
-            if (left == 0) was_empty_ = true;
+            cell = pop_among_others();
         }
         lock_.owner_unlock();
         return cell;
@@ -148,7 +139,7 @@ public:
     }
 
     // ---- anyone, about ----
-    std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
+    std::size_t size() const noexcept { return others() + (slot() != nullptr ? 1 : 0); }
 
     // ---- a thief ----
     /// Takes the older half (at least one, the slot last). Empty when another thief is at it.
@@ -157,27 +148,39 @@ public:
     CellChain steal_all() noexcept { return steal(size()); }
 
 private:
-    void set_size(std::size_t size) noexcept { size_.store(size, std::memory_order_relaxed); }
+    Cell* slot() const noexcept { return slot_.load(std::memory_order_relaxed); }
+    void set_slot(Cell* cell) noexcept { slot_.store(cell, std::memory_order_relaxed); }
+    std::size_t others() const noexcept { return others_.load(std::memory_order_relaxed); }
+    void set_others(std::size_t count) noexcept { others_.store(count, std::memory_order_relaxed); }
     /// The pair that keeps waking each other may go before those who wait, so many times.
-    bool slot_may_win() noexcept {
-        return ++streak_ <= kSlotStreakMax || (stack_top_ == nullptr && queue_first_ == nullptr);
+    bool slot_may_win() noexcept { return ++streak_ <= kSlotStreakMax || others() == 0; }
+    void put_into_slot(Cell& cell, std::uint32_t now_us) noexcept {
+        if (Cell* const displaced = slot()) {
+            if (stack_top_ == nullptr) stack_since_us_ = now_us;
+            displaced->next_runnable_ = stack_top_;
+            stack_top_ = displaced;
+            set_others(others() + 1);
+        }
+        set_slot(&cell);
     }
+    void push_next_slowly(Cell& cell, std::uint32_t now_us) noexcept;
+    void push_queue(Cell& cell) noexcept;
     Cell* pop_queue() noexcept;
     Cell* pop_other() noexcept;
+    Cell* pop_among_others() noexcept;
     void stack_to_queue() noexcept;
     CellChain steal(std::size_t wanted) noexcept;
 
     BiasedLock lock_;
-    Cell* slot_ = nullptr;
+    std::atomic<Cell*> slot_{nullptr};    // whoever holds the lock writes, thieves look first
+    std::atomic<std::size_t> others_{0};  // how many stand elsewhere; as slot_
     Cell* stack_top_ = nullptr;
-    std::size_t stack_count_ = 0;
     std::uint32_t stack_since_us_ = 0;  // when the cell at the bottom was displaced
     Cell* queue_first_ = nullptr;
     Cell* queue_last_ = nullptr;
     unsigned streak_ = 0;
     bool oldest_first_ = false;
     bool was_empty_ = false;
-    std::atomic<std::size_t> size_{0};  // whoever holds the lock writes, thieves read first
 };
 
 }  // namespace troupe::scheduler_internal

@@ -28,8 +28,8 @@ public:
     /// What the function is called with when the await that was begun has ended.
     static constexpr int kAwaitEnded = std::numeric_limits<int>::min();
 
-    explicit TestCell(Engine& engine, OnMail on_mail = {}, std::uint16_t capacity = 0,
-                      const Placement& placement = {})
+    explicit TestCell(Engine& engine, OnMail on_mail = {},
+                      std::uint16_t capacity = Cell::kUnbounded, const Placement& placement = {})
         : engine_(engine), cell_(engine.acquire_cell()), on_mail_(std::move(on_mail)) {
         cell_.type_.store(&kType, std::memory_order_relaxed);
         cell_.state_.store(CellState::running, std::memory_order_relaxed);

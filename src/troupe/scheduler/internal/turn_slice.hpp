@@ -20,28 +20,22 @@ public:
     static constexpr unsigned kInstalmentMax = 32;
 
     /// The first instalment of a turn.
-    unsigned begin() noexcept {
-        given_ = instalment_;
-        return instalment_;
-    }
+    unsigned first() const noexcept { return instalment_; }
 
     /// The turn has handled what it was given. `spent` is how long it runs by now, or a little
     /// more: too much only makes the turn shorter. 0: it has had its share.
-    unsigned more(Duration spent) noexcept {
-        const Duration::rep each = std::max<Duration::rep>(1, spent.count() / given_);
+    unsigned more(unsigned given, Duration spent) noexcept {
+        const Duration::rep each = std::max<Duration::rep>(1, spent.count() / given);
         const Duration::rep wanted = kTimeMax.count() / 2 / each;
         // Up again in steps: a few quick messages say little about the slow ones behind them.
         const Duration::rep most = std::min<Duration::rep>(instalment_ * 2, kInstalmentMax);
         instalment_ = static_cast<unsigned>(std::clamp<Duration::rep>(wanted, 1, most));
-        if (spent >= kTimeMax || given_ >= kMessagesMax) return 0;
-        const unsigned next = std::min(instalment_, kMessagesMax - given_);
-        given_ += next;
-        return next;
+        if (spent >= kTimeMax || given >= kMessagesMax) return 0;
+        return std::min(instalment_, kMessagesMax - given);
     }
 
 private:
     unsigned instalment_ = kInstalmentMax;
-    unsigned given_ = 0;  // to the running turn
 };
 
 }  // namespace troupe::scheduler_internal

@@ -16,11 +16,11 @@ struct Turned {
 /// One turn of an actor that never runs out of mail and takes so long for each.
 Turned turn(TurnSlice& slice, Duration each) {
     Turned turned;
-    for (unsigned given = slice.begin(); given != 0;) {
+    for (unsigned given = slice.first(); given != 0;) {
         turned.messages += given;
         turned.took += each * given;
         ++turned.looks;
-        given = slice.more(turned.took);
+        given = slice.more(turned.messages, turned.took);
     }
     return turned;
 }
@@ -66,9 +66,8 @@ TEST(TurnSlice, GivesShortMessagesTheirShareBackInAFewTurns) {
 
 TEST(TurnSlice, RefusesAgainWhenAskedTwice) {
     TurnSlice slice;
-    slice.begin();
-    EXPECT_EQ(slice.more(1s), 0U);
-    EXPECT_EQ(slice.more(1s), 0U);
+    EXPECT_EQ(slice.more(slice.first(), 1s), 0U);
+    EXPECT_EQ(slice.more(slice.first(), 1s), 0U);
 }
 
 }  // namespace

@@ -24,6 +24,9 @@ constexpr std::uint32_t kIntervalUs = 100;   // at most one wake-up and one thef
 constexpr std::uint32_t kStandingUs = 20;    // least age of a queue worth sharing
 constexpr std::uint32_t kFairAfterUs = 200;  // from this age on, oldest first
 constexpr unsigned kTurnsPerLook = 16;       // between looks at the clock, when turns are short
+constexpr unsigned kSendsPerTurn = 512;      // of sends that wait for room
+constexpr unsigned kSendsPerLook = 16;       // at the queue
+constexpr std::size_t kCrowd = 128;          // cells in it: others run first
 constexpr Duration kShortTurn = 1us;         // longer ones on average: look after each
 constexpr Duration kPollEvery = 50us;        // sockets and timers, while there is other work
 constexpr Duration kSpin = 20us;             // before sleeping, while others are busy
@@ -38,7 +41,10 @@ Worker::Worker(ThreadedEngine& threads, std::uint32_t index, bool spare, std::ui
     : threads_(threads), index_(index), spare_(spare), random_(seed) {
     engine = &threads;
     worker = this;
+    messages = slice_.first();
     more_messages = &Worker::give_more_messages;
+    goes_straight_on = true;
+    asks_about_sends = &Worker::others_should_run;
 }
 
 // ---- its thread ---------------------------------------------------------------------------------
@@ -79,19 +85,41 @@ void Worker::run() {
     thread_id_.store(static_cast<int>(::gettid()), std::memory_order_relaxed);
     stack_.enter(__builtin_frame_address(0));
     read_clock();
-    while (!ends()) {
-        if (Cell* const runnable = next_cell()) {
-            run_one(*runnable);
-        } else if (!find_work()) {
-            spin_then_park();
+    for (;;) {
+        Cell* const runnable = next_cell();
+        if (runnable == nullptr) [[unlikely]] {
+            if (!find_more()) break;
+            continue;
         }
+        run_one(*runnable);
+        if (--turns_to_look_ != 0) [[likely]]
+            continue;
+        look_around();
+        if (ends()) break;
     }
+    cell.store(nullptr, std::memory_order_relaxed);
     if (!threads_.stopping()) hand_over();
     locals.destroy_all();
     StackCapture::leave();
     set_current_context(nullptr);
     // release: pairs with has_left.
     left_.store(true, std::memory_order_release);
+}
+
+/// Waits until there is something to run. False: the worker ends instead.
+bool Worker::find_more() noexcept {
+    cell.store(nullptr, std::memory_order_relaxed);
+    while (!ends()) {
+        if (find_work()) {
+            if (std::exchange(unwatched_, false)) {
+                // The next turn may never end, and what waits behind it must be found by somebody.
+                threads_.watchdog().watch();
+            }
+            return true;
+        }
+        spin_then_park();
+    }
+    return false;
 }
 
 /// Leaves what is still queued to the others.
@@ -111,19 +139,11 @@ Cell* Worker::next_cell() noexcept {
 }
 
 void Worker::run_one(Cell& runnable) noexcept {
-    if (unwatched_) [[unlikely]] {
-        // This turn may never end, and what waits behind it must be found by somebody.
-        unwatched_ = false;
-        threads_.watchdog().watch();
-    }
     // release: the watchdog may look into a cell that has just been made; pairs with step.
     cell.store(&runnable, std::memory_order_release);
-    doing.store(nullptr, std::memory_order_relaxed);
-    messages = slice_.begin();
-    sends_ = 0;
+    sends_left = kSendsPerLook;
     const TurnEnd end = runnable.type()->run(runnable);
-    cell.store(nullptr, std::memory_order_relaxed);
-    if (end == TurnEnd::yielded) {
+    if (end == TurnEnd::yielded) [[unlikely]] {
         mark_mail_left_behind(runnable);
         if (runnable.placed() == Placement::Kind::pinned) {
             pinned_.push_back(runnable);
@@ -132,7 +152,6 @@ void Worker::run_one(Cell& runnable) noexcept {
         }
     }
     turns_.store(turns() + 1, std::memory_order_relaxed);
-    if (--turns_to_look_ == 0) look_around();
 }
 
 void Worker::keep(Cell& placed) noexcept {
@@ -158,9 +177,20 @@ void Worker::take_inbox() noexcept {
     }
 }
 
-unsigned Worker::give_more_messages(RunningTurn& self) noexcept {
+unsigned Worker::give_more_messages(RunningTurn& self, unsigned given) noexcept {
     auto& worker = static_cast<Worker&>(self);
-    return worker.slice_.more(worker.threads_.clock() - worker.now);
+    const unsigned more = worker.slice_.more(given, worker.threads_.clock() - worker.now);
+    worker.messages = worker.slice_.first();
+    return more;
+}
+
+bool Worker::others_should_run(RunningTurn& self) noexcept {
+    auto& worker = static_cast<Worker&>(self);
+    if (std::exchange(worker.sending_turn_, worker.turns()) != worker.turns()) worker.sends_ = 0;
+    worker.sends_ += kSendsPerLook;
+    const bool enough = worker.sends_ >= kSendsPerTurn || worker.queue_.size() >= kCrowd;
+    worker.sends_left = enough ? 1 : kSendsPerLook;
+    return enough;
 }
 
 void Worker::read_clock() noexcept {
@@ -170,6 +200,7 @@ void Worker::read_clock() noexcept {
 
 /// Every few turns: the clock, outsiders' cells, due timers, sockets, and the age of the queue.
 void Worker::look_around() noexcept {
+    cell.store(nullptr, std::memory_order_relaxed);
     const Duration before = now;
     read_clock();
     turns_per_look_ = now - before > kShortTurn * turns_per_look_ ? 1 : kTurnsPerLook;

@@ -95,19 +95,14 @@ public:
 
     // ---- its own thread ----
     std::uint64_t random() noexcept { return random_.next(); }
-    /// Counts a send of the running turn; true when the receivers should go first now.
-    bool has_sent_enough() noexcept {
-        constexpr unsigned kSendsPerTurn = 512;
-        constexpr std::size_t kCrowd = 128;  // runnable cells
-        return ++sends_ >= kSendsPerTurn || queue_.size() >= kCrowd;
-    }
     /// Queues a cell that became runnable during our own turn.
     void run_next(Cell& runnable) noexcept { queue_.push_next(runnable, now_us_); }
     /// Queues a cell that is placed here and became runnable during our own turn.
     void keep(Cell& placed) noexcept;
 
 private:
-    static unsigned give_more_messages(RunningTurn& self) noexcept;
+    static unsigned give_more_messages(RunningTurn& self, unsigned given) noexcept;
+    static bool others_should_run(RunningTurn& self) noexcept;
 
     static void* thread_main(void* worker) noexcept;
     void run();
@@ -115,6 +110,7 @@ private:
     bool has_work() const noexcept { return queue_.size() != 0 || !pinned_.empty(); }
     void take_inbox() noexcept;
     void run_one(Cell& cell) noexcept;
+    bool find_more() noexcept;
     void look_around() noexcept;
     void read_clock() noexcept;
     bool may_take() const noexcept;
@@ -140,7 +136,8 @@ private:
     Random random_;
     TurnSlice slice_;
     std::uint32_t now_us_ = 0;
-    unsigned sends_ = 0;  // of the running turn
+    unsigned sends_ = 0;              // of the turn that asked last
+    std::uint64_t sending_turn_ = 0;  // which that was
     unsigned turns_to_look_ = 1;
     unsigned turns_per_look_ = 1;
     Duration last_poll_{};
