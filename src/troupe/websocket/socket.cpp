@@ -47,6 +47,10 @@ constexpr unsigned kGoingAway = 1001;
 // So many events, and then the others' mail has its turn.
 constexpr int kEventsInARow = 64;
 
+Task<Result<void>> not_begun(Error why) {
+    co_return std::unexpected(std::move(why));
+}
+
 Sent said(Outbox::Taken taken) noexcept {
     switch (taken) {
         case Outbox::Taken::yes:
@@ -67,11 +71,31 @@ Socket::Socket() {
     core_ = std::make_unique<SocketCore>(*this, *cell, websocket_internal::take_opening());
 }
 
+Socket::Socket(std::shared_ptr<const Options> options) {
+    Cell* const cell = actor_internal::cell_of(*this);
+    TROUPE_ASSERT(cell != nullptr, "a Socket is an actor: spawn it");
+    core_ = std::make_unique<SocketCore>(*this, *cell, std::move(options));
+}
+
 Socket::~Socket() = default;
 
 Task<Result<void>> Socket::on_start() {
+    Result<void> begun = begin();
+    if (!begun) return not_begun(std::move(begun).error());
+    return {};  // no coroutine, for the many that begin well
+}
+
+Result<void> Socket::begin() {
     core_->open();
     return {};
+}
+
+void Socket::renew() {
+    core_->renew_wire();
+}
+
+void Socket::open(websocket_internal::Opening opening) {
+    core_->open(std::move(opening));
 }
 
 // ---- verbs --------------------------------------------------------------------------------------
@@ -148,6 +172,7 @@ Task<void> Socket::handle_rest() {
     core_->events_handled();
     if (!core_->over()) co_return;
     if (auto thrown = core_->take_thrown()) std::rethrow_exception(thrown);
+    if (goes_on_without()) co_return;
     self(this).stop(Stop::stop, ExitReason(ExitReason::Kind::normal));
 }
 
@@ -160,7 +185,8 @@ void Socket::flush_now() {
 Task<void> Socket::on_stop(const ExitReason&) {
     core_->begin_stop();
     if (!core_->waiting.empty()) co_await core_->run(std::move(core_->waiting));
-    core_->wire.close(kGoingAway, "the server is going away");
+    core_->wire.close(kGoingAway,
+                      core_->is_client() ? "the client is going away" : "the server is going away");
     core_->wire.flush();
     core_->wire.settle();
     co_await core_->until_ended();

@@ -34,6 +34,7 @@ namespace troupe {
 
 namespace websocket_internal {
 class Encoded;
+struct Opening;
 class SocketCore;
 }  // namespace websocket_internal
 
@@ -50,6 +51,8 @@ enum class Sent : std::uint8_t {
 
 /// What the rooms know of a member.
 struct Member;
+class Client;
+class Options;
 
 class Socket : public Actor {
 public:
@@ -102,8 +105,18 @@ protected:
 
 private:
     friend class websocket_internal::SocketCore;
+    friend class Client;
+
+    /// A client's: it has no connection yet. The options are shared by all it will have.
+    explicit Socket(std::shared_ptr<const Options> options);
 
     Task<Result<void>> on_start() final;
+    virtual Result<void> begin();
+    void open(websocket_internal::Opening opening);
+    /// What is sent from now on waits for the next connection.
+    void renew();
+    /// The connection has ended, with all its hooks: whether the actor goes on without.
+    virtual bool goes_on_without() { return false; }
     void handle_events();
     void go_on_as_coroutine();
     Task<void> handle_rest();

@@ -1,6 +1,7 @@
 #include <troupe/actor/own_message.hpp>
 #include <troupe/websocket/internal/socket_core.hpp>
 
+#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -24,15 +25,34 @@ SocketCore::SocketCore(websocket::Socket& the_socket, Cell& the_cell,
       options(opening ? opening->options : default_options()),
       wire(*this, the_cell, opening ? opening->role : Role::server, *options) {
     if (!opening) return;
-    protocol = opening->agreement.protocol;
     opening_ = std::make_unique<Opening>(std::move(*opening));
 }
+
+SocketCore::SocketCore(websocket::Socket& the_socket, Cell& the_cell,
+                       std::shared_ptr<const websocket::Options> the_options)
+    : socket(the_socket),
+      cell(the_cell),
+      options(std::move(the_options)),
+      wire(*this, the_cell, Role::client, *options) {}
 
 void SocketCore::open() {
     if (!opening_) return;
     const std::unique_ptr<Opening> opening = std::move(opening_);
-    request_ = std::make_unique<http::Request>(std::move(opening->request));
-    wire.open(std::move(opening->stream), opening->agreement, std::move(opening->received));
+    open(std::move(*opening));
+}
+
+void SocketCore::open(Opening opening) {
+    protocol = std::move(opening.agreement.protocol);
+    request_ = std::make_unique<http::Request>(std::move(opening.request));
+    wire.open(std::move(opening.stream), opening.agreement, std::move(opening.received));
+}
+
+void SocketCore::renew_wire() {
+    const Role role = wire.role();
+    WireOwner& owner = *this;
+    std::destroy_at(&wire);
+    std::construct_at(&wire, owner, cell, role, *options);
+    closed_reason_.clear();
 }
 
 Task<void> SocketCore::dispatch(Event event) {
@@ -60,7 +80,8 @@ Task<void> SocketCore::dispatch(Event event) {
 
 void SocketCore::hook_threw() {
     if (!thrown_) thrown_ = std::current_exception();
-    wire.fail(kHookFailed, "the server failed to handle this");
+    wire.fail(kHookFailed, is_client() ? "the client failed to handle this"
+                                       : "the server failed to handle this");
 }
 
 void SocketCore::events_handled() {

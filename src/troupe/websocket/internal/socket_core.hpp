@@ -41,8 +41,15 @@ public:
 class SocketCore final : private WireOwner {
 public:
     SocketCore(websocket::Socket& socket, Cell& cell, std::optional<Opening> opening);
+    /// A client's, which is opened later.
+    SocketCore(websocket::Socket& socket, Cell& cell,
+               std::shared_ptr<const websocket::Options> options);
 
     void open();
+    void open(Opening opening);
+    /// In place of a wire that has ended: what is sent from now on waits for the next opening.
+    void renew_wire();
+    bool is_client() const noexcept { return wire.role() == Role::client; }
     /// One event, by its hook; the task may have to be awaited. Throws nothing.
     Task<void> dispatch(Event event);
     /// Awaits a hook. Should it wait for something, what it has sent leaves first.

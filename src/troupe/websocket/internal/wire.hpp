@@ -101,6 +101,7 @@ public:
     /// The actor has handled some: there may be room for more.
     void events_handled();
 
+    Role role() const noexcept { return role_; }
     bool ended() const noexcept { return phase_ == Phase::ended; }
     std::string peer() const { return to_string(stream_.peer()); }
     bool deflates() const noexcept { return window_bits_ != 0; }
