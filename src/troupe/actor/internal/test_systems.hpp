@@ -25,6 +25,7 @@
 #include <troupe/scheduler/latch.hpp>
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -34,7 +35,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -322,10 +322,10 @@ template <class A>
 Down wait_for_end(OwnedSystem& system, Ref<A> target) {
     Down down = EndWatch(system, target).wait();
     if (down.reason.kind() != ExitReason::Kind::noproc) return down;
-    // An actor that is about to end takes no monitor any more, and may not be through with its mail.
+    // Who is about to end takes no monitor any more, and may not be through with its mail.
     const Cell* const cell = system->engine().find_cell(down.pid.slot);
     while (cell != nullptr && cell->generation() == down.pid.generation)
-        std::this_thread::yield();
+        ::sched_yield();
     return down;
 }
 
