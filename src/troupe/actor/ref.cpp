@@ -257,7 +257,9 @@ AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, 
     request->deadline = deadline;
     // An ask may go past the bound: its sender waits for it, so there is one more at most per
     // asker. `within` bounds the wait.
-    const Admission admission = admit(target, generation, request, Sender::asks);
+    const Admission admission = post_plainly(target, generation, request)
+                                    ? Admission::admitted
+                                    : admit(target, generation, request, Sender::asks);
     if (admission == Admission::gone || admission == Admission::full) {
         forget_waiting(cell);
         request->asker = nullptr;
