@@ -49,7 +49,7 @@ public:
     static constexpr Duration kLook = Duration(1'000'000);
     /// Between looks where no worker sleeps and none is slow: there is nobody to help, or be
     /// helped.
-    static constexpr Duration kBusyLook = Duration(5'000'000);
+    static constexpr Duration kBusyLook = Duration(2'000'000);
     /// A spare worker leaves when it has not been needed for so long.
     static constexpr Duration kSpareLinger = Duration(1'000'000'000);
 
