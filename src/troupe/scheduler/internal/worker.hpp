@@ -145,22 +145,24 @@ private:
     std::uint32_t interval_began_us_ = 0;
     std::uint32_t least_age_us_ = 0;  // of this interval so far
 
-    // Written by this worker, read by those who may help it.
-    std::atomic<bool> standing_{false};  // the last interval ended with a standing queue
+    // Written by this worker for each turn, read by those who may help it.
     std::atomic<std::uint64_t> turns_{0};
     std::atomic<std::uint64_t> steals_{0};
     std::atomic<std::uint64_t> parks_{0};
-    std::atomic<std::uint64_t> wakes_{0};  // wakers write
-    std::atomic<int> thread_id_{0};        // the kernel's
+    std::atomic<int> thread_id_{0};  // the kernel's
+    std::atomic<bool> left_{false};  // the watchdog reads
 
-    std::atomic<bool> leaving_{false};  // the watchdog writes
+    // Written by others as well, and so apart from the above. Standing: the last interval ended
+    // with a queue worth sharing.
+    alignas(64) std::atomic<bool> standing_{false};
+    std::atomic<bool> leaving_{false};     // the watchdog writes
+    std::atomic<std::uint64_t> wakes_{0};  // wakers write
     // The step the watchdog saw last, and when it first did; the watchdog writes, lookers read.
     static constexpr std::uint64_t kNoStep = ~std::uint64_t{0};
     std::atomic<std::uint64_t> seen_step_{kNoStep};
     std::atomic<Duration::rep> seen_since_{0};
-    std::atomic<bool> left_{false};  // the watchdog reads
 
-    Mutex timer_mutex_{LockRank::timers};
+    alignas(64) Mutex timer_mutex_{LockRank::timers};
     TimerWheel wheel_ TROUPE_GUARDED_BY(timer_mutex_);
     std::atomic<Duration::rep> next_timer_{Duration::max().count()};  // writers hold timer_mutex_
 
