@@ -38,7 +38,7 @@ Client::Client(std::string url, std::shared_ptr<const ClientOptions> options)
 
 Client::~Client() = default;
 
-Result<void> Client::begin() {
+Result<void> Client::begin_connection() {
     TROUPE_TRY(websocket_internal::parse_websocket_url(url_));
     dial();
     return {};
@@ -59,7 +59,7 @@ void Client::dialed(std::unique_ptr<websocket_internal::Opening> opening, std::u
     cancel_timer(timer_key());
     connected_ = true;
     connected_at_ = system().now();
-    open(std::move(*opening));
+    open_connection(std::move(*opening));
 }
 
 void Client::dial_failed(Error why, std::uint64_t attempt) {
@@ -87,10 +87,10 @@ Task<void> Client::on_open(const http::Request&) {
 }
 
 /// The connection has ended, and its hooks.
-bool Client::goes_on_without() {
+bool Client::goes_on_unconnected() {
     if (closed_) return false;
     connected_ = false;
-    renew();
+    renew_connection();
     if (system().now() - connected_at_ >= options_->backoff_max()) failures_ = 0;
     retry(Error(Errc::closed, "the connection has ended: " + url_));
     return true;

@@ -72,8 +72,8 @@ private:
     Client(std::string url, std::shared_ptr<const ClientOptions> options);
 
     Task<void> on_open(const http::Request& request) final;
-    Result<void> begin() final;
-    bool goes_on_without() final;
+    Result<void> begin_connection() final;
+    bool goes_on_unconnected() final;
 
     void dial();
     void dialed(std::unique_ptr<websocket_internal::Opening> opening, std::uint64_t attempt);

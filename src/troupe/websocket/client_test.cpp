@@ -331,9 +331,10 @@ TEST(Answer, IsJudgedStrictly) {
     EXPECT_TRUE(
         judged(head + accept + "Sec-WebSocket-Extensions: more\r\n").starts_with(not_asked));
     const std::string wrong = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOp=\r\n";
-    for (const std::string& none : {head, head + wrong, head + accept + accept}) {
-        EXPECT_TRUE(judged(none).starts_with("the server has not read this request")) << none;
-    }
+    const std::string not_read = "the server has not read this request";
+    EXPECT_TRUE(judged(head).starts_with(not_read));
+    EXPECT_TRUE(judged(head + wrong).starts_with(not_read));
+    EXPECT_TRUE(judged(head + accept + accept).starts_with(not_read)) << "twice";
     EXPECT_EQ(judged("HTTP/1.1 101 \r\nUpgrade: h2c\r\nConnection: Upgrade\r\n" + accept),
               "the server switches to another protocol");
     EXPECT_EQ(judged("HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: close\r\n" + accept),

@@ -80,21 +80,21 @@ Socket::Socket(std::shared_ptr<const Options> options) {
 Socket::~Socket() = default;
 
 Task<Result<void>> Socket::on_start() {
-    Result<void> begun = begin();
+    Result<void> begun = begin_connection();
     if (!begun) return not_begun(std::move(begun).error());
     return {};  // no coroutine, for the many that begin well
 }
 
-Result<void> Socket::begin() {
+Result<void> Socket::begin_connection() {
     core_->open();
     return {};
 }
 
-void Socket::renew() {
+void Socket::renew_connection() {
     core_->renew_wire();
 }
 
-void Socket::open(websocket_internal::Opening opening) {
+void Socket::open_connection(websocket_internal::Opening opening) {
     core_->open(std::move(opening));
 }
 
@@ -172,7 +172,7 @@ Task<void> Socket::handle_rest() {
     core_->events_handled();
     if (!core_->over()) co_return;
     if (auto thrown = core_->take_thrown()) std::rethrow_exception(thrown);
-    if (goes_on_without()) co_return;
+    if (goes_on_unconnected()) co_return;
     self(this).stop(Stop::stop, ExitReason(ExitReason::Kind::normal));
 }
 

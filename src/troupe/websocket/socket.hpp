@@ -111,12 +111,12 @@ private:
     explicit Socket(std::shared_ptr<const Options> options);
 
     Task<Result<void>> on_start() final;
-    virtual Result<void> begin();
-    void open(websocket_internal::Opening opening);
+    virtual Result<void> begin_connection();
+    void open_connection(websocket_internal::Opening opening);
     /// What is sent from now on waits for the next connection.
-    void renew();
+    void renew_connection();
     /// The connection has ended, with all its hooks: whether the actor goes on without.
-    virtual bool goes_on_without() { return false; }
+    virtual bool goes_on_unconnected() { return false; }
     void handle_events();
     void go_on_as_coroutine();
     Task<void> handle_rest();
