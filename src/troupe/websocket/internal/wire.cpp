@@ -254,7 +254,7 @@ void Wire::decode(char* bytes, std::size_t size) {
                 take_close();
                 break;
             default:
-                fail(decoder_.close_code(), decoder_.problem());
+                take_rubbish();
         }
         alive = true;
     }
@@ -287,20 +287,33 @@ void Wire::take_pong(std::string_view payload) {
 /// answered.
 void Wire::take_close() {
     peer_closed_ = true;
-    reads_no_more_ = true;
-    peer_code_ = static_cast<std::uint16_t>(decoder_.close_code());
-    pong_due_ = ping_at_ = kNever;
-    if (!close_sent_) {
-        phase_ = Phase::answering;
-        close_due_ = later(now(), options_.close_timeout());
-    }
-    tell_closed(peer_code_, decoder_.payload());
+    answer();
+    tell_closed(decoder_.close_code(), decoder_.payload());
     if (outbox_.empty()) written_out();
+}
+
+/// What was right before it counts, however the network has cut the bytes.
+void Wire::take_rubbish() {
+    if (phase_ != Phase::open) return fail(decoder_.close_code(), decoder_.problem());
+    goes_alone_ = true;
+    answer();
+    tell_closed(decoder_.close_code(), std::string(decoder_.problem()));
+}
+
+/// Nothing more is read, and our close is due behind what is still to be handled.
+void Wire::answer() {
+    reads_no_more_ = true;
+    answer_code_ = static_cast<std::uint16_t>(decoder_.close_code());
+    pong_due_ = ping_at_ = kNever;
+    if (close_sent_) return;
+    phase_ = Phase::answering;
+    close_due_ = later(now(), options_.close_timeout());
 }
 
 void Wire::answer_close() {
     if (phase_ != Phase::answering) return;
-    outbox_.add_close(close_payload(peer_code_, std::string_view()));
+    outbox_.add_close(
+        close_payload(answer_code_, peer_closed_ ? std::string_view() : decoder_.problem()));
     close_sent_ = true;
     phase_ = Phase::closing;
     close_due_ = later(now(), options_.close_timeout());

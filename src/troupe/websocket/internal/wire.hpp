@@ -112,7 +112,7 @@ private:
     enum class Phase : std::uint8_t {
         fresh,      // not opened yet: what is sent waits
         open,       //
-        answering,  // the peer's close has come: ours follows when what came before it was handled
+        answering,  // the last has come: our close follows when what came before it was handled
         closing,    // our close was sent
         lingering,  // nothing is said any more: until the peer knows, what it sends is thrown away
         ended,
@@ -135,6 +135,8 @@ private:
     void take_message();
     void take_pong(std::string_view payload);
     void take_close();
+    void take_rubbish();
+    void answer();
     void answer_close();
     void throw_away();
     void heard() noexcept;
@@ -184,16 +186,16 @@ private:
     std::uint8_t window_bits_ = 0;
     Role role_;
     Phase phase_ = Phase::fresh;
-    std::uint16_t peer_code_ = 0;  // of the peer's close
-    bool close_sent_ = false;      // our close frame is in the outbox or gone
-    bool peer_closed_ = false;     // the peer's has come
-    bool closed_told_ = false;     // the actor knows
-    bool reads_no_more_ = false;   // what was received is wrong, or was the last
-    bool goes_alone_ = false;      // the peer need not agree to the end
-    bool more_to_read_ = false;    // we stopped before there was nothing left
-    bool blocked_ = false;         // there are bytes that did not go
-    bool was_full_ = false;        // tell the actor when all has gone
-    bool was_inside_ = false;      // of a message, at the last ping
+    std::uint16_t answer_code_ = 0;  // of the close that answers what came last
+    bool close_sent_ = false;        // our close frame is in the outbox or gone
+    bool peer_closed_ = false;       // the peer's has come
+    bool closed_told_ = false;       // the actor knows
+    bool reads_no_more_ = false;     // what was received is wrong, or was the last
+    bool goes_alone_ = false;        // the peer need not agree to the end
+    bool more_to_read_ = false;      // we stopped before there was nothing left
+    bool blocked_ = false;           // there are bytes that did not go
+    bool was_full_ = false;          // tell the actor when all has gone
+    bool was_inside_ = false;        // of a message, at the last ping
     bool events_posted_ = false;
 };
 
