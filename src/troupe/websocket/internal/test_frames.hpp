@@ -1,6 +1,6 @@
 #pragma once
 
-// For tests: frames made by hand, and a strict reader of what a server sends.
+// For tests: requests and frames made by hand, and a strict reader of what a server sends.
 
 #include <troupe/websocket/internal/frame.hpp>
 
@@ -10,6 +10,16 @@
 #include <string_view>
 
 namespace troupe::websocket_internal {
+
+inline constexpr std::string_view kTestKey = "dGhlIHNhbXBsZSBub25jZQ==";
+
+/// A proper request for an upgrade, with more header lines if there are any.
+inline std::string upgrade_text(std::string_view path, std::string_view lines = "") {
+    std::string text = "GET ";
+    text.append(path).append(" HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n");
+    text.append("Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
+    return text.append(kTestKey).append("\r\n").append(lines).append("\r\n");
+}
 
 /// A frame as its parts say, right or wrong: a masked one, as clients send them.
 struct RawFrame {

@@ -24,16 +24,6 @@
 
 namespace troupe::websocket_internal {
 
-inline constexpr std::string_view kTestKey = "dGhlIHNhbXBsZSBub25jZQ==";
-
-/// A proper request for an upgrade, with more header lines if there are any.
-inline std::string upgrade_text(std::string_view path, std::string_view lines = "") {
-    std::string text = "GET ";
-    text.append(path).append(" HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n");
-    text.append("Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
-    return text.append(kTestKey).append("\r\n").append(lines).append("\r\n");
-}
-
 class Peer {
 public:
     explicit Peer(Stream stream) : stream_(std::move(stream)) {}
