@@ -302,7 +302,7 @@ std::vector<Case> closes() {
 std::vector<Case> limits() {
     std::vector<Case> cases;
     for (const std::size_t size : {std::size_t{64} << 10, std::size_t{256} << 10,
-                                   std::size_t{1} << 20, std::size_t{4} << 20}) {
+                                   std::size_t{1} << 20, std::size_t{16} << 20}) {
         const std::string text(size, '*');
         cases.push_back(
             {"9.1 " + std::to_string(size), {text_frame(text), bye()}, echo_of("text", text)});

@@ -48,12 +48,12 @@ public:
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + from);
-        if (from > 0) {
-            static_cast<void>(::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address));
-        }
+        const bool bound =
+            from == 0 || ::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
         address.sin_port = htons(port);
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) close();
+        if (!bound || ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+            close();
     }
     Peer(Peer&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
     Peer& operator=(Peer&& other) noexcept {

@@ -30,7 +30,7 @@ void Outbox::use_deflate(const DeflateTerms& terms) {
 Outbox::Taken Outbox::add(Opcode kind, std::string_view payload) {
     const Taken taken = make_room(payload.size());
     if (taken != Taken::yes) return taken;
-    if (goes_at_once(payload.size())) {
+    if (goes_at_once(payload.size(), kReadyBytesMax)) {
         append_control_frames();
         if (compresses(kind, payload.size())) {
             std::string small;
@@ -62,7 +62,7 @@ Outbox::Taken Outbox::add(SharedFrames frames) {
     const std::string_view chosen = small.empty() ? frames->frames() : small;
     const Taken taken = make_room(chosen.size());
     if (taken != Taken::yes) return taken;
-    if (goes_at_once(chosen.size())) {
+    if (goes_at_once(chosen.size(), kCopiedBytesMax)) {
         append_control_frames();
         if (!small.empty()) deflater_->rest();  // the peer's window moves on without ours
         bytes_ += chosen;
@@ -76,8 +76,8 @@ Outbox::Taken Outbox::add(SharedFrames frames) {
     return taken;
 }
 
-bool Outbox::goes_at_once(std::size_t bytes) const noexcept {
-    return queue_ == nullptr && bytes_.size() < kReadyBytesMax && bytes <= kReadyBytesMax;
+bool Outbox::goes_at_once(std::size_t bytes, std::size_t most) const noexcept {
+    return queue_ == nullptr && bytes_.size() < kReadyBytesMax && bytes <= most;
 }
 
 void Outbox::add_close(std::string_view payload) {
@@ -149,10 +149,24 @@ void Outbox::drop_messages() noexcept {
 
 std::string_view Outbox::pending() {
     if (!controls_.empty() || queue_ != nullptr) encode_some();
+    if (writes_from_shared()) return queue_->front().frames.substr(queue_->front().done);
     return std::string_view(bytes_).substr(written_);
 }
 
+/// All before it has left, and the next is one that is not copied.
+bool Outbox::writes_from_shared() const noexcept {
+    return bytes_.empty() && queue_ != nullptr && queue_->front().begun && queue_->front().shared &&
+           queue_->front().size() > kCopiedBytesMax;
+}
+
 void Outbox::consume(std::size_t bytes) noexcept {
+    if (writes_from_shared()) {
+        Waiting& message = queue_->front();
+        message.done += bytes;
+        queued_bytes_ -= bytes;
+        if (message.done == message.size()) pop();
+        return;
+    }
     written_ += bytes;
     if (written_ != bytes_.size()) return;
     written_ = 0;
@@ -179,6 +193,10 @@ void Outbox::encode_some() {
         if (between_frames()) append_control_frames();
         if (queue_ == nullptr) return;
         Waiting& message = queue_->front();
+        if (message.shared && message.size() > kCopiedBytesMax) {
+            if (bytes_.empty() && !message.begun) begin(message);
+            return;  // it is written from where it is, when all before it has left
+        }
         if (!message.begun) begin(message);
         if (!message.shared && frame_left_ == 0) {
             const std::size_t rest = message.size() - message.done;

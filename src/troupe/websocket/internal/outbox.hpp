@@ -5,7 +5,8 @@
 // Messages wait as they are and become frames only as there is room for bytes, 64 KB of which are
 // kept ready. So a policy can still throw a message away, a compressor sees exactly what is sent,
 // and a ping never waits behind more than the frame that has begun: large messages are sent in
-// fragments. Small ones become bytes at once when nothing waits before them.
+// fragments. Small ones become bytes at once when nothing waits before them. Large frames of a
+// room, which all its members have, are written from where they are.
 
 #include <troupe/websocket/internal/deflate.hpp>
 #include <troupe/websocket/internal/encoded.hpp>
@@ -84,7 +85,8 @@ private:
         return deflater_ != nullptr && !is_control(kind) && bytes >= options_.deflate_bytes_min();
     }
     bool between_frames() const noexcept;
-    bool goes_at_once(std::size_t bytes) const noexcept;
+    bool writes_from_shared() const noexcept;
+    bool goes_at_once(std::size_t bytes, std::size_t most) const noexcept;
     void append_head(Opcode kind, bool final, bool compressed, std::uint64_t bytes);
     void append_payload(std::string_view piece);
     void append_control_frames();
@@ -95,6 +97,9 @@ private:
 
     // Large enough that a system call is small beside the copy.
     static constexpr std::size_t kReadyBytesMax = 64 * 1024;
+
+    // What a room has made is copied up to here, to leave together with others.
+    static constexpr std::size_t kCopiedBytesMax = 4 * 1024;
 
     const websocket::Options& options_;
     Engine* const masks_;

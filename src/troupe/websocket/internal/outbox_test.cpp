@@ -57,6 +57,36 @@ TEST(Outbox, SendsSmallMessagesAsOneFrameEach) {
     EXPECT_TRUE(outbox.empty());
 }
 
+TEST(Outbox, SendsWhatARoomHasMadeFromWhereItIs) {
+    const websocket::Options options;
+    const std::string text(100'000, 'x');
+    const auto shared = std::make_shared<Encoded>();
+    shared->add(Opcode::text, text, 0, 1000);
+    const std::string_view frames = shared->frames();
+    for (int member = 0; member < 3; ++member) {
+        Outbox outbox(options, nullptr);
+        EXPECT_EQ(outbox.add(Opcode::text, "before"), Outbox::Taken::yes);
+        EXPECT_EQ(outbox.add(SharedFrames(shared)), Outbox::Taken::yes);
+        EXPECT_EQ(outbox.add(Opcode::text, "behind"), Outbox::Taken::yes);
+        EXPECT_EQ(outbox.pending(), server_frame(0x81, "before"));
+        outbox.consume(outbox.pending().size());
+        EXPECT_EQ(outbox.pending().data(), frames.data()) << "no copy";
+        // A control frame goes before it while nothing of it has left, and not within it.
+        EXPECT_TRUE(outbox.add_control(Opcode::ping, "1"));
+        EXPECT_EQ(outbox.pending(), server_frame(0x89, "1"));
+        outbox.consume(outbox.pending().size());
+        for (std::size_t at = 0; at < frames.size(); at += 1000) {
+            EXPECT_EQ(outbox.pending().data(), frames.data() + at);
+            outbox.consume(std::min<std::size_t>(1000, frames.size() - at));
+            if (at == 5000) EXPECT_TRUE(outbox.add_control(Opcode::ping, "2"));
+        }
+        EXPECT_EQ(frames_of(drained(outbox)), "9:2 1:behind ");
+        EXPECT_TRUE(outbox.empty());
+        EXPECT_EQ(outbox.buffered(), 0U);
+    }
+    EXPECT_EQ(shared.use_count(), 1);
+}
+
 TEST(Outbox, SendsLargeOnesInFragmentsWithControlFramesBetween) {
     websocket::Options options;
     options.send_buffer(std::size_t{16} * 1024 * 1024);
