@@ -20,6 +20,14 @@ class Self;
 /// How long an ask waits when nobody says otherwise.
 inline constexpr Duration kAskTimeout = std::chrono::seconds(5);
 
+/// When whoever has asked for what the running handler does gives up waiting for it;
+/// Duration::max() when nobody asked, or asked without a limit. What takes longer is done for
+/// nobody.
+///
+/// Units:   the system's clock, as System::now.
+/// Threads: the handler's own turn; elsewhere it is max().
+Duration asker_deadline() noexcept;
+
 namespace actor_internal {
 
 /// Whether a request is on its way. If not, the envelope is still the caller's.

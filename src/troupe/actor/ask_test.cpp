@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -283,6 +284,59 @@ TEST(Ask, OfAKilledAskerIsStillHandledAndItsReplyDropped) {
         // argument of this call are left, and the copy in its envelope.
         EXPECT_EQ(system->block_on(holder.ask<&Holder::uses>(value)), 2);
         EXPECT_EQ(*value, 1);
+    });
+}
+
+/// Says for how long whoever asks waits for it, in whole minutes; -1: for ever, or nobody does.
+class Patience : public Actor {
+public:
+    Patience() = default;
+    explicit Patience(std::shared_ptr<std::int64_t> born) { *born = minutes(system()); }
+    std::int64_t now() { return minutes(system()); }
+    Task<std::int64_t> later() {
+        ignore(co_await sleep(1us), "a test");
+        co_return minutes(system());
+    }
+    Task<std::int64_t> after_another(Ref<Patience> other) {
+        EXPECT_EQ(co_await other.ask<&Patience::now>().within(90min), 89);
+        co_return minutes(system());
+    }
+    void note(std::shared_ptr<std::int64_t> seen) { *seen = minutes(system()); }
+    void give_birth(std::shared_ptr<std::int64_t> born) { system().spawn<Patience>(born).stop(); }
+
+private:
+    static std::int64_t minutes(System system) {
+        const Duration deadline = asker_deadline();
+        return deadline == Duration::max() ? -1 : (deadline - system.now()) / 1min;
+    }
+};
+
+TEST(AskerDeadline, IsThatOfTheAskWhichTheRunningHandlerAnswers) {
+    on_both_engines([](OwnedSystem& system) {
+        auto patience = system->spawn<Patience>();
+        auto other = system->spawn<Patience>();
+        EXPECT_EQ(system->block_on(patience.ask<&Patience::now>().within(30min)), 29);
+        EXPECT_EQ(system->block_on(patience.ask<&Patience::later>().within(60min)), 59);
+        EXPECT_EQ(system->block_on(patience.ask<&Patience::after_another>(other).within(60min)),
+                  59);
+        EXPECT_EQ(system->block_on(patience.ask<&Patience::now>().within(Duration::max())), -1);
+        EXPECT_EQ(asker_deadline(), Duration::max()) << "nobody asked this thread";
+    });
+}
+
+TEST(AskerDeadline, IsNoneForWhoIsToldOrBornElsewhere) {
+    on_both_engines([](OwnedSystem& system) {
+        auto patience = system->spawn<Patience>();
+        auto seen = std::make_shared<std::int64_t>(7);
+        patience.tell<&Patience::note>(seen);
+        EXPECT_EQ(system->block_on(patience.ask<&Patience::now>().within(30min)), 29);
+        EXPECT_EQ(*seen, -1);
+        system->spawn<Patience>(seen).stop();
+        EXPECT_EQ(*seen, -1);
+        // Whoever is made by a handler is made for whoever asked for that.
+        const auto born = system->block_on(patience.ask<&Patience::give_birth>(seen).within(30min));
+        EXPECT_TRUE(born.has_value());
+        EXPECT_EQ(*seen, 29);
     });
 }
 

@@ -13,7 +13,8 @@ public:
     ClientOptions() = default;
 
     /// How long a request may take in all, waiting for a connection, redirects and retries
-    /// included, until its body has come; of a streamed body, until its head has come.
+    /// included, until its body has come; of a streamed body, until its head has come. A request
+    /// made by a handler that answers an ask waits no longer than the asker does.
     ClientOptions& timeout(Duration timeout) {
         timeout_ = timeout;
         return *this;

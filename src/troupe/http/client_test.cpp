@@ -480,6 +480,48 @@ TEST(Client, GivesUpAtItsDeadlineAndSaysWhatItWasDoing) {
     });
 }
 
+/// Asks the web for what it is asked itself.
+class Proxy : public Actor {
+public:
+    explicit Proxy(Client client) : client_(std::move(client)) {}
+    Task<Duration> fetch(std::string url) {
+        const Duration begun = system().now();
+        const auto response = co_await client_.get(url);
+        EXPECT_FALSE(response.has_value());
+        gave_up_after_ = system().now() - begun;
+        co_return gave_up_after_;
+    }
+    Task<Duration> fetch_after(Duration pause, std::string url) {
+        ignore(co_await sleep(pause), "nobody cancels it");
+        co_return co_await fetch(std::move(url));
+    }
+    Duration gave_up_after() const { return gave_up_after_; }
+
+private:
+    Client client_;
+    Duration gave_up_after_{};
+};
+
+TEST(Client, WaitsNoLongerThanWhoeverAskedTheHandlerThatUsesIt) {
+    in_virtual_time(20, [](System& system) {
+        Seen seen;
+        const auto port =
+            serve_raw(system, &seen, [](int, int) { return std::string(1, kSilence); });
+        auto proxy = system.spawn<Proxy>(Client(system));
+        const auto in_time = [&](auto ask, Duration least, Duration most) {
+            ignore(system.block_on(std::move(ask)), "both give up in the same moment");
+            const auto took = system.block_on(proxy.ask<&Proxy::gave_up_after>().within(1h));
+            EXPECT_TRUE(took && *took >= least && *took <= most) << took->count();
+        };
+        in_time(proxy.ask<&Proxy::fetch>(at(port, "/x")).within(2s), 1900ms, 2050ms);
+        // Also when the handler has waited for something else before.
+        in_time(proxy.ask<&Proxy::fetch_after>(1s, at(port, "/x")).within(3s), 1900ms, 2050ms);
+        // Who is only told waits as long as the client's options say.
+        proxy.tell<&Proxy::fetch>(at(port, "/x"));
+        in_time(proxy.ask<&Proxy::fetch>(at(port, "/x")).within(40s), 0ms, 10'050ms);
+    });
+}
+
 TEST(Client, ABodyThatStopsComingEndsAtTheDeadline) {
     in_virtual_time(50, [](System& system) {
         Seen seen;

@@ -314,6 +314,8 @@ struct RunningTurn {
     /// What the turn is at, as reports of a stall name it: a method's name, which must be a
     /// constant of the program. The turn writes; the watchdog reads.
     std::atomic<const std::string_view*> doing{nullptr};
+    /// The message whose handler runs, or null. Only that handler may look: it may be freed after.
+    const MailNode* handling = nullptr;
     /// How many messages a turn may handle before it asks for more; 0: it asks at once.
     unsigned messages = 1;
     /// So many more after those it was given; 0: the turn has had its share, what is left waits

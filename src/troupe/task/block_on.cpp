@@ -35,6 +35,7 @@ TurnEnd end_root(Cell& cell) noexcept {
 }
 
 TurnEnd run_root(Cell& cell) {
+    running_turn().handling = nullptr;  // no message: a coroutine
     Root& root = root_of(cell);
     // acquire: sees what the last turn, perhaps on another worker, left behind; pairs with
     // try_block.

@@ -116,6 +116,11 @@ private:
     /// What the turn is at from here on, for reports of a stall.
     void say(const std::string_view& doing) noexcept {
         running_.doing.store(&doing, std::memory_order_relaxed);
+        running_.handling = nullptr;
+    }
+    void say(const MailNode* handling) noexcept {
+        running_.doing.store(&ops_of(handling).method, std::memory_order_relaxed);
+        running_.handling = handling;
     }
     bool has(std::uint8_t flag) const noexcept { return (cell_.flags_ & flag) != 0; }
     static constexpr std::uint8_t kSpecial = kStopAsked | kKillAsked | kHasNews | kVacant;
@@ -144,6 +149,7 @@ TurnEnd Turn::run() {
     // and try_block.
     static_cast<void>(cell_.word_.load(std::memory_order_acquire));
     running_.doing.store(nullptr, std::memory_order_relaxed);
+    running_.handling = nullptr;
     Next next = Next::go_on;
     if (cell_.state() == CellState::starting && !has(kInStartHook)) {
         next = begin_start();
@@ -243,7 +249,7 @@ Turn::Next Turn::handle_batch() {
             if (message == nullptr) return Next::go_on;
             if (!is_call(message)) break;
             --budget_;
-            say(ops_of(message).method);
+            say(message);
             handled = ops_of(message).deliver(target, message);
             if (handled == Handled::suspended) {
                 suspended_in(message);
@@ -268,7 +274,7 @@ Turn::Next Turn::handle(MailNode* message) {
 
 inline Turn::Next Turn::call_handler(MailNode* message) {
     --budget_;
-    say(ops_of(message).method);
+    say(message);
     if (deterministic_) cell_.engine().note_event(fnv1a_32(ops_of(message).method));
     try {
         const Handled handled = ops_of(message).deliver(object(), message);
@@ -555,7 +561,11 @@ Turn::Next Turn::resume() {
     Awaiting& awaiting = end_await(cell_);
     MailNode* const message = awaiting.message;
     if (in_place_) take_out(message);
-    say(message != nullptr ? ops_of(message).method : has(kInStartHook) ? kStartHook : kStopHook);
+    if (message != nullptr) {
+        say(message);
+    } else {
+        say(has(kInStartHook) ? kStartHook : kStopHook);
+    }
     task_internal::resume_chain(awaiting.leaf);  // what is thrown is kept in the root's promise
     if (cell_.awaiting_ != nullptr) {
         suspended_in(message);
@@ -722,6 +732,7 @@ Turn::Next Turn::stop_hook_done() {
 /// is still there; then the hooks and the object; and only when nothing of it is left does anybody
 /// hear.
 Turn::Next Turn::end(ExitReason reason) {
+    running_.handling = nullptr;
     abandon_handlers(reason);
     abandon_hooks();
     type_.destroy(object());
@@ -803,6 +814,7 @@ Turn::Next Turn::vacant() {
 }
 
 Turn::Next Turn::build() {
+    running_.handling = nullptr;
     Supervised& known = *supervised();
     known.current = std::exchange(known.next, nullptr);
     ++known.incarnation;
@@ -875,6 +887,7 @@ TurnEnd run_actor(Cell& cell) {
 
     MailNode* const message = Cell::node_of(word);
     running.doing.store(&ops_of(message).method, std::memory_order_relaxed);
+    running.handling = message;
     Handled handled = Handled::done;
     const std::string* thrown = nullptr;  // looked at when a handler was not done
     try {
@@ -898,3 +911,14 @@ TurnEnd run_actor(Cell& cell) {
 }
 
 }  // namespace troupe::actor_internal
+
+namespace troupe {
+
+Duration asker_deadline() noexcept {
+    const RunningTurn* const running = scheduler_internal::running_turn_of_thread;
+    const MailNode* const message = running != nullptr ? running->handling : nullptr;
+    if (message == nullptr || !actor_internal::ops_of(message).asked) return Duration::max();
+    return static_cast<const actor_internal::AskHeader*>(message)->deadline;
+}
+
+}  // namespace troupe

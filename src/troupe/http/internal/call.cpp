@@ -1,3 +1,4 @@
+#include <troupe/actor/ask.hpp>
 #include <troupe/base/error.hpp>
 #include <troupe/http/client_errc.hpp>
 #include <troupe/http/internal/call.hpp>
@@ -61,8 +62,9 @@ Call::Call(System system, Ref<ConnectionPool> pool, const http::ClientOptions& o
       options_(options),
       request_(std::move(request)),
       begun_(system.now()),
-      deadline_(begun_ +
-                std::min(request_.timeout().value_or(options.timeout()), Duration::max() - begun_)),
+      deadline_(std::min(asker_deadline(),
+                         begun_ + std::min(request_.timeout().value_or(options.timeout()),
+                                           Duration::max() - begun_))),
       redirects_left_(request_.redirects_max().value_or(options.redirects_max())),
       retries_left_(request_.idempotent() ? request_.retries().value_or(options.retries()) : 0) {}
 
