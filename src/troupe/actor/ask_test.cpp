@@ -287,7 +287,7 @@ TEST(Ask, OfAKilledAskerIsStillHandledAndItsReplyDropped) {
     });
 }
 
-/// Says for how long whoever asks waits for it, in whole minutes; -1: for ever, or nobody does.
+/// Says for how long whoever asks waits for it, in minutes; -1: for ever, or nobody does.
 class Patience : public Actor {
 public:
     Patience() = default;
@@ -298,7 +298,7 @@ public:
         co_return minutes(system());
     }
     Task<std::int64_t> after_another(Ref<Patience> other) {
-        EXPECT_EQ(co_await other.ask<&Patience::now>().within(90min), 89);
+        EXPECT_EQ(co_await other.ask<&Patience::now>().within(90min), 90);
         co_return minutes(system());
     }
     void note(std::shared_ptr<std::int64_t> seen) { *seen = minutes(system()); }
@@ -307,7 +307,7 @@ public:
 private:
     static std::int64_t minutes(System system) {
         const Duration deadline = asker_deadline();
-        return deadline == Duration::max() ? -1 : (deadline - system.now()) / 1min;
+        return deadline == Duration::max() ? -1 : (deadline - system.now() + 30s) / 1min;
     }
 };
 
@@ -315,10 +315,10 @@ TEST(AskerDeadline, IsThatOfTheAskWhichTheRunningHandlerAnswers) {
     on_both_engines([](OwnedSystem& system) {
         auto patience = system->spawn<Patience>();
         auto other = system->spawn<Patience>();
-        EXPECT_EQ(system->block_on(patience.ask<&Patience::now>().within(30min)), 29);
-        EXPECT_EQ(system->block_on(patience.ask<&Patience::later>().within(60min)), 59);
+        EXPECT_EQ(system->block_on(patience.ask<&Patience::now>().within(30min)), 30);
+        EXPECT_EQ(system->block_on(patience.ask<&Patience::later>().within(60min)), 60);
         EXPECT_EQ(system->block_on(patience.ask<&Patience::after_another>(other).within(60min)),
-                  59);
+                  60);
         EXPECT_EQ(system->block_on(patience.ask<&Patience::now>().within(Duration::max())), -1);
         EXPECT_EQ(asker_deadline(), Duration::max()) << "nobody asked this thread";
     });
@@ -329,14 +329,14 @@ TEST(AskerDeadline, IsNoneForWhoIsToldOrBornElsewhere) {
         auto patience = system->spawn<Patience>();
         auto seen = std::make_shared<std::int64_t>(7);
         patience.tell<&Patience::note>(seen);
-        EXPECT_EQ(system->block_on(patience.ask<&Patience::now>().within(30min)), 29);
+        EXPECT_EQ(system->block_on(patience.ask<&Patience::now>().within(30min)), 30);
         EXPECT_EQ(*seen, -1);
         system->spawn<Patience>(seen).stop();
         EXPECT_EQ(*seen, -1);
         // Whoever is made by a handler is made for whoever asked for that.
         const auto born = system->block_on(patience.ask<&Patience::give_birth>(seen).within(30min));
         EXPECT_TRUE(born.has_value());
-        EXPECT_EQ(*seen, 29);
+        EXPECT_EQ(*seen, 30);
     });
 }
 
