@@ -78,7 +78,9 @@ TEST(Outbox, SendsWhatARoomHasMadeFromWhereItIs) {
         for (std::size_t at = 0; at < frames.size(); at += 1000) {
             EXPECT_EQ(outbox.pending().data(), frames.data() + at);
             outbox.consume(std::min<std::size_t>(1000, frames.size() - at));
-            if (at == 5000) EXPECT_TRUE(outbox.add_control(Opcode::ping, "2"));
+            if (at == 5000) {
+                EXPECT_TRUE(outbox.add_control(Opcode::ping, "2"));
+            }
         }
         EXPECT_EQ(frames_of(drained(outbox)), "9:2 1:behind ");
         EXPECT_TRUE(outbox.empty());
