@@ -91,6 +91,11 @@ function(troupe_component name)
     add_executable(${name}_test ${arg_TESTS})
     target_link_libraries(${name}_test PRIVATE troupe::${name} troupe_options ${arg_LINK}
                           ${arg_TEST_LINK} GTest::gmock GTest::gtest GTest::gtest_main)
+    if(TROUPE_SANITIZE MATCHES "address")
+      # What instruments the tests takes twice as long when it is optimized: 6 minutes more for the
+      # build, 1.5 less for the run. The library under them is optimized.
+      target_compile_options(${name}_test PRIVATE -O0)
+    endif()
     # One entry per test, each in a process of its own: they run side by side, in random order,
     # and one that crashes or hangs takes no other with it. PRE_TEST: listing the tests needs the
     # sanitizer's environment, which is set when tests run and not when they are built.

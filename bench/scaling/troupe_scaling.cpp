@@ -193,6 +193,7 @@ int main(int argc, char** argv) {
         std::printf("%12zu            ", workers);
     std::printf("\n");
     std::vector<double> rates;
+    rates.reserve(counts.size());
     for (const std::size_t workers : counts)
         rates.push_back(pairs(workers, seconds));
     print("pairs", rates);
