@@ -8,6 +8,7 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/counter.hpp>
+#include <troupe/base/internal/test_arguments.hpp>
 #include <troupe/base/log.hpp>
 #include <troupe/base/unique_function.hpp>
 #include <troupe/http/server.hpp>
@@ -212,7 +213,8 @@ bool measure(std::size_t hogs, Duration length) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    const Duration length = std::chrono::seconds(argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 5);
+    const Duration length = std::chrono::seconds(
+        troupe::base_internal::count_argument(argc, argv, 1, "seconds of each part", 5));
     std::atomic<unsigned> reports{0};
     set_log_sink([&](LogLevel, std::string_view line) {
         if (line.find("Hog::spin") != std::string_view::npos && reports++ == 0) {

@@ -9,6 +9,7 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/clock.hpp>
+#include <troupe/base/internal/test_arguments.hpp>
 #include <troupe/base/log.hpp>
 #include <troupe/base/unique_function.hpp>
 
@@ -218,7 +219,8 @@ constexpr auto kThousandItems = [](int n, const std::string&) { return n % 1000;
 }  // namespace
 
 int main(int argc, char** argv) {
-    const int messages = argc > 1 ? std::atoi(argv[1]) : 3'000'000;
+    const auto messages = static_cast<int>(
+        base_internal::count_argument(argc, argv, 1, "messages of each flood", 3'000'000));
     set_log_sink([](LogLevel, std::string_view) {});
     bool fine = measure_idle();  // first: nothing of the other parts is in the way
     fine = measure_coming_and_going() && fine;

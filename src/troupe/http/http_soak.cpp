@@ -10,6 +10,7 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/clock.hpp>
+#include <troupe/base/internal/test_arguments.hpp>
 #include <troupe/base/log.hpp>
 #include <troupe/http/internal/test_soak.hpp>
 #include <troupe/http/server.hpp>
@@ -275,8 +276,9 @@ void many_stops(System system) {
 
 int main(int argc, char** argv) {
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
-    std::size_t connections = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 1'000'000;
-    std::size_t requests = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1'000'000;
+    const std::size_t connections =
+        base_internal::count_argument(argc, argv, 1, "idle connections", 1'000'000);
+    const std::size_t requests = base_internal::count_argument(argc, argv, 2, "bodies", 1'000'000);
     OwnedSystem system;
     no_connections(*system);
     bad_peers(*system);

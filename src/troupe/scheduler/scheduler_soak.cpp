@@ -7,6 +7,7 @@
 /// turn, and when no report names the hog.
 
 #include <troupe/base/clock.hpp>
+#include <troupe/base/internal/test_arguments.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/internal/test_cell.hpp>
 #include <troupe/scheduler/latch.hpp>
@@ -302,8 +303,8 @@ void measure_timers() {
 }  // namespace
 
 int main(int argc, char** argv) {
-    const unsigned seconds =
-        argc > 1 ? static_cast<unsigned>(std::strtoul(argv[1], nullptr, 10)) : 10;
+    const auto seconds =
+        static_cast<unsigned>(base_internal::count_argument(argc, argv, 1, "idle seconds", 10));
     bool good = measure_pace("two workers, no hog", 2, 0, HogKind::computes);
     good = measure_pace("two workers, one hog that computes", 2, 1, HogKind::computes) && good;
     good = measure_pace("two workers, two hogs that block", 2, 2, HogKind::blocks) && good;

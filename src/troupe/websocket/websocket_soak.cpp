@@ -9,6 +9,7 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/clock.hpp>
+#include <troupe/base/internal/test_arguments.hpp>
 #include <troupe/http/internal/test_soak.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/scheduler/engine.hpp>
@@ -283,8 +284,9 @@ void many_timers(System system) {
 
 int main(int argc, char** argv) {
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
-    const std::size_t wanted = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 10'000;
-    const std::chrono::seconds duration(argc > 2 ? std::atoi(argv[2]) : 10);
+    const std::size_t wanted = base_internal::count_argument(argc, argv, 1, "sockets", 10'000);
+    const std::chrono::seconds duration(
+        base_internal::count_argument(argc, argv, 2, "seconds of coming and going", 10));
     const std::size_t count = std::min(wanted, http_internal::file_limit() - open_files() - 100);
     ThreadedOptions options;
     options.workers = 2;
