@@ -185,8 +185,8 @@ void schedule(Cell& cell) noexcept {
     Engine* const engine =
         scheduler_internal::CellChunk::of(cell).engine.load(std::memory_order_relaxed);
     scheduler_internal::Worker* const worker = scheduler_internal::worker_of_thread;
-    if (worker != nullptr && worker->engine == engine &&
-        cell.placed() == Placement::Kind::anywhere) [[likely]] {
+    if (worker != nullptr && worker->engine == engine && cell.placed() == Placement::Kind::anywhere)
+        [[likely]] {
         return worker->run_next(cell);
     }
     schedule_otherwise(cell, *engine);
