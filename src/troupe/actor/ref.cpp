@@ -166,6 +166,8 @@ Admission admit(Cell* cell, std::uint32_t generation, MailNode* message, Sender 
     if (cell == nullptr || cell->generation() != generation) return Admission::gone;
     if (!SystemCore::counting_messages()) [[likely]]
         return admit_uncounted(*cell, generation, message, sender);
+    Engine& engine = cell->engine();
+    if (engine.deterministic()) engine.note_sent(*cell, message, false);
     const MailOps* const ops = message->ops;  // once it is admitted it may be gone
     const Admission admission = admit_uncounted(*cell, generation, message, sender);
     // A drain is no message: it is neither handled nor lost.

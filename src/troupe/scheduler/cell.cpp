@@ -1,6 +1,7 @@
 #include <troupe/base/assert.hpp>
 #include <troupe/base/error.hpp>
 #include <troupe/scheduler/cell.hpp>
+#include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/internal/cell_table.hpp>
 #include <troupe/scheduler/internal/context.hpp>
 #include <troupe/scheduler/waits_for.hpp>
@@ -97,7 +98,20 @@ PushResult scheduler_internal::push_slowly(Cell& cell, MailNode* node, bool past
     return PushResult::pushed;
 }
 
+constinit std::atomic<int> scheduler_internal::observed_engines{0};
+
+namespace {
+
+[[gnu::noinline]] void tell_observer(Cell& cell, const MailNode* signal) noexcept {
+    Engine* const engine = cell.find_engine();
+    if (engine != nullptr && engine->deterministic()) engine->note_sent(cell, signal, true);
+}
+
+}  // namespace
+
 PushResult push_signal(Cell& cell, MailNode* node) noexcept {
+    if (scheduler_internal::observed_engines.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        tell_observer(cell, node);
     std::uint64_t old = cell.word_.load(std::memory_order_relaxed);
     for (;;) {
         if ((old & Cell::kDead) != 0) return scheduler_internal::see_the_end(cell);

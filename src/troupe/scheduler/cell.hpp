@@ -255,6 +255,10 @@ PushResult see_the_end(const Cell& cell) noexcept;
 
 PushResult push_slowly(Cell& cell, MailNode* node, bool past_bound) noexcept;
 
+/// How many deterministic engines of this process are observed. Each writes; whoever pushes a
+/// signal reads.
+extern constinit std::atomic<int> observed_engines;
+
 }  // namespace scheduler_internal
 
 /// The way of nearly all messages: into a mailbox that has room, scheduling the cell if it was

@@ -6,11 +6,27 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace troupe {
 
 enum class ChoiceKind : std::uint8_t { next_runnable, timer_tie, delay, split, fault, random_draw };
+
+enum class StepKind : std::uint8_t { turn, job, timer };
+
+/// One of the things that may go on next.
+struct Alternative {
+    StepKind kind = StepKind::turn;
+    /// Whose turn it is: actors and tasks are numbered as they become runnable for the first time,
+    /// from 1. 0: a job, or the clock.
+    std::uint32_t subject = 0;
+
+    friend bool operator==(const Alternative&, const Alternative&) = default;
+};
+
+/// The place that asks which step is next.
+inline constexpr const char* kStepSite = "next step";
 
 /// Answers every choice of a run.
 class Chooser {
@@ -22,6 +38,22 @@ public:
 
     /// A number below `n`, which is at least 2.
     virtual std::uint64_t choose(std::uint64_t n, ChoiceKind kind, const char* site) = 0;
+
+    /// Whether it wants to know who the alternatives are: then it is asked this way for every step,
+    /// also where there is but one.
+    bool looks_at_steps() const noexcept { return looks_at_steps_; }
+    /// Which of them goes on. The clock, where it is among them, is the last.
+    virtual std::size_t choose_step(std::span<const Alternative> steps) {
+        return steps.size() == 1 ? 0
+                                 : static_cast<std::size_t>(
+                                       choose(steps.size(), ChoiceKind::next_runnable, kStepSite));
+    }
+
+protected:
+    explicit Chooser(bool looks_at_steps) noexcept : looks_at_steps_(looks_at_steps) {}
+
+private:
+    bool looks_at_steps_ = false;
 };
 
 /// Draws every choice from a seed.

@@ -25,6 +25,7 @@ namespace troupe {
 
 class Latch;
 class Reactor;
+struct MailNode;
 namespace scheduler_internal {
 class CellTable;
 class Worker;
@@ -136,6 +137,12 @@ public:
     virtual std::uint64_t event_hash() const noexcept { return 0; }
     /// Adds an event to that hash. Costs nothing on the threaded engine.
     virtual void note_event(std::uint64_t) noexcept {}
+    /// The same for what the running turn is about to handle, and for mail and whatever else
+    /// several may use at once: what a simulator must know of each step. To be called on the
+    /// deterministic engine only; `method` is a constant of the program.
+    virtual void note_handling(const std::string_view& /*method*/, const MailNode*) noexcept {}
+    virtual void note_sent(Cell&, const MailNode*, bool /*is_signal*/) noexcept {}
+    virtual void note_touched(const void*) noexcept {}
 
     virtual EngineStats stats() const noexcept = 0;
 

@@ -1,19 +1,23 @@
 #include <troupe/base/assert.hpp>
 #include <troupe/base/error.hpp>
+#include <troupe/scheduler/waiting_report.hpp>
 #include <troupe/task/block_on.hpp>
 
 #include <cstdio>
 
 namespace troupe::task_internal {
 
-namespace {
-
-/// A root task: lives on the stack of run_as_root, its cell points here.
-struct Root {
+/// What the cell of a root task points to.
+struct RootTask::Root {
     Task<void> body;
     Latch finished;
     DeadlineSlot deadline;
+    bool abandoned = false;  // whoever waits for it gives up
 };
+
+namespace {
+
+using Root = RootTask::Root;
 
 Root& root_of(Cell& cell) noexcept {
     return *static_cast<Root*>(cell.extension_);
@@ -47,7 +51,8 @@ TurnEnd run_root(Cell& cell) {
         resume_chain(end_await(cell).leaf);
     }
     for (;;) {
-        if (root.body.finished()) return end_root(cell);
+        if (root.abandoned && cell.awaiting_ != nullptr) end_await(cell);
+        if (root.body.finished() || root.abandoned) return end_root(cell);
         if (cell.awaiting_->yielding) return TurnEnd::yielded;
         if (cell.urgent()) {
             if (handle_signals(cell, cell.take_mail(nullptr, 0))) {
@@ -68,43 +73,64 @@ constexpr CellType kRootType{&run_root, "block_on", &root_deadline};
 /// Says who waits for what: nothing can run, so nothing changes while we look.
 [[noreturn]] void report_deadlock(Engine& engine) {
     std::fprintf(
-        stderr, "troupe: block_on waits for ever: nothing can run and no timer is due. Waiting:\n");
-    engine.for_each_cell(
-        [](Cell& cell, void*) {
-            const Awaiting* const at = cell.awaiting_;
-            if (at == nullptr) return;
-            const std::string_view type = cell.type()->name;
-            std::fprintf(stderr, "  <0.%u.%u> %.*s: %s at %s:%u\n", cell.slot(), cell.generation(),
-                         static_cast<int>(type.size()), type.data(), at->what,
-                         at->where.file_name(), at->where.line());
-        },
-        nullptr);
+        stderr,
+        "troupe: block_on waits for ever: nothing can run and no timer is due. Waiting:\n%s",
+        waiting_report(engine).c_str());
     TROUPE_ASSERT(false, "deadlock under block_on: see the list above");
     __builtin_unreachable();
 }
 
 }  // namespace
 
-bool run_as_root(Engine& engine, Task<void> body) {
-    if (engine.stopped()) return false;
-    Root root{std::move(body), {}, {}};
-    Cell& cell = engine.acquire_cell();
-    cell.type_.store(&kRootType, std::memory_order_relaxed);
-    cell.capacity_.store(1, std::memory_order_relaxed);
-    cell.extension_ = &root;
-    cell.awaiting_ = nullptr;
-    cell.state_.store(CellState::starting, std::memory_order_relaxed);
-    cell.open_mailbox(0);
-    schedule(cell);
-    if (engine.run_until(root.finished)) return true;
-    if (!engine.stopped()) report_deadlock(engine);
-    TROUPE_ASSERT(cell.state() == CellState::starting,
+RootTask::RootTask(Engine& engine, Task<void> body)
+    : engine_(engine), root_(new Root{std::move(body), {}, {}}), cell_(engine.acquire_cell()) {
+    cell_.type_.store(&kRootType, std::memory_order_relaxed);
+    cell_.capacity_.store(1, std::memory_order_relaxed);
+    cell_.extension_ = root_.get();
+    cell_.awaiting_ = nullptr;
+    cell_.state_.store(CellState::starting, std::memory_order_relaxed);
+    cell_.open_mailbox(0);
+    schedule(cell_);
+}
+
+RootTask::~RootTask() = default;
+
+Latch& RootTask::finished() noexcept {
+    return root_->finished;
+}
+
+void RootTask::abandon() {
+    static const MailOps kOps{MailKind::signal, [](MailNode*, const Error&) noexcept {},
+                              [](MailNode*, Cell&) { return false; }};
+    root_->abandoned = true;
+    MailNode signal;
+    signal.ops = &kOps;
+    post_signal(cell_, cell_.generation(), &signal);
+    engine_.settle();
+    TROUPE_ASSERT(root_->finished.is_open(), "a task was given up that could still run");
+}
+
+void RootTask::take_back() {
+    TROUPE_ASSERT(cell_.state() == CellState::starting,
                   "the engine was stopped while a task of block_on waited on it: stop the system, "
                   "which waits for such tasks, and not the engine below it");
     // Stopped after we had looked. Nothing runs any more, so the cell is ours.
-    static_cast<void>(cell.close_mailbox(nullptr));
-    cell.extension_ = nullptr;
-    engine.release_cell(cell);
+    static_cast<void>(cell_.close_mailbox(nullptr));
+    cell_.extension_ = nullptr;
+    engine_.release_cell(cell_);
+}
+
+void RootTask::forget() noexcept {
+    Root* const left = root_.release();
+    static_cast<void>(left);
+}
+
+bool run_as_root(Engine& engine, Task<void> body) {
+    if (engine.stopped()) return false;
+    RootTask root(engine, std::move(body));
+    if (engine.run_until(root.finished())) return true;
+    if (!engine.stopped()) report_deadlock(engine);
+    root.take_back();
     return false;
 }
 

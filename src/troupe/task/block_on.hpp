@@ -5,6 +5,7 @@
 #include <troupe/task/task.hpp>
 
 #include <exception>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -12,6 +13,30 @@
 namespace troupe {
 
 namespace task_internal {
+
+/// A task on a cell of its own, which whoever drives the engine waits for. Not from a worker.
+class RootTask {
+public:
+    RootTask(Engine& engine, Task<void> body);
+    ~RootTask();  ///< it has finished, or was abandoned, taken back or forgotten
+    RootTask(const RootTask&) = delete;
+    RootTask& operator=(const RootTask&) = delete;
+
+    Latch& finished() noexcept;
+    /// Destroys a task that nothing will ever wake, where it waits. Deterministic engine only.
+    void abandon();
+    /// The engine has stopped before the task has begun: undoes the beginning.
+    void take_back();
+    /// Leaves it where it is for ever, with all that it holds: the process is about to end.
+    void forget() noexcept;
+
+    struct Root;
+
+private:
+    Engine& engine_;
+    std::unique_ptr<Root> root_;
+    Cell& cell_;
+};
 
 /// Runs `body` on a cell of its own until it has finished, blocking the calling thread. False: the
 /// engine has stopped and the body has not begun.

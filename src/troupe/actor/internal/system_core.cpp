@@ -1,3 +1,4 @@
+#include <troupe/actor/accounting.hpp>
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/look.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
@@ -468,6 +469,18 @@ Result<ActorInfo> System::info(Pid pid) const {
     if (!info) return error(Errc::not_found, "there is no actor " + to_string(pid) + " any more");
     actor_internal::name_the_incomplete(core_->registry(), {&*info, 1});
     return *std::move(info);
+}
+
+void count_messages() noexcept {
+    actor_internal::SystemCore::count_messages_for_test();
+}
+
+MessageAccounts message_accounts(const System& system) noexcept {
+    const auto& core = *static_cast<actor_internal::SystemCore*>(system.engine().host());
+    const actor_internal::SystemCore::MessageCounts counts = core.message_counts();
+    const std::uint64_t dead = core.dead_letters().total();
+    return {counts.accepted, counts.handled, counts.lost,
+            dead < counts.lost ? 0 : dead - counts.lost};
 }
 
 OwnedSystem::OwnedSystem(std::unique_ptr<Engine> engine)

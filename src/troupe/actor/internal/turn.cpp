@@ -18,7 +18,6 @@
 #include <troupe/actor/internal/timers.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/assert.hpp>
-#include <troupe/base/hash.hpp>
 #include <troupe/scheduler/mail_mark.hpp>
 
 #include <algorithm>
@@ -275,7 +274,7 @@ Turn::Next Turn::handle(MailNode* message) {
 inline Turn::Next Turn::call_handler(MailNode* message) {
     --budget_;
     say(message);
-    if (deterministic_) cell_.engine().note_event(fnv1a_32(ops_of(message).method));
+    if (deterministic_) cell_.engine().note_handling(ops_of(message).method, message);
     try {
         const Handled handled = ops_of(message).deliver(object(), message);
         if (handled != Handled::suspended) return handler_done(message, handled);

@@ -21,8 +21,10 @@
 #include <troupe/scheduler/internal/cell_table.hpp>
 #include <troupe/scheduler/internal/context.hpp>
 #include <troupe/scheduler/latch.hpp>
+#include <troupe/scheduler/simulated_engine.hpp>
 
 #include <atomic>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -76,8 +78,14 @@ private:
 
 /// Something that can go on now: a cell's turn, or a blocking job.
 struct Step {
-    Cell* cell = nullptr;
-    Job* job = nullptr;
+    explicit Step(Cell& its_cell, std::uint32_t its_number) noexcept
+        : of(&its_cell), number(its_number) {}
+    explicit Step(Job& its_job) noexcept : of(&its_job) {}
+    Cell* cell() const noexcept { return number != 0 ? static_cast<Cell*>(of) : nullptr; }
+    Job* job() const noexcept { return number == 0 ? static_cast<Job*>(of) : nullptr; }
+
+    void* of;
+    std::uint32_t number = 0;  // the cell's owner's; 0: a job
 };
 
 /// What can go on, oldest first. Any of it can be taken out; in blocks, so that this stays cheap
@@ -111,6 +119,16 @@ public:
 private:
     static constexpr std::size_t kBlockSteps = 128;  // 2 KiB to move at most
 
+public:
+    template <class Visit>
+    void for_each(Visit visit) const {
+        for (const auto& block : blocks_) {
+            for (const Step& step : block)
+                visit(step);
+        }
+    }
+
+private:
     std::deque<std::vector<Step>> blocks_;
     std::size_t size_ = 0;
 };
@@ -163,9 +181,9 @@ private:
     std::size_t count_ = 0;
 };
 
-class DeterministicEngine final : public Engine {
+class DeterministicEngine final : public SimulatedEngine {
 public:
-    explicit DeterministicEngine(Chooser& chooser) : Engine(true), chooser_(chooser) {
+    explicit DeterministicEngine(Chooser& chooser) : chooser_(chooser) {
         context_.engine = this;
         context_.deterministic = true;
         context_.schedule = &schedule_here;
@@ -173,7 +191,10 @@ public:
         context_.messages = 1;
         context_.more_messages = [](RunningTurn&, unsigned) noexcept { return 0U; };
     }
-    ~DeterministicEngine() override { stop(); }
+    ~DeterministicEngine() override {
+        observe(nullptr);
+        stop();
+    }
 
     std::size_t workers() const noexcept override { return 1; }
     Duration now() const noexcept override { return now_; }
@@ -186,6 +207,7 @@ public:
     bool cancel_timer(TimerNode* timer) noexcept override;
     Result<void> offload(Job* job) override;
     Reactor* reactor() noexcept override { return nullptr; }
+    using SimulatedEngine::run_until;
     bool run_until(Latch& latch) override;
     void run_for(Duration duration) override;
     void settle() override;
@@ -193,6 +215,24 @@ public:
     bool stopped() const noexcept override { return stopped_; }
     std::uint64_t event_hash() const noexcept override { return hash_; }
     void note_event(std::uint64_t value) noexcept override;
+    void note_handling(const std::string_view& method, const MailNode* message) noexcept override;
+    void note_sent(Cell& target, const MailNode* mail, bool is_signal) noexcept override;
+    void note_touched(const void* thing) noexcept override {
+        if (observer_ != nullptr && running_) observer_->touched(thing);
+    }
+
+    using SimulatedEngine::step;
+    bool step(Duration time_max) override;
+    std::uint64_t steps() const noexcept override { return stats_.turns; }
+    void set_steps_max(std::uint64_t steps) noexcept override { steps_max_ = steps; }
+    bool exhausted() const noexcept override { return stats_.turns >= steps_max_; }
+    Duration next_timer() const noexcept override {
+        return timers_.empty() ? Duration::max() : timers_.begin()->first;
+    }
+    bool runnable() const noexcept override { return !ready_.empty() || next_timer() <= now_; }
+    void break_at(std::uint64_t step) noexcept override { break_at_ = step; }
+    void observe(EngineObserver* observer) noexcept override;
+    std::uint32_t number_of(const Cell& cell) override;
     Running running(const Cell& cell) const noexcept override {
         if (context_.cell.load(std::memory_order_relaxed) != &cell) return {};
         return {true, context_.doing.load(std::memory_order_relaxed), Duration::zero()};
@@ -209,15 +249,14 @@ private:
 
     void check_thread() noexcept;
     void check_driver() noexcept;
-    bool step(Duration time_max);
-    void run_ready(std::size_t index);
-    void run_cell(Cell& cell);
+    std::size_t choose_step(bool timer_competes);
+    void begin_step(StepKind kind, std::uint32_t subject, const Cell* cell);
+    void run_cell(Cell& cell, std::uint32_t number);
     void run_job(Job& job);
     void fire_timer();
     void take_out(TimerNode& timer) noexcept;
     void drop_all() noexcept;
     void note(Event event, std::uint64_t value) noexcept;
-    std::uint32_t number_of(const Cell& cell);
 
     Chooser& chooser_;
     WorkerContext context_;
@@ -228,7 +267,11 @@ private:
     std::optional<Random> random_;
     std::uint64_t hash_ = 0;
     EngineStats stats_;
-    bool running_ = false;  // a step is on the stack
+    std::uint64_t steps_max_ = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t break_at_ = 0;  // steps count from 1
+    EngineObserver* observer_ = nullptr;
+    std::vector<Alternative> alternatives_;  // kept, so that a step allocates nothing
+    bool running_ = false;                   // a step is on the stack
     bool stopped_ = false;
 
     // The event hash must not depend on which slots earlier engines have left for this one, so the
@@ -244,6 +287,7 @@ private:
 
 void DeterministicEngine::check_thread() noexcept {
     const void* const mine = this_thread();
+    if (thread_.load(std::memory_order_relaxed) == mine) return;
     const void* owner = nullptr;
     if (!thread_.compare_exchange_strong(owner, mine, std::memory_order_relaxed)) {
         TROUPE_ASSERT(
@@ -266,6 +310,29 @@ void DeterministicEngine::note(Event event, std::uint64_t value) noexcept {
 void DeterministicEngine::note_event(std::uint64_t value) noexcept {
     check_thread();
     note(Event::noted, value);
+}
+
+void DeterministicEngine::note_handling(const std::string_view& method,
+                                        const MailNode* message) noexcept {
+    note_event(fnv1a_32(method));
+    if (observer_ != nullptr && running_) observer_->handling(method, message);
+}
+
+void DeterministicEngine::note_sent(Cell& target, const MailNode* mail, bool is_signal) noexcept {
+    if (observer_ == nullptr || !running_ || stopped_) return;
+    // A mailbox that is full, or would be with one message more, refuses some orders.
+    const std::uint64_t capacity = target.capacity_.load(std::memory_order_relaxed);
+    const bool tight = capacity == Cell::kManaged || (capacity != Cell::kUnbounded &&
+                                                      Cell::count_of(target.word()) + 2 > capacity);
+    observer_->sent(number_of(target), mail, is_signal || tight);
+}
+
+void DeterministicEngine::observe(EngineObserver* observer) noexcept {
+    if ((observer_ != nullptr) != (observer != nullptr)) {
+        // Only this thread's engines are observed, but signals are pushed by all.
+        observed_engines.fetch_add(observer != nullptr ? 1 : -1, std::memory_order_relaxed);
+    }
+    observer_ = observer;
 }
 
 std::uint32_t DeterministicEngine::number_of(const Cell& cell) {
@@ -307,7 +374,9 @@ void DeterministicEngine::schedule_here(WorkerContext& self, Cell& cell) noexcep
 void DeterministicEngine::inject(Cell& cell) noexcept {
     check_thread();
     if (stopped_) return;
-    ready_.push_back(Step{&cell, nullptr});
+    const std::uint32_t number = number_of(cell);
+    ready_.push_back(Step(cell, number));
+    if (observer_ != nullptr && running_) observer_->woke(number);
 }
 
 /// One thread is every worker and every actor's own at once.
@@ -326,7 +395,8 @@ Result<void> DeterministicEngine::offload(Job* job) {
                         : error(Errc::mailbox_full, "too many jobs wait for the blocking pool");
     }
     ++blocking.waiting;
-    ready_.push_back(Step{nullptr, job});
+    ready_.push_back(Step(*job));
+    if (observer_ != nullptr && running_) observer_->woke(0);
     return {};
 }
 
@@ -357,40 +427,61 @@ void DeterministicEngine::take_out(TimerNode& timer) noexcept {
 
 // ---- running ------------------------------------------------------------------------------------
 
-/// One step; time may move to `time_max` for it. False when there is none to take.
 bool DeterministicEngine::step(Duration time_max) {
-    if (stopped_) return false;
+    check_driver();
+    if (stopped_ || exhausted()) return false;
     const bool timer_in_reach = !timers_.empty() && timers_.begin()->first <= time_max;
     if (ready_.empty() && !timer_in_reach) return false;
+    if (stats_.turns + 1 == break_at_) std::raise(SIGTRAP);
 
     // A timer that is due by now may fire before what is runnable; a later one must wait for it.
     const bool timer_competes =
         timer_in_reach && (ready_.empty() || timers_.begin()->first <= now_);
-    const std::size_t alternatives = ready_.size() + (timer_competes ? 1 : 0);
-    const auto chosen =
-        static_cast<std::size_t>(choose(alternatives, ChoiceKind::next_runnable, "next step"));
+    const std::size_t chosen = choose_step(timer_competes);
 
     const RunningScope running(running_);
     ++stats_.turns;
     if (chosen < ready_.size()) {
-        run_ready(chosen);
+        const Step next = ready_.take(chosen);
+        if (Cell* const cell = next.cell()) {
+            run_cell(*cell, next.number);
+        } else {
+            run_job(*next.job());
+        }
     } else {
         fire_timer();
     }
+    if (observer_ != nullptr) observer_->step_ends(hash_);
     return true;
 }
 
-void DeterministicEngine::run_ready(std::size_t index) {
-    const Step step = ready_.take(index);
-    if (step.cell != nullptr) {
-        run_cell(*step.cell);
-    } else {
-        run_job(*step.job);
+std::size_t DeterministicEngine::choose_step(bool timer_competes) {
+    const std::size_t n = ready_.size() + (timer_competes ? 1 : 0);
+    if (!chooser_.looks_at_steps()) {
+        return static_cast<std::size_t>(choose(n, ChoiceKind::next_runnable, kStepSite));
     }
+    alternatives_.clear();
+    ready_.for_each([&](const Step& step) {
+        alternatives_.push_back({step.number != 0 ? StepKind::turn : StepKind::job, step.number});
+    });
+    if (timer_competes) alternatives_.push_back({StepKind::timer, 0});
+    const std::size_t chosen = chooser_.choose_step(alternatives_);
+    TROUPE_ASSERT(chosen < n, "a chooser answers with one of the alternatives");
+    if (n > 1) {
+        note(Event::choice,
+             hash_combine(n << 8 | static_cast<std::uint64_t>(ChoiceKind::next_runnable), chosen));
+    }
+    return chosen;
 }
 
-void DeterministicEngine::run_cell(Cell& cell) {
-    note(Event::turn, hash_combine(number_of(cell), static_cast<std::uint64_t>(now_.count())));
+void DeterministicEngine::begin_step(StepKind kind, std::uint32_t subject, const Cell* cell) {
+    if (observer_ == nullptr) return;
+    observer_->step_begins(EngineStep{stats_.turns, now_, kind, subject, cell});
+}
+
+void DeterministicEngine::run_cell(Cell& cell, std::uint32_t number) {
+    begin_step(StepKind::turn, number, &cell);
+    note(Event::turn, hash_combine(number, static_cast<std::uint64_t>(now_.count())));
     const ContextScope scope(&context_);
     context_.now = now_;
     context_.cell.store(&cell, std::memory_order_relaxed);
@@ -400,6 +491,7 @@ void DeterministicEngine::run_cell(Cell& cell) {
 }
 
 void DeterministicEngine::run_job(Job& job) {
+    begin_step(StepKind::job, 0, nullptr);
     note(Event::job, static_cast<std::uint64_t>(now_.count()));
     --stats_.blocking.waiting;
     const ContextScope scope(nullptr);  // a thread of the blocking pool runs no cells either
@@ -414,13 +506,13 @@ void DeterministicEngine::fire_timer() {
         static_cast<std::size_t>(choose(list.size(), ChoiceKind::timer_tie, "timers of one time"));
     TimerNode& timer = list.at(tie);
     take_out(timer);
+    begin_step(StepKind::timer, 0, nullptr);
     note(Event::timer, hash_combine(timer.wheel, static_cast<std::uint64_t>(now_.count())));
     const ContextScope scope(nullptr);
     post_signal(*timer.target, timer.generation, &timer);
 }
 
 bool DeterministicEngine::run_until(Latch& latch) {
-    check_driver();
     while (!latch.is_open()) {
         if (!step(Duration::max())) return false;
     }
@@ -458,7 +550,7 @@ void DeterministicEngine::drop_all() noexcept {
     // What is dropped may answer somebody, who is scheduled, which is ignored by now.
     while (!ready_.empty()) {
         const Step left = ready_.take(0);
-        if (left.job != nullptr) left.job->drop(left.job);
+        if (Job* const job = left.job()) job->drop(job);
     }
     while (!timers_.empty()) {
         TimerNode& timer = timers_.begin()->second.at(0);
@@ -472,6 +564,31 @@ void DeterministicEngine::drop_all() noexcept {
 }  // namespace troupe::scheduler_internal
 
 namespace troupe {
+
+bool SimulatedEngine::advance_to_next() {
+    settle();
+    const Duration next = next_timer();
+    if (next == Duration::max()) return false;
+    run_for(next - now());
+    return true;
+}
+
+bool SimulatedEngine::run_until_idle(Duration time_max) {
+    while (step(time_max))
+        continue;
+    return !exhausted() && next_timer() == Duration::max() && !runnable();
+}
+
+bool SimulatedEngine::run_until(const std::function<bool()>& condition, Duration time_max) {
+    while (!condition()) {
+        if (!step(time_max)) return false;
+    }
+    return true;
+}
+
+std::unique_ptr<SimulatedEngine> make_simulated_engine(Chooser& chooser) {
+    return std::make_unique<scheduler_internal::DeterministicEngine>(chooser);
+}
 
 std::unique_ptr<Engine> make_deterministic_engine(Chooser& chooser) {
     return std::make_unique<scheduler_internal::DeterministicEngine>(chooser);
