@@ -26,6 +26,8 @@ enum class LockRank : std::uint16_t {
     own_threads = 505,
     blocking_pool = 510,
     network = 520,
+    tls_identities = 530,
+    tls_sessions = 535,
     cell_table = 600,
     spare_chunks = 610,
     engine_waiters = 690,
@@ -78,6 +80,10 @@ constexpr const char* name(LockRank rank) noexcept {
             return "blocking_pool";
         case LockRank::network:
             return "network";
+        case LockRank::tls_identities:
+            return "tls_identities";
+        case LockRank::tls_sessions:
+            return "tls_sessions";
         case LockRank::cell_table:
             return "cell_table";
         case LockRank::spare_chunks:

@@ -20,13 +20,18 @@ namespace {
 constexpr Duration kPauseMin = std::chrono::milliseconds(10);
 constexpr Duration kPauseMax = std::chrono::seconds(1);
 
-Task<Result<Stream>> accept_from(io_internal::ListenerCore* core) {
+Stream stream_of(io_internal::StreamCore* core, const std::optional<TlsServer>& tls) {
+    Stream stream(core);
+    return tls ? tls_over(std::move(stream), *tls) : std::move(stream);
+}
+
+Task<Result<Stream>> accept_from(io_internal::ListenerCore* core, std::optional<TlsServer> tls) {
     if (core == nullptr) co_return error(Errc::closed, "the listener is closed");
     Duration pause = kPauseMin;
     for (;;) {
         Result<io_internal::StreamCore*> accepted = co_await io_internal::AcceptOnce(*core);
         if (!accepted) co_return std::unexpected(std::move(accepted).error());
-        if (*accepted != nullptr) co_return Stream(*accepted);
+        if (*accepted != nullptr) co_return stream_of(*accepted, tls);
         co_await or_return(co_await sleep(pause));
         pause = std::min(pause * 2, kPauseMax);
     }
@@ -39,11 +44,11 @@ Result<Listener> Listener::listen(Engine& engine, const Endpoint& endpoint,
     TROUPE_TRY(io_internal::ListenerCore* const core,
                engine.deterministic() ? io_internal::listen_in_memory(engine, endpoint, options)
                                       : io_internal::listen_socket(engine, endpoint, options));
-    return Listener(core);
+    return Listener(core, options.tls());
 }
 
 Task<Result<Stream>> Listener::accept() {
-    return accept_from(core_);
+    return accept_from(core_, tls_);
 }
 
 Result<std::optional<Stream>> Listener::try_accept() {
@@ -51,7 +56,7 @@ Result<std::optional<Stream>> Listener::try_accept() {
     Result<io_internal::StreamCore*> accepted = nullptr;
     if (core_->accept(accepted) != io_internal::ListenerCore::Accept::done) return std::nullopt;
     if (!accepted) return std::unexpected(std::move(accepted).error());
-    return Stream(*accepted);
+    return stream_of(*accepted, tls_);
 }
 
 void Listener::close() noexcept {

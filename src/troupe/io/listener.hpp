@@ -3,6 +3,7 @@
 #include <troupe/base/result.hpp>
 #include <troupe/io/endpoint.hpp>
 #include <troupe/io/stream.hpp>
+#include <troupe/io/tls.hpp>
 #include <troupe/task/task.hpp>
 
 #include <cstdint>
@@ -24,10 +25,19 @@ public:
         backlog_ = connections;
         return *this;
     }
+    /// The streams speak TLS, as this server. Their handshakes are up to whoever gets them: accept
+    /// does not wait for them.
+    ListenOptions& tls(TlsServer server) {
+        tls_ = std::move(server);
+        return *this;
+    }
+
     int backlog() const noexcept { return backlog_; }
+    const std::optional<TlsServer>& tls() const noexcept { return tls_; }
 
 private:
     int backlog_ = 4096;  // what Linux allows at most by default
+    std::optional<TlsServer> tls_;
 };
 
 /// Takes in connections at an endpoint. Closed when it goes.
@@ -46,11 +56,13 @@ public:
 
     /// Does not listen: `accept` answers `closed`.
     Listener() noexcept = default;
-    Listener(Listener&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+    Listener(Listener&& other) noexcept
+        : core_(std::exchange(other.core_, nullptr)), tls_(std::move(other.tls_)) {}
     Listener& operator=(Listener&& other) noexcept {
         if (this != &other) {
             close();
             core_ = std::exchange(other.core_, nullptr);
+            tls_ = std::move(other.tls_);
         }
         return *this;
     }
@@ -77,8 +89,10 @@ public:
     std::uint16_t port() const;
 
 private:
-    explicit Listener(io_internal::ListenerCore* core) noexcept : core_(core) {}
+    Listener(io_internal::ListenerCore* core, std::optional<TlsServer> tls) noexcept
+        : core_(core), tls_(std::move(tls)) {}
     io_internal::ListenerCore* core_ = nullptr;
+    std::optional<TlsServer> tls_;
 };
 
 }  // namespace troupe

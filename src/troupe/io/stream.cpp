@@ -6,7 +6,9 @@
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/timer.hpp>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 namespace troupe {
 
@@ -32,18 +34,22 @@ void Operation::suspend(std::coroutine_handle<> self) {
         yielding = true;  // has_run_long: the outcome is here, the others go first
         return;
     }
+    Duration deadline = target_->deadline();
     if (timeout_ != Duration::max()) {
         // A long deadline is not worth reading the exact clock for, as in an ask.
         const Engine& engine = cell.engine();
         const bool coarse = timeout_ >= std::chrono::seconds(1);
         const Duration now = coarse ? engine.coarse_now() + engine.coarse_lag() : engine.now();
-        if (timeout_ < Duration::max() - now) arm_deadline(cell, now + timeout_);
+        if (timeout_ < Duration::max() - now) deadline = std::min(deadline, now + timeout_);
     }
+    if (deadline != Duration::max()) arm_deadline(cell, deadline);
     target_->wait(cell, *this);
 }
 
 Error Operation::interruption() const {
     if (timed_out) {
+        std::string overdue = target_->overdue();
+        if (!overdue.empty()) return Error(Errc::timed_out, std::move(overdue), where);
         return Error(Errc::timed_out,
                      std::string(what) + ": nothing within " +
                          std::to_string(timeout_.count() / 1'000'000) + " ms",
@@ -88,6 +94,18 @@ bool Write::attempt() {
         moved_ += *written;
     }
     return true;
+}
+
+// Once both ends agree it waits for room, if for anything; until then the layer knows for what.
+Handshake::Handshake(StreamCore* core, Interruptible interrupts) noexcept
+    : Operation(core, Direction::write, interrupts, "handshake"), core_(core) {}
+
+bool Handshake::attempt() {
+    if (core_ == nullptr) {
+        result_ = closed_here();
+        return true;
+    }
+    return core_->handshake(result_);
 }
 
 namespace {
@@ -171,6 +189,11 @@ Endpoint Stream::local() const {
 
 Endpoint Stream::peer() const {
     return core_ != nullptr ? core_->peer() : Endpoint(std::string(), 0);
+}
+
+std::optional<TlsInfo> Stream::tls() const {
+    if (core_ == nullptr) return std::nullopt;
+    return core_->tls();
 }
 
 Task<Result<Stream>> connect(Engine& engine, Endpoint endpoint, Duration timeout) {

@@ -30,6 +30,7 @@
 namespace troupe {
 
 class Engine;
+struct TlsInfo;
 
 /// Whether a stop of the actor ends what it waits for, with Errc::cancelled.
 enum class Interruptible : bool { no, yes };
@@ -37,6 +38,7 @@ enum class Interruptible : bool { no, yes };
 namespace io_internal {
 
 class StreamCore;
+struct StreamAccess;
 class Waitable;
 
 enum class Direction : std::uint8_t { read, write, both };
@@ -153,6 +155,30 @@ private:
     Result<void> result_;
 };
 
+class [[nodiscard]] Handshake final : public Operation {
+public:
+    Handshake(StreamCore* core, Interruptible interrupts) noexcept;
+
+    /// Waits this long at most. Units: engine time.
+    Handshake within(Duration timeout) && {
+        return Handshake(core_, Interruptible(interruptible), timeout);
+    }
+
+    [[nodiscard("the two ends may not agree: check the Result")]] Result<void> await_resume() {
+        return done() ? std::move(result_) : std::unexpected(interruption());
+    }
+
+private:
+    Handshake(StreamCore* core, Interruptible interrupts, Duration timeout) noexcept
+        : Handshake(core, interrupts) {
+        timeout_ = timeout;
+    }
+    bool attempt() override;
+
+    StreamCore* core_;
+    Result<void> result_;
+};
+
 }  // namespace io_internal
 
 /// How far a transfer has come.
@@ -251,10 +277,22 @@ public:
         return io_internal::Transfer(core_, buffer, data, interruptible);
     }
 
+    /// Waits until both ends have agreed on how they speak: TLS, see tls.hpp. At once on a plain
+    /// stream. Whoever just reads or writes waits for it on the way.
+    ///
+    /// Errors:  as above; timed_out; cancelled as for read_some; TlsErrc.
+    io_internal::Handshake handshake(Interruptible interruptible = Interruptible::no) noexcept {
+        return io_internal::Handshake(core_, interruptible);
+    }
+
+    /// What was agreed on; nullopt: nothing as yet, or the stream is plain.
+    std::optional<TlsInfo> tls() const;
+
     /// What read_some would give without waiting; nullopt: nothing there now.
     Result<std::optional<std::size_t>> try_read(std::span<char> buffer);
 
-    /// Writes as much as there is room for and gives the number of bytes; 0: no room now.
+    /// Writes as much as there is room for and gives the number of bytes; 0: no room now. What did
+    /// not go comes again, in front of anything else.
     Result<std::size_t> try_write(std::string_view data);
 
     /// Tells `observer` once when there may be something to read, or room to write, again: for
@@ -275,6 +313,8 @@ public:
     Endpoint peer() const;
 
 private:
+    friend struct io_internal::StreamAccess;
+
     io_internal::StreamCore* core_ = nullptr;
 };
 

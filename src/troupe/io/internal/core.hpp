@@ -6,12 +6,15 @@
 #include <troupe/io/endpoint.hpp>
 #include <troupe/io/listener.hpp>
 #include <troupe/io/stream.hpp>
+#include <troupe/io/tls.hpp>
 #include <troupe/scheduler/cell.hpp>
 
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 
 namespace troupe::io_internal {
 
@@ -33,6 +36,11 @@ public:
     }
     void has_waited() noexcept { effort_ = 0; }
 
+    /// When every wait for it ends, whatever else was said. Units: engine time.
+    virtual Duration deadline() const { return Duration::max(); }
+    /// What was not done by then; empty: the wait had a deadline of its own.
+    virtual std::string overdue() const { return std::string(); }
+
 protected:
     virtual ~Waitable() = default;
 
@@ -50,15 +58,30 @@ class StreamCore : public Waitable {
 public:
     /// True with a number of bytes (0: the end) or an error in `result`; false: nothing there now.
     virtual bool read(std::span<char> buffer, Result<std::size_t>& result) = 0;
-    /// 0: no room now. `data` is not empty.
+    /// 0: no room now. `data` is not empty. Who has had no room, or room for a part, comes again
+    /// with the bytes that did not go, in front of any others.
     virtual Result<std::size_t> write(std::string_view data) = 0;
     virtual Result<void> shutdown_write() = 0;
+    /// True with an outcome: both ends have agreed on how they speak, where there is anything to be
+    /// agreed on. False: it takes longer.
+    virtual bool handshake(Result<void>&) { return true; }
+    /// As wait(), for what a layer above needs.
+    virtual void wait_for(Cell& cell, Direction direction) = 0;
+    void wait(Cell& cell, Operation& operation) override { wait_for(cell, operation.direction()); }
+    virtual std::optional<TlsInfo> tls() const { return std::nullopt; }
     /// Tells the observer once, in a turn of `cell`, when trying again may help.
     virtual void observe(Cell& cell, Observer& observer, Direction direction) = 0;
     virtual Endpoint local() const = 0;
     virtual Endpoint peer() const = 0;
     /// Closes and frees it.
     virtual void close() noexcept = 0;
+};
+
+/// The core of a stream, for whoever puts a layer over it.
+struct StreamAccess {
+    static StreamCore* release(Stream& stream) noexcept {
+        return std::exchange(stream.core_, nullptr);
+    }
 };
 
 class ListenerCore : public Waitable {

@@ -502,8 +502,8 @@ public:
         return connection_.write(side_, data);
     }
     Result<void> shutdown_write() override { return connection_.shutdown_write(side_); }
-    void wait(Cell& cell, Operation& operation) override {
-        connection_.wait(side_, cell, operation.direction());
+    void wait_for(Cell& cell, Direction direction) override {
+        connection_.wait(side_, cell, direction);
     }
     void observe(Cell& cell, Observer& observer, Direction direction) override {
         connection_.wait(side_, cell, direction, &observer);

@@ -90,7 +90,10 @@ bool tell_observer(void* observer, Cell& cell) {
 }
 
 bool try_operation_again(Awaiting& record) {
-    return static_cast<Operation&>(record).try_again();
+    auto& operation = static_cast<Operation&>(record);
+    if (operation.try_again()) return true;
+    operation.target()->wait(*current_cell(), operation);  // perhaps for other bits from now on
+    return false;
 }
 
 class SocketStream final : public StreamCore {
@@ -133,8 +136,8 @@ public:
         }
     }
 
-    void wait(Cell& cell, Operation& operation) override {
-        watch_.wait_for(bits_of(operation.direction()), cell, &try_operation_again);
+    void wait_for(Cell& cell, Direction direction) override {
+        watch_.wait_for(bits_of(direction), cell, &try_operation_again);
     }
 
     void observe(Cell& cell, Observer& observer, Direction direction) override {

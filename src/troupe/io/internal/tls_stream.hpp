@@ -1,0 +1,20 @@
+#pragma once
+
+#include <troupe/io/internal/tls_context.hpp>
+#include <troupe/io/stream.hpp>
+
+#include <memory>
+#include <string>
+
+namespace troupe {
+class Engine;
+}
+
+namespace troupe::io_internal {
+
+/// TLS over a stream, which may be a closed one, as its server or as its client.
+Stream tls_over(Stream stream, const std::shared_ptr<TlsServerState>& server, Engine& engine);
+Stream tls_over(Stream stream, std::shared_ptr<TlsClientState> client,
+                const std::string& server_name, Engine& engine);
+
+}  // namespace troupe::io_internal
