@@ -27,9 +27,9 @@ THREAD_OWNERS = {
 # The walls at which exceptions stop (STYLE.md, "When things go wrong"), and what stands there.
 # A throw or catch anywhere else in the library is an error.
 EXCEPTION_WALLS = {
-    "src/troupe/actor/internal/ending.cpp": "puts a constructor's exception into words",
     "src/troupe/actor/internal/turn.cpp": "around a turn",
     "src/troupe/actor/arena.cpp": "a memory resource has no other way to refuse",
+    "src/troupe/base/error.cpp": "puts the exception that is being handled into words",
     "src/troupe/actor/pipe.hpp": "around an offloaded job; tells the actor that wanted it done",
     "src/troupe/actor/run.cpp": "around the app, the root task of a program",
     "src/troupe/actor/spawn.hpp": "around an actor's constructor, which is part of its life",
@@ -39,6 +39,7 @@ EXCEPTION_WALLS = {
     "src/troupe/websocket/internal/socket_core.cpp": "around a connection's hooks, a root task",
     "src/troupe/task/block_on.hpp": "around a root task; hands its exception to the waiting thread",
     "src/troupe/task/sleep.hpp": "around an offloaded job; hands its exception to the awaiter",
+    "src/troupe/task/task_group.hpp": "around a child's coroutine, which is its failure then",
     "src/troupe/task/task.hpp": "hands a child's exception to its awaiter",
 }
 

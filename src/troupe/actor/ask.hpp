@@ -4,6 +4,7 @@
 #include <troupe/base/duration.hpp>
 #include <troupe/base/result.hpp>
 #include <troupe/scheduler/cell.hpp>
+#include <troupe/scheduler/scope.hpp>
 #include <troupe/task/task.hpp>
 
 #include <coroutine>
@@ -31,11 +32,16 @@ Duration asker_deadline() noexcept;
 namespace actor_internal {
 
 /// Whether a request is on its way. If not, the envelope is still the caller's.
-enum class AskStatus : std::uint8_t { unsent, sent, gone, asks_itself, cycle, refused };
+enum class AskStatus : std::uint8_t { unsent, sent, gone, asks_itself, cycle, refused, cancelled };
 
 /// Sends the request; the current cell waits until it comes back or `timeout` has passed.
 AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, Awaiting& awaiting,
                     std::coroutine_handle<> self, Duration timeout);
+
+/// Nobody waits for the answer any more. Where that is because the asker was cancelled or killed,
+/// so is what the target does for it; one whose time is up may finish what it has begun. The
+/// asker's turn.
+void cancel_ask(Cell* target, std::uint32_t generation, const Awaiting& awaiting) noexcept;
 
 /// The error of an ask that has timed out, naming the target, the method and what it was doing.
 Error timeout_error(Cell* target, std::uint32_t generation, std::string_view method,
@@ -154,9 +160,13 @@ public:
         Awaiter(const Awaiter&) = delete;
         Awaiter& operator=(const Awaiter&) = delete;
         ~Awaiter() {
-            if (awaiting_.arrived != nullptr) Envelope::free_reply(arrived());
             // Otherwise it is the mailbox's, or was never sent and the Ask frees it.
             if (status_ == actor_internal::AskStatus::sent) ask_.envelope_ = nullptr;
+            if (awaiting_.arrived != nullptr) {
+                Envelope::free_reply(arrived());
+            } else if (status_ == actor_internal::AskStatus::sent) [[unlikely]] {
+                actor_internal::cancel_ask(ask_.target_, ask_.generation_, awaiting_);
+            }
         }
         bool await_ready() const noexcept { return false; }
         template <task_internal::OurPromise P>
@@ -168,7 +178,7 @@ public:
             awaiting_.subject = method_;
             status_ = actor_internal::begin_ask(ask_.target_, ask_.generation_, ask_.envelope_,
                                                 awaiting_, self, ask_.timeout_);
-            return status_ == actor_internal::AskStatus::sent;
+            return status_ == actor_internal::AskStatus::sent || awaiting_.yielding;
         }
         [[nodiscard(
             "the Result of an ask was dropped: check it, pass it on with or_return, or "
@@ -176,10 +186,13 @@ public:
         await_resume() {
             if (awaiting_.arrived != nullptr) return std::move(*arrived()->reply);
             if (awaiting_.timed_out) {
+                // Less than asked for, where whoever asked for all this waits no longer.
+                const Duration waited = awaiting_.deadline - awaiting_.since;
                 return std::unexpected(actor_internal::timeout_error(
-                    ask_.target_, ask_.generation_, method_, ask_.timeout_, awaiting_.where));
+                    ask_.target_, ask_.generation_, method_,
+                    waited < ask_.timeout_ ? waited : ask_.timeout_, awaiting_.where));
             }
-            if (awaiting_.cancelled) return error(Errc::cancelled);
+            if (awaiting_.cancelled) return std::unexpected(cancelled_error(awaiting_));
             // A cycle is found before the request is sent, or only afterwards.
             const auto status = awaiting_.in_cycle ? actor_internal::AskStatus::cycle : status_;
             return std::unexpected(actor_internal::unsent_error(

@@ -13,6 +13,7 @@
 #include <troupe/base/error.hpp>
 #include <troupe/base/result.hpp>
 #include <troupe/scheduler/cell.hpp>
+#include <troupe/scheduler/scope.hpp>
 #include <troupe/task/task.hpp>
 
 #include <cstddef>
@@ -83,13 +84,12 @@ inline const MessageOps& ops_of(const MailNode* message) noexcept {
 }
 
 /// Who asks: the same for replies of all types.
-struct AskHeader : MailNode {
+struct AskHeader : TimedNode {
     Cell* asker = nullptr;
     std::uint32_t asker_generation = 0;
     std::uint32_t await_number = 0;
-    std::uint32_t bytes = 0;              // of the whole block
-    bool piped = false;                   // the reply becomes a message; await_number is the pipe's
-    Duration deadline = Duration::max();  // engine time: nobody waits for the reply after it
+    std::uint32_t bytes = 0;  // of the whole block
+    bool piped = false;       // the reply becomes a message; await_number is the pipe's
 };
 
 /// The reply of a piped ask: becomes the message that was made for it.
@@ -218,7 +218,7 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
                 call->piped = this->piped;
                 call->deadline = this->deadline;
             }
-            call->context = this->context;
+            call->context = std::exchange(this->context, nullptr);
             if (returned.stash_ != nullptr) {
                 keep_in_stash(*returned.stash_, call);
             } else {
@@ -227,6 +227,7 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
         } else if (returned.token_ != nullptr) {
             if constexpr (Asked) {
                 answered_by_anybody(*this);
+                release_context(*this);
                 *returned.token_ = ReplyTo<U>();
                 returned.token_->envelope_ = this;
                 return Handled::parked;
@@ -272,8 +273,11 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
             if constexpr (kCoroutine) self.running.reset();
             self.kept.~Kept();
             ::new (static_cast<void*>(&self.kept_gone)) char;
+            release_context(self);
             self.post_reply();
         } else {
+            if constexpr (kCoroutine) self.running.reset();  // its scopes are part of the context
+            release_context(self);
             self.~Call();
             free_block_of<sizeof(Call)>(&self);
         }
@@ -299,7 +303,7 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
         kept.~Kept();
     }
 
-    static constexpr MessageOps kOps{{MailKind::message, &drop, nullptr},
+    static constexpr MessageOps kOps{{MailKind::message, &drop, nullptr, Asked},
                                      method_name<M>(),
                                      &deliver,
                                      &complete,

@@ -5,7 +5,9 @@
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/ref.hpp>
 #include <troupe/base/assert.hpp>
+#include <troupe/scheduler/scope.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string>
@@ -237,7 +239,9 @@ Pid pid_of(const Cell* cell, std::uint32_t generation) noexcept {
 AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, Awaiting& awaiting,
                     std::coroutine_handle<> self, Duration timeout) {
     if (target == nullptr || target->generation() != generation) return AskStatus::gone;
-    Cell& cell = begin_await(awaiting, self);
+    if (!begin_wait(awaiting, self)) return AskStatus::cancelled;
+    const RunningTurn& running = running_turn();
+    Cell& cell = *running.cell.load(std::memory_order_relaxed);
     if (&cell == target) {
         cell.awaiting_ = nullptr;
         return AskStatus::asks_itself;
@@ -252,11 +256,15 @@ AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, 
     const bool coarse = timeout >= std::chrono::seconds(1);
     const Duration now = coarse ? engine.coarse_now() + engine.coarse_lag() : engine.now();
     // "For ever" has no deadline, and must not overflow into one.
-    const Duration deadline = timeout < Duration::max() - now ? now + timeout : Duration::max();
+    Duration deadline = timeout < Duration::max() - now ? now + timeout : Duration::max();
+    if (running.handling != nullptr && running.handling->ops->timed) {
+        // Whoever asked for what this handler does waits no longer, so neither does the handler.
+        deadline = std::min(deadline, static_cast<const TimedNode*>(running.handling)->deadline);
+    }
     request->asker = &cell;
     request->asker_generation = cell.generation();
     request->await_number = cell.await_number_;
-    request->deadline = deadline;
+    request->deadline = std::min(deadline, awaiting.scope_deadline);
     // An ask may go past the bound: its sender waits for it, so there is one more at most per
     // asker. `within` bounds the wait.
     const Admission admission = post_plainly(target, generation, request)
@@ -291,6 +299,7 @@ Error unsent_error(AskStatus status, Cell* target, std::uint32_t generation,
                          " was called by the actor itself: it would wait for ever",
                      where);
     }
+    if (status == AskStatus::cancelled) return Error(Errc::cancelled, {}, where);
     if (status == AskStatus::cycle) return cycle_error(*current_cell(), where);
     if (status == AskStatus::refused) {
         return Error(Errc::mailbox_full,

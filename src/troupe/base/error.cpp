@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <exception>
 #include <iterator>
 #include <new>
 #include <optional>
@@ -175,17 +176,24 @@ const Error* Error::cause() const noexcept {
     return has_detail() && detail()->cause ? &*detail()->cause : nullptr;
 }
 
-Error Error::with_cause(Error cause) const {
-    // Copies share a detail, so it never changes once it is visible: this is a new one.
+/// Copies share a detail, so it never changes once it is visible: this is a new one.
+Error Error::with_detail(std::string text, const Error* cause) const {
     void* block = allocate_block(sizeof(base_internal::ErrorDetail));
-    std::string text = has_detail() ? detail()->text : std::string();
     auto* detail = new (block) base_internal::ErrorDetail(std::move(text), where());
-    detail->cause.emplace(std::move(cause));
+    if (cause != nullptr) detail->cause.emplace(*cause);
     Error result(Errc::failed);
     result.domain_ = domain_;
     result.value_ = value_;
     result.place_ = reinterpret_cast<std::uintptr_t>(detail) | kDetailTag;
     return result;
+}
+
+Error Error::with_cause(Error cause) const {
+    return with_detail(has_detail() ? detail()->text : std::string(), &cause);
+}
+
+Error Error::with_text(std::string text) const {
+    return with_detail(std::move(text), cause());
 }
 
 std::string Error::message() const {
@@ -196,6 +204,16 @@ std::string Error::message() const {
         append_message(out, *next);
     }
     return out;
+}
+
+std::string text_of_current_exception() {
+    try {
+        throw;
+    } catch (const std::exception& exception) {
+        return exception.what();
+    } catch (...) {
+        return "an exception that is no std::exception";
+    }
 }
 
 }  // namespace troupe

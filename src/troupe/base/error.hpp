@@ -122,6 +122,9 @@ public:
     /// This error with the given one as its cause, in place of the cause it had.
     Error with_cause(Error cause) const;
 
+    /// This error with this text in place of the one it had.
+    Error with_text(std::string text) const;
+
     /// All there is to say in one line: `no funds (BankErrc 1 at shop/bank.cpp:12); caused by: …`.
     std::string message() const;
 
@@ -145,6 +148,7 @@ private:
     static constexpr std::uintptr_t kDetailTag = 1;  // a source_location's pointer is even
 
     void attach(std::string&& text);
+    Error with_detail(std::string text, const Error* cause) const;
     bool has_detail() const noexcept { return (place_ & kDetailTag) != 0; }
     base_internal::ErrorDetail* detail() const noexcept;
     void retain() const noexcept;
@@ -167,5 +171,8 @@ template <Enum E>
     std::source_location location = std::source_location::current()) {
     return std::unexpected<Error>(std::in_place, code, std::move(text), location);
 }
+
+/// What the exception that is being handled says of itself. In a catch clause only.
+std::string text_of_current_exception();
 
 }  // namespace troupe

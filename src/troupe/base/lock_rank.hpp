@@ -21,6 +21,7 @@ enum class LockRank : std::uint16_t {
     groups = 320,
     mailbox = 350,
     registry = 360,
+    task_group = 370,
     reactor = 400,
     timers = 500,
     own_threads = 505,
@@ -70,6 +71,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "mailbox";
         case LockRank::registry:
             return "registry";
+        case LockRank::task_group:
+            return "task_group";
         case LockRank::reactor:
             return "reactor";
         case LockRank::timers:

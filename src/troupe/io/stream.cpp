@@ -4,6 +4,7 @@
 #include <troupe/io/internal/socket.hpp>
 #include <troupe/io/stream.hpp>
 #include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/scope.hpp>
 #include <troupe/scheduler/timer.hpp>
 
 #include <algorithm>
@@ -27,13 +28,15 @@ bool Operation::await_ready() {
     return target_ == nullptr || !target_->has_run_long(moved_);
 }
 
-void Operation::suspend(std::coroutine_handle<> self) {
+bool Operation::suspend(std::coroutine_handle<> self) {
     target_->has_waited();
-    Cell& cell = begin_await(*this, self);
     if (done_) {
+        begin_await(*this, self);
         yielding = true;  // has_run_long: the outcome is here, the others go first
-        return;
+        return true;
     }
+    if (!begin_wait(*this, self)) return yielding;
+    Cell& cell = *current_cell();
     Duration deadline = target_->deadline();
     if (timeout_ != Duration::max()) {
         // A long deadline is not worth reading the exact clock for, as in an ask.
@@ -44,6 +47,7 @@ void Operation::suspend(std::coroutine_handle<> self) {
     }
     if (deadline != Duration::max()) arm_deadline(cell, deadline);
     target_->wait(cell, *this);
+    return true;
 }
 
 Error Operation::interruption() const {
@@ -55,7 +59,7 @@ Error Operation::interruption() const {
                          std::to_string(timeout_.count() / 1'000'000) + " ms",
                      where);
     }
-    return Error(Errc::cancelled, {}, where);
+    return cancelled_error(*this);
 }
 
 Read::Read(StreamCore* core, std::span<char> buffer, Interruptible interrupts) noexcept

@@ -63,10 +63,10 @@ public:
 
     bool await_ready();
     template <task_internal::OurPromise P>
-    void await_suspend(std::coroutine_handle<P> self,
+    bool await_suspend(std::coroutine_handle<P> self,
                        std::source_location place = std::source_location::current()) {
         where = place;
-        suspend(self);
+        return suspend(self);
     }
 
     /// Tries once more, in the turn of the cell that waits: true when there is an outcome.
@@ -93,7 +93,7 @@ protected:
     std::size_t moved_ = 0;  // bytes, so far
 
 private:
-    void suspend(std::coroutine_handle<> self);
+    bool suspend(std::coroutine_handle<> self);
 
     Waitable* target_;
     Direction direction_;

@@ -237,6 +237,7 @@ Cell& begin_await(Awaiting& record, std::coroutine_handle<> leaf) noexcept {
     record.timed_out = false;
     record.cancelled = false;
     record.in_cycle = false;
+    record.scope_deadline = Duration::max();
     record.number = ++cell->await_number_;
     record.since = context->now;
     cell->awaiting_ = &record;

@@ -60,12 +60,17 @@ struct Awaiting {
     WaitsFor* edge = nullptr;             ///< set while another cell is waited for
     Awaiting* outer = nullptr;            ///< where the handler waits during which this one began
     Duration deadline = Duration::max();  ///< engine time; max() when there is none
+    Duration scope_deadline = Duration::max();  ///< when the scope it is in will be cancelled
+    /// The frame has things out on loan: asked when it is to be destroyed while it waits. False:
+    /// not yet; an answer to this wait will come when it may be.
+    bool (*let_go)(Awaiting& self) noexcept = nullptr;
     std::source_location where;
     const char* what = "";       ///< "ask", "sleep"
     std::uint32_t number = 0;    ///< of this await: the answer carries it
     bool timed_out = false;      ///< set when the deadline ended the wait
-    bool cancelled = false;      ///< set when a stop ended the wait
+    bool cancelled = false;      ///< set when a stop, or its scope's cancellation, ended the wait
     bool interruptible = false;  ///< a stop of the cell ends this wait at once
+    bool cancellable = false;    ///< and so does a cancellation of its scope
     bool yielding = false;       ///< waits for nothing but the end of the queue
     bool in_cycle = false;       ///< set when the wait ended because it was one of a cycle
     bool call_waits = false;     ///< layer above: a message is to be handled meanwhile
@@ -318,8 +323,9 @@ struct RunningTurn {
     /// What the turn is at, as reports of a stall name it: a method's name, which must be a
     /// constant of the program. The turn writes; the watchdog reads.
     std::atomic<const std::string_view*> doing{nullptr};
-    /// The message whose handler runs, or null. Only that handler may look: it may be freed after.
-    const MailNode* handling = nullptr;
+    /// The message whose handler runs, or the task, or null. Only that handler may look: it may be
+    /// freed after.
+    MailNode* handling = nullptr;
     /// How many messages a turn may handle before it asks for more; 0: it asks at once.
     unsigned messages = 1;
     /// So many more after those it was given; 0: the turn has had its share, what is left waits
@@ -333,6 +339,8 @@ struct RunningTurn {
     bool (*asks_about_sends)(RunningTurn& self) noexcept = [](RunningTurn&) noexcept {
         return false;
     };
+    /// How often `checkpoint` has gone straight on since it last let the others go first.
+    unsigned checkpoints = 0;
     Duration now{};  ///< the clock as of this turn, or a few turns ago; its own thread only
     bool deterministic = false;  ///< as Engine::deterministic
 };

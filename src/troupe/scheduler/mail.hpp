@@ -1,5 +1,7 @@
 #pragma once
 
+#include <troupe/base/duration.hpp>
+
 #include <cstdint>
 
 namespace troupe {
@@ -25,6 +27,9 @@ struct MailOps {
     /// Signals only: acts on `cell` inside its turn and takes the node over. Returns true when the
     /// coroutine suspended in the cell can go on.
     bool (*arrive)(MailNode* node, Cell& cell) = nullptr;
+
+    /// Whether it is a TimedNode.
+    bool timed = false;
 };
 
 /// The head of everything that can lie in a mailbox.
@@ -43,8 +48,13 @@ struct alignas(16) MailNode {
 
     const MailOps* ops = nullptr;
 
-    /// Deadline, cancellation and trace of the sender travel here; null where there is none.
-    const Context* context = nullptr;
+    /// What its handler runs under, the innermost first: scope.hpp. Null where there is nothing.
+    Context* context = nullptr;
+};
+
+/// Something done for somebody who waits for it until a time.
+struct TimedNode : MailNode {
+    Duration deadline = Duration::max();  ///< engine time: nobody waits for it after that
 };
 
 }  // namespace troupe

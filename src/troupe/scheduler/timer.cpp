@@ -3,6 +3,7 @@
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/timer.hpp>
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -28,7 +29,9 @@ bool deadline_arrived(MailNode* node, Cell& cell) {
     Engine& engine = cell.engine();
     if (engine.now() >= record->deadline) {
         free_timer(timer);
-        record->timed_out = true;
+        // Of two deadlines at the same time the scope's goes first: its owner is to hear of it.
+        const bool of_scope = record->deadline == record->scope_deadline;
+        (of_scope ? record->cancelled : record->timed_out) = true;
         return true;
     }
     slot.timer = timer;
@@ -44,6 +47,7 @@ const MailOps kDeadlineOps{MailKind::signal,
 }  // namespace
 
 void arm_deadline(Cell& cell, Duration deadline) {
+    deadline = std::min(deadline, cell.awaiting_->scope_deadline);
     cell.awaiting_->deadline = deadline;
     DeadlineSlot& slot = cell.type()->deadline_slot(cell);
     TimerNode* timer = slot.timer;

@@ -28,7 +28,8 @@ struct DeadlineSlot {
     TimerNode* timer = nullptr;  // on the clock or on its way to the mailbox
 };
 
-/// Sees to it that the current await of `cell` ends with `timed_out` at `deadline`. Its turn only.
+/// Sees to it that the current await of `cell` ends with `timed_out` at `deadline`, or before that
+/// with `cancelled` when its scope's deadline comes. Its turn only.
 void arm_deadline(Cell& cell, Duration deadline);
 
 /// Takes the timer off the clock before the cell ends. Before its mailbox is drained.

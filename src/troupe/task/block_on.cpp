@@ -2,73 +2,32 @@
 #include <troupe/base/error.hpp>
 #include <troupe/scheduler/waiting_report.hpp>
 #include <troupe/task/block_on.hpp>
+#include <troupe/task/task_cell.hpp>
 
 #include <cstdio>
 
 namespace troupe::task_internal {
 
-/// What the cell of a root task points to.
-struct RootTask::Root {
-    Task<void> body;
+class RootTask::Root final : public TaskCell {
+public:
+    explicit Root(Task<void> body) noexcept : body_(std::move(body)) {}
+
+    bool begin() override {
+        body_.start();
+        return !body_.finished();
+    }
+    void finish(End) noexcept override { body_.reset(); }
+    void ended() noexcept override { finished.open(); }  // the last touch: block_on returns
+
     Latch finished;
-    DeadlineSlot deadline;
-    bool abandoned = false;  // whoever waits for it gives up
+
+private:
+    Task<void> body_;
 };
 
 namespace {
 
-using Root = RootTask::Root;
-
-Root& root_of(Cell& cell) noexcept {
-    return *static_cast<Root*>(cell.extension_);
-}
-
-TurnEnd end_root(Cell& cell) noexcept {
-    Root& root = root_of(cell);
-    root.body.reset();
-    disarm_deadline(root.deadline);
-    for (MailNode* mail = cell.close_mailbox(nullptr); mail != nullptr;) {
-        MailNode* const next = mail->next;
-        mail->ops->drop(mail, Error(Errc::actor_gone));
-        mail = next;
-    }
-    cell.extension_ = nullptr;
-    cell.engine().release_cell(cell);
-    root.finished.open();  // the last touch: block_on returns
-    return TurnEnd::released;
-}
-
-TurnEnd run_root(Cell& cell) {
-    running_turn().handling = nullptr;  // no message: a coroutine
-    Root& root = root_of(cell);
-    // acquire: sees what the last turn, perhaps on another worker, left behind; pairs with
-    // try_block.
-    static_cast<void>(cell.word_.load(std::memory_order_acquire));
-    if (cell.state() == CellState::starting) {
-        cell.state_.store(CellState::running, std::memory_order_relaxed);
-        root.body.start();
-    } else if (cell.awaiting_->yielding) {
-        resume_chain(end_await(cell).leaf);
-    }
-    for (;;) {
-        if (root.abandoned && cell.awaiting_ != nullptr) end_await(cell);
-        if (root.body.finished() || root.abandoned) return end_root(cell);
-        if (cell.awaiting_->yielding) return TurnEnd::yielded;
-        if (cell.urgent()) {
-            if (handle_signals(cell, cell.take_mail(nullptr, 0))) {
-                resume_chain(end_await(cell).leaf);
-            }
-        } else if (cell.try_block(nullptr, 0)) {
-            return TurnEnd::released;
-        }
-    }
-}
-
-DeadlineSlot& root_deadline(Cell& cell) {
-    return root_of(cell).deadline;
-}
-
-constexpr CellType kRootType{&run_root, "block_on", &root_deadline};
+constexpr CellType kRootType = task_type("block_on");
 
 /// Says who waits for what: nothing can run, so nothing changes while we look.
 [[noreturn]] void report_deadlock(Engine& engine) {
@@ -83,13 +42,9 @@ constexpr CellType kRootType{&run_root, "block_on", &root_deadline};
 }  // namespace
 
 RootTask::RootTask(Engine& engine, Task<void> body)
-    : engine_(engine), root_(new Root{std::move(body), {}, {}}), cell_(engine.acquire_cell()) {
-    cell_.type_.store(&kRootType, std::memory_order_relaxed);
-    cell_.capacity_.store(1, std::memory_order_relaxed);
-    cell_.extension_ = root_.get();
-    cell_.awaiting_ = nullptr;
-    cell_.state_.store(CellState::starting, std::memory_order_relaxed);
-    cell_.open_mailbox(0);
+    : engine_(engine),
+      root_(new Root(std::move(body))),
+      cell_(take_cell_for(engine, kRootType, *root_)) {
     schedule(cell_);
 }
 
@@ -100,12 +55,7 @@ Latch& RootTask::finished() noexcept {
 }
 
 void RootTask::abandon() {
-    static const MailOps kOps{MailKind::signal, [](MailNode*, const Error&) noexcept {},
-                              [](MailNode*, Cell&) { return false; }};
-    root_->abandoned = true;
-    MailNode signal;
-    signal.ops = &kOps;
-    post_signal(cell_, cell_.generation(), &signal);
+    cancel_task(cell_, cell_.generation(), Error(Errc::cancelled, "it was given up"), true);
     engine_.settle();
     TROUPE_ASSERT(root_->finished.is_open(), "a task was given up that could still run");
 }

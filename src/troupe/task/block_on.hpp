@@ -30,7 +30,7 @@ public:
     /// Leaves it where it is for ever, with all that it holds: the process is about to end.
     void forget() noexcept;
 
-    struct Root;
+    class Root;
 
 private:
     Engine& engine_;

@@ -1,4 +1,5 @@
 #include <troupe/base/error.hpp>
+#include <troupe/scheduler/scope.hpp>
 #include <troupe/task/sleep.hpp>
 
 #include <utility>
@@ -38,9 +39,10 @@ void Sleep::let_go() noexcept {
     }
 }
 
-void Sleep::suspend(std::coroutine_handle<> self) {
-    Cell& cell = begin_await(awaiting_, self);
+bool Sleep::suspend(std::coroutine_handle<> self) {
     awaiting_.interruptible = true;
+    if (!begin_wait(awaiting_, self)) return awaiting_.yielding;
+    Cell& cell = *current_cell();
     Engine& engine = cell.engine();
     auto* const timer = ::new (allocate_block(sizeof(TimerNode))) TimerNode;
     timer->ops = &kTimerOps;
@@ -50,11 +52,12 @@ void Sleep::suspend(std::coroutine_handle<> self) {
     timer->deadline = engine.now() + (duration_ > Duration::zero() ? duration_ : Duration::zero());
     timer_ = timer;
     engine.start_timer(timer);
+    return true;
 }
 
 Result<void> Sleep::await_resume() noexcept {
     let_go();
-    if (awaiting_.cancelled) return error(Errc::cancelled);
+    if (awaiting_.cancelled) return std::unexpected(cancelled_error(awaiting_));
     return {};
 }
 
@@ -76,6 +79,7 @@ void OffloadBase::answer() noexcept {
 }
 
 Result<void> begin_offload(OffloadBase& call, Awaiting& awaiting, std::coroutine_handle<> self) {
+    if (scope_now().cancelled_by != nullptr) return std::unexpected(cancelled_error(awaiting));
     Cell& cell = begin_await(awaiting, self);
     call.ops = &OffloadBase::kOps;
     call.asker = &cell;

@@ -28,8 +28,8 @@ public:
 
     bool await_ready() const noexcept { return false; }
     template <OurPromise P>
-    void await_suspend(std::coroutine_handle<P> self) {
-        suspend(self);
+    bool await_suspend(std::coroutine_handle<P> self) {
+        return suspend(self);
     }
     [[nodiscard(
         "sleep may end early because of cancellation: while (co_await sleep(d)) ..., or "
@@ -37,7 +37,7 @@ public:
     await_resume() noexcept;
 
 private:
-    void suspend(std::coroutine_handle<> self);
+    bool suspend(std::coroutine_handle<> self);
     void let_go() noexcept;
 
     Awaiting awaiting_;
@@ -180,8 +180,8 @@ inline auto yield(std::source_location where = std::source_location::current()) 
 /// An actor that does not want to wait has the result sent to it:
 /// `offload(read).pipe_to<&Shop::loaded>(self(this), path);`
 ///
-/// Errors:  closed, when the engine stops; mailbox_full, when the pool's queue is full. Rethrows
-///          what the function throws.
+/// Errors:  closed, when the engine stops; mailbox_full, when the pool's queue is full; cancelled,
+///          when it was before: what has begun is waited for. Rethrows what the function throws.
 /// Threads: the function runs on a thread of the pool and must not touch the actor.
 template <class F>
 auto offload(F function, std::source_location where = std::source_location::current()) {

@@ -162,26 +162,6 @@ const MailOps CycleSignal::kOps{
         return waits;
     }};
 
-/// Takes the asker's request out of the mailbox of `cell`, wherever it lies. The turn.
-MailNode* take_request(Cell& cell, const Cell* asker, std::uint32_t await_number) {
-    if (cell.capacity_.load(std::memory_order_relaxed) == Cell::kManaged) {
-        return ManagedMailbox::find(cell)->take_request(asker, await_number);
-    }
-    if (cell.batch_ == nullptr) return nullptr;
-    MailNode* before = cell.batch_;  // the youngest, which the oldest follows
-    do {
-        MailNode* const message = before->next;
-        if (is_request_of(message, asker, await_number)) {
-            before->next = message->next;
-            if (cell.batch_ == message) cell.batch_ = before == message ? nullptr : before;
-            message->next = nullptr;
-            return message;
-        }
-        before = message;
-    } while (before != cell.batch_);
-    return nullptr;
-}
-
 const MailOps CycleSignal::kNestedOps{
     MailKind::signal, [](MailNode* node, const Error&) noexcept { free(node); },
     [](MailNode* node, Cell& cell) {
@@ -242,6 +222,25 @@ bool is_request_of(const MailNode* message, const Cell* asker,
     if (!ops_of(message).asked) return false;
     const auto* const request = static_cast<const AskHeader*>(message);
     return request->asker == asker && request->await_number == await_number && !request->piped;
+}
+
+MailNode* take_request(Cell& cell, const Cell* asker, std::uint32_t await_number) {
+    if (cell.capacity_.load(std::memory_order_relaxed) == Cell::kManaged) {
+        return ManagedMailbox::find(cell)->take_request(asker, await_number);
+    }
+    if (cell.batch_ == nullptr) return nullptr;
+    MailNode* before = cell.batch_;  // the youngest, which the oldest follows
+    do {
+        MailNode* const message = before->next;
+        if (is_request_of(message, asker, await_number)) {
+            before->next = message->next;
+            if (cell.batch_ == message) cell.batch_ = before == message ? nullptr : before;
+            message->next = nullptr;
+            return message;
+        }
+        before = message;
+    } while (before != cell.batch_);
+    return nullptr;
 }
 
 WaitOutcome begin_waiting(Cell& cell, Cell& target, const MailOps* request) noexcept {

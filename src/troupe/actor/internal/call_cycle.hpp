@@ -73,6 +73,10 @@ inline void look_after_blocking(const BlockedCell& blocked, WaitsFor& edge) noex
 /// The message, whose sender may wait, goes to another actor than it was sent to. Before it goes.
 void goes_elsewhere(const MailNode* message, const Cell* target) noexcept;
 
+/// Takes the asker's request out of the mailbox of `cell`, wherever it lies; null when it is not
+/// there. The turn.
+MailNode* take_request(Cell& cell, const Cell* asker, std::uint32_t await_number);
+
 /// The next call that is to be handled while the handler waits; null when there is none.
 MailNode* pop_nested(Cell& cell) noexcept;
 

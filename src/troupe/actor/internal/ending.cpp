@@ -15,16 +15,6 @@
 
 namespace troupe::actor_internal {
 
-std::string text_of_current_exception() {
-    try {
-        throw;
-    } catch (const std::exception& exception) {
-        return exception.what();
-    } catch (...) {
-        return "an exception that is no std::exception";
-    }
-}
-
 Error gone(const Cell& cell, const ExitReason& reason) {
     return Error(Errc::actor_gone, "the actor " + to_string(pid_of(&cell, cell.generation())) +
                                        " (" + std::string(cell.type()->name) +

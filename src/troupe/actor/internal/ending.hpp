@@ -21,7 +21,4 @@ void finish_incarnation(Cell& cell, const ExitReason& reason) noexcept;
 /// What those hear who wait for an actor that has ended.
 Error gone(const Cell& cell, const ExitReason& reason);
 
-/// The text of the exception that is being handled.
-std::string text_of_current_exception();
-
 }  // namespace troupe::actor_internal

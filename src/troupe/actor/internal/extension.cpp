@@ -319,13 +319,20 @@ static_assert(std::is_trivially_destructible_v<Awaiting>, "Send leaves its recor
 bool Send::suspend(std::coroutine_handle<> self, const std::source_location& where) {
     std::construct_at(&awaiting_)->where = where;
     suspended_ = true;
-    Cell& cell = begin_await(awaiting_, self);
     if (message_ == nullptr) {
         // It lies in the mailbox; this turn has sent so much that the receivers should run.
+        begin_await(awaiting_, self);
         awaiting_.what = "send (others first)";
         awaiting_.yielding = true;
         return true;
     }
+    awaiting_.what = "send (waits for room)";
+    awaiting_.subject = method_;
+    if (!begin_wait(awaiting_, self)) {
+        dead_letter(target_, DeadLetterReason::overflow, std::exchange(message_, nullptr));
+        return awaiting_.yielding;
+    }
+    Cell& cell = *current_cell();
     if (target_ == &cell) {
         cell.awaiting_ = nullptr;
         failure_ = AskStatus::asks_itself;
@@ -338,8 +345,6 @@ bool Send::suspend(std::coroutine_handle<> self, const std::source_location& whe
         dead_letter(target_, DeadLetterReason::overflow, std::exchange(message_, nullptr));
         return false;
     }
-    awaiting_.what = "send (waits for room)";
-    awaiting_.subject = method_;
     auto* const waiting = make_node<WaitingSend>();
     waiting->ops = &WaitingSend::kOps;
     waiting->message = message_;
@@ -369,6 +374,7 @@ Result<void> Send::outcome() {
     }
     if (suspended_ && awaiting_.in_cycle && failure_ == AskStatus::unsent)
         failure_ = AskStatus::cycle;
+    if (suspended_ && awaiting_.cancelled) return std::unexpected(cancelled_error(awaiting_));
     if (failure_ != AskStatus::unsent) {
         return std::unexpected(unsent_error(failure_, target_, generation_, method_,
                                             suspended_ ? awaiting_.where : std::source_location()));

@@ -30,8 +30,10 @@ struct TimerBook;
 
 /// What its beginning and its end need while they last.
 struct Hooks {
+    static constexpr MailOps kOps{};
     Task<Result<void>> on_start;
     Task<void> on_stop;
+    MailNode handling{.ops = &kOps};  // stands for the message, which a hook has not
     AskEnvelope<void>* start_outcome = nullptr;
     // Why it was asked to end, when that has a text; else Cell::stop_kind_ says it all.
     ExitReason reason;
@@ -91,6 +93,7 @@ struct Extension {
     bool own_message = false;  // the message being handled took no room in the mailbox
     bool put_off = false;      // it was stashed, and will be handled later
     bool reentrant = false;    // spawned with reentrant_calls
+    bool ending = false;       // and waits only for those who still use its handlers' frames
 
     // Its parent, if any. Made with the child, so that ending allocates nothing.
     ChildEnded* to_parent = nullptr;

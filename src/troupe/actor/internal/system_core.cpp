@@ -8,6 +8,7 @@
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/log.hpp>
 #include <troupe/scheduler/mail_mark.hpp>
+#include <troupe/scheduler/scope.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -368,8 +369,9 @@ bool StopRequested::await_ready() const noexcept {
 }
 
 bool StopRequested::suspend(std::coroutine_handle<> self) {
-    Cell& cell = begin_await(awaiting_, self);
     awaiting_.what = "stop_requested";
+    if (!begin_wait(awaiting_, self)) return awaiting_.yielding;
+    Cell& cell = *current_cell();
     node_ = ::new (allocate_block(sizeof(MailNode))) MailNode;
     node_->ops = &kStopRequestedOps;
     node_->tag = cell.await_number_;

@@ -97,7 +97,7 @@ private:
     Next build();
 
     void report_started() noexcept;
-    void abandon_handlers(const ExitReason& reason) noexcept;
+    bool abandon_handlers(const ExitReason& reason) noexcept;
     void abandon_handler(const Error& why) noexcept;
     void lose(MailNode* message, DeadLetterReason reason, const Error& why) noexcept;
     void abandon_hooks() noexcept;
@@ -113,11 +113,11 @@ private:
     }
     Supervised* supervised() noexcept { return supervised_of(cell_); }
     /// What the turn is at from here on, for reports of a stall.
-    void say(const std::string_view& doing) noexcept {
-        running_.doing.store(&doing, std::memory_order_relaxed);
-        running_.handling = nullptr;
+    void say(const std::string_view& hook, MailNode* handling) noexcept {
+        running_.doing.store(&hook, std::memory_order_relaxed);
+        running_.handling = handling;
     }
-    void say(const MailNode* handling) noexcept {
+    void say(MailNode* handling) noexcept {
         running_.doing.store(&ops_of(handling).method, std::memory_order_relaxed);
         running_.handling = handling;
     }
@@ -466,7 +466,9 @@ Turn::Next Turn::fail(std::string_view method, std::string_view why) {
 /// Somebody, or an end it was linked to, has asked for its own at once.
 Turn::Next Turn::killed() {
     const ExitReason& reason = stop_reason(cell_);
-    if (reason.kind() == ExitReason::Kind::failed) {
+    const Extension* const extension = existing_extension(cell_);
+    const bool reported = extension != nullptr && extension->ending;
+    if (reason.kind() == ExitReason::Kind::failed && !reported) {
         const MailNode* const waits =
             cell_.awaiting_ != nullptr ? cell_.awaiting_->message : nullptr;
         report_crash(cell_, waits != nullptr ? ops_of(waits).method : std::string_view(), reason);
@@ -552,7 +554,8 @@ void Turn::nested_done() {
         record.timed_out = cell_.engine().now() >= record.deadline;
         if (!record.timed_out) arm_deadline(cell_, record.deadline);
     }
-    can_resume_ = record.arrived != nullptr || record.timed_out || record.in_cycle;
+    can_resume_ = record.arrived != nullptr || record.timed_out || record.in_cycle ||
+                  record.cancelled || look_at_scope_again(cell_, record.message);
 }
 
 Turn::Next Turn::resume() {
@@ -563,7 +566,7 @@ Turn::Next Turn::resume() {
     if (message != nullptr) {
         say(message);
     } else {
-        say(has(kInStartHook) ? kStartHook : kStopHook);
+        say(has(kInStartHook) ? kStartHook : kStopHook, &hooks_of(cell_).handling);
     }
     task_internal::resume_chain(awaiting.leaf);  // what is thrown is kept in the root's promise
     if (cell_.awaiting_ != nullptr) {
@@ -626,12 +629,13 @@ Turn::Next Turn::begin_start() {
     if (self != nullptr) {
         // A hook that is no coroutine may throw here; one that is keeps it in its promise.
         try {
-            say(kStartHook);
+            say(kStartHook, nullptr);
             Task<Result<void>> hook = ActorAccess::on_start(*self);
             if (!hook.empty()) {
                 Hooks& hooks = hooks_of(cell_);
                 hooks.on_start = std::move(hook);
                 set(kInStartHook);
+                running_.handling = &hooks.handling;
                 hooks.on_start.start();
                 if (hooks.on_start.finished()) return start_hook_done();
                 suspended_in(nullptr);
@@ -663,6 +667,7 @@ Turn::Next Turn::start_hook_done() {
         return start_failed(Error(Errc::start_failed, text_of_current_exception()));
     }
     hooks.on_start.reset();
+    release_context(hooks.handling);
     if (!started) {
         Error why(Errc::start_failed, started.error().text());
         if (has(kStopAsked) && started.error() == Errc::cancelled) {
@@ -704,11 +709,12 @@ Turn::Next Turn::begin_stop() {
     try {
         // The reason outlives the hook: it is the extension's, or one of the constants.
         set(kInStopHook);  // from here on a second stop changes nothing
-        say(kStopHook);
+        say(kStopHook, nullptr);
         Task<void> hook = ActorAccess::on_stop(*self, stop_reason(cell_));
         if (hook.empty()) return end(stop_reason(cell_));
         Hooks& hooks = hooks_of(cell_);
         hooks.on_stop = std::move(hook);
+        running_.handling = &hooks.handling;
         hooks.on_stop.start();
         if (hooks.on_stop.finished()) return stop_hook_done();
         suspended_in(nullptr);
@@ -732,7 +738,14 @@ Turn::Next Turn::stop_hook_done() {
 /// hear.
 Turn::Next Turn::end(ExitReason reason) {
     running_.handling = nullptr;
-    abandon_handlers(reason);
+    if (!abandon_handlers(reason)) {
+        // Others still use what lies in a frame: they are ending, and their end wakes this cell.
+        extension_of(cell_).ending = true;
+        set_stop_reason(cell_, std::move(reason));
+        set(kKillAsked);
+        can_resume_ = false;
+        return block();
+    }
     abandon_hooks();
     type_.destroy(object());
     return actor_gone(reason);
@@ -750,16 +763,20 @@ Turn::Next Turn::end_address(const ExitReason& reason) {
     return Next::released;
 }
 
-/// A killed handler is never resumed: its coroutine is destroyed where it waits.
-void Turn::abandon_handlers(const ExitReason& reason) noexcept {
-    if (cell_.awaiting_ != nullptr) abandon_handler(gone(cell_, reason));
-    Extension* const extension = existing_extension(cell_);
-    if (extension == nullptr || !extension->reentrant) return;
+/// A killed handler is never resumed: its coroutine is destroyed where it waits. False when one has
+/// lent something to tasks of its own, which must end before it: they have been asked to.
+bool Turn::abandon_handlers(const ExitReason& reason) noexcept {
+    if (!cell_.nested_ && cell_.awaiting_ == nullptr) return true;
     const Error why = gone(cell_, reason);
     while (MailNode* const call = pop_nested(cell_))
         lose(call, DeadLetterReason::stopped, why);
-    while (pop_outer(cell_))
+    do {
+        Awaiting* const record = cell_.awaiting_;
+        if (record == nullptr) continue;  // the handler that has failed waits no more
+        if (record->let_go != nullptr && !record->let_go(*record)) return false;
         abandon_handler(why);
+    } while (pop_outer(cell_));
+    return true;
 }
 
 void Turn::abandon_handler(const Error& why) noexcept {
@@ -780,6 +797,7 @@ void Turn::abandon_hooks() noexcept {
     if (Hooks* const hooks = extension->hooks) {
         hooks->on_start.reset();
         hooks->on_stop.reset();
+        release_context(hooks->handling);
     }
     disarm_deadline(extension->deadline);
 }
@@ -914,10 +932,11 @@ TurnEnd run_actor(Cell& cell) {
 namespace troupe {
 
 Duration asker_deadline() noexcept {
-    const RunningTurn* const running = scheduler_internal::running_turn_of_thread;
-    const MailNode* const message = running != nullptr ? running->handling : nullptr;
-    if (message == nullptr || !actor_internal::ops_of(message).asked) return Duration::max();
-    return static_cast<const actor_internal::AskHeader*>(message)->deadline;
+    const MailNode* const handled = handled_now();
+    if (handled == nullptr) return Duration::max();
+    const Duration deadline =
+        handled->ops->timed ? static_cast<const TimedNode*>(handled)->deadline : Duration::max();
+    return handled->context != nullptr ? std::min(deadline, scope_now().deadline) : deadline;
 }
 
 }  // namespace troupe

@@ -1,0 +1,214 @@
+#include <troupe/base/assert.hpp>
+#include <troupe/base/block_pool.hpp>
+#include <troupe/base/log.hpp>
+#include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/internal/context.hpp>
+#include <troupe/scheduler/scope.hpp>
+#include <troupe/scheduler/timer.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <string>
+#include <utility>
+
+namespace troupe {
+
+using scheduler_internal::current_context;
+
+namespace {
+
+// So many waits of a cancelled scope are what cleaning up may need; more is named in the log. After
+// the first number each lets the others go first.
+constexpr std::uint32_t kWaitsUntilYield = 32;
+constexpr std::uint32_t kWaitsUntilReport = 128;
+
+/// Of a whole handler or task: at the bottom of its stack, a block of its own.
+class RootScope final : public Scope {
+public:
+    RootScope() noexcept : Scope(Kind::root) {}
+};
+
+bool is_scope(const Context& context) noexcept {
+    return context.kind() != Context::Kind::facts;
+}
+
+/// The scope of everything `handling` does; made on the first call.
+Scope& root_scope(MailNode& handling) {
+    Context** at = &handling.context;
+    while (*at != nullptr && (*at)->kind() == Context::Kind::scope)
+        at = &(*at)->outer;
+    for (Context* below = *at; below != nullptr; below = below->outer) {
+        if (below->kind() == Context::Kind::root) return static_cast<Scope&>(*below);
+    }
+    auto* const root = ::new (allocate_block(sizeof(RootScope))) RootScope;
+    root->outer = *at;
+    *at = root;
+    return *root;
+}
+
+bool still_waits(const Awaiting* record) noexcept {
+    return record != nullptr && record->cancellable && record->arrived == nullptr &&
+           !record->timed_out && !record->cancelled && !record->in_cycle;
+}
+
+std::string place_of(const std::source_location& where) {
+    const char* const slash = std::strrchr(where.file_name(), '/');
+    const char* const file = slash != nullptr ? slash + 1 : where.file_name();
+    return std::string(file) + ":" + std::to_string(where.line());
+}
+
+}  // namespace
+
+void Scope::enter() {
+    MailNode* const handling = handled_now();
+    TROUPE_ASSERT(handling != nullptr,
+                  "a deadline, a shield or a group outside an actor or task: start the coroutine "
+                  "with system.block_on(...) or inside an actor");
+    handling_ = handling;
+    outer = handling->context;
+    handling->context = this;
+}
+
+void Scope::leave() noexcept {
+    if (handling_ == nullptr) return;
+    TROUPE_ASSERT(handling_->context == this, "scopes are left in the reverse order");
+    handling_->context = outer;
+    handling_ = nullptr;
+}
+
+void Scope::cancel(const Error& why) {
+    if (cancelled_) return;
+    cancelled_ = true;
+    reason_ = why;
+    const auto* const context = current_context();
+    since_ = context != nullptr ? context->engine->now() : Duration::zero();
+}
+
+ScopeView ScopeView::of(Context* innermost, Duration now) noexcept {
+    ScopeView view;
+    for (Context* at = innermost; at != nullptr; at = at->outer) {
+        if (!is_scope(*at)) continue;
+        auto& scope = static_cast<Scope&>(*at);
+        if (!scope.cancelled_ && scope.deadline <= now) {
+            scope.cancelled_ = true;
+            scope.since_ = scope.deadline;
+            scope.reason_ = Error(Errc::timed_out, "the time set for it has passed");
+        }
+        if (scope.cancelled_) return {&scope, now};
+        view.deadline = std::min(view.deadline, scope.deadline);
+        if (scope.grace < Duration::zero()) continue;
+        const ScopeView outside = of(scope.outer, now);
+        const Duration cancelled_at =
+            outside.cancelled_by != nullptr ? outside.cancelled_by->since_ : outside.deadline;
+        if (cancelled_at == Duration::max()) return view;
+        const Duration felt_at = scope.grace < Duration::max() - cancelled_at
+                                     ? cancelled_at + scope.grace
+                                     : Duration::max();
+        if (outside.cancelled_by != nullptr && felt_at <= now) return outside;
+        view.deadline = std::min(view.deadline, felt_at);
+        return view;
+    }
+    return view;
+}
+
+MailNode* handled_now() noexcept {
+    const auto* const context = current_context();
+    return context != nullptr ? context->handling : nullptr;
+}
+
+ScopeView scope_now() noexcept {
+    const auto* const context = current_context();
+    if (context == nullptr || context->handling == nullptr ||
+        context->handling->context == nullptr) {
+        return {};
+    }
+    return ScopeView::of(context->handling->context, context->engine->now());
+}
+
+namespace {
+
+/// Another wait has begun in a scope that is cancelled. True when the others are to go first.
+bool lets_others_go_first(const Cell& cell, const Awaiting& record, std::uint32_t waits) {
+    if (waits == kWaitsUntilReport) {
+        const CellType* const type = cell.type();
+        log_warn("what was cancelled goes on waiting: does it look at its results?",
+                 {{"who", type != nullptr ? std::string(type->name) : std::string()},
+                  {"slot", static_cast<std::int64_t>(cell.slot())},
+                  {"waits", static_cast<std::int64_t>(waits)},
+                  {"at", place_of(record.where)},
+                  {"what", record.what}});
+    }
+    return waits > kWaitsUntilYield;
+}
+
+}  // namespace
+
+bool begin_wait(Awaiting& record, std::coroutine_handle<> leaf) noexcept {
+    Cell& cell = begin_await(record, leaf);
+    record.cancellable = true;
+    record.yielding = false;
+    const auto* const context = current_context();
+    MailNode* const handling = context->handling;
+    if (handling == nullptr || handling->context == nullptr) [[likely]]
+        return true;
+    const ScopeView view = ScopeView::of(handling->context, context->engine->now());
+    if (view.cancelled_by == nullptr) {
+        record.scope_deadline = view.deadline;
+        if (view.deadline != Duration::max()) arm_deadline(cell, view.deadline);
+        return true;
+    }
+    record.cancelled = true;
+    view.cancelled_by->note_wait_ended();
+    record.yielding = lets_others_go_first(cell, record, view.cancelled_by->waits_ended());
+    if (!record.yielding) cell.awaiting_ = nullptr;
+    return false;
+}
+
+Error cancelled_error(const Awaiting& record) {
+    const ScopeView view = scope_now();
+    std::string text = std::string(record.what) + " was cancelled: ";
+    if (view.cancelled_by == nullptr) {
+        return Error(Errc::cancelled, text + "the actor was asked to stop", record.where);
+    }
+    const Error& reason = view.cancelled_by->reason();
+    // It came during the wait: begin_wait has not counted it.
+    if (view.cancelled_by->waits_ended() == 0) view.cancelled_by->note_wait_ended();
+    return Error(Errc::cancelled, text + reason.text(), record.where).with_cause(reason);
+}
+
+void cancel_handling(MailNode& handling, const Error& why) {
+    root_scope(handling).cancel(why);
+}
+
+bool look_at_scope_again(Cell& cell, MailNode* handling) noexcept {
+    Awaiting* const record = cell.awaiting_;
+    if (handling == nullptr || handling->context == nullptr || !still_waits(record)) return false;
+    const ScopeView view = ScopeView::of(handling->context, cell.engine().now());
+    if (view.cancelled_by != nullptr) {
+        record->cancelled = true;
+        return true;
+    }
+    record->scope_deadline = view.deadline;
+    if (view.deadline != Duration::max()) {
+        arm_deadline(cell, std::min(view.deadline, record->deadline));
+    }
+    return false;
+}
+
+void release_context_slowly(MailNode& message) noexcept {
+    Context* at = std::exchange(message.context, nullptr);
+    while (at != nullptr) {
+        Context* const outer = at->outer;
+        TROUPE_ASSERT(at->kind() != Context::Kind::scope,
+                      "a handler has ended before the scopes in its frames");
+        if (at->kind() == Context::Kind::root) {
+            auto* const root = static_cast<RootScope*>(at);
+            root->~RootScope();
+            free_block(root, sizeof(RootScope));
+        }
+        at = outer;
+    }
+}
+
+}  // namespace troupe
