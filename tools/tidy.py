@@ -24,6 +24,12 @@ THREAD_OWNERS = {
     "src/troupe/actor/run.cpp": "waits for SIGINT and SIGTERM on behalf of a whole program",
 }
 
+# Single files above them that must ask the machine for the time, and why.
+CLOCK_READERS = {
+    "src/troupe/sim/run.cpp": "searches until a budget of real time is spent; no run sees it",
+    "src/troupe/sim/shrink.cpp": "the same",
+}
+
 # The walls at which exceptions stop (STYLE.md, "When things go wrong"), and what stands there.
 # A throw or catch anywhere else in the library is an error.
 EXCEPTION_WALLS = {
@@ -34,6 +40,9 @@ EXCEPTION_WALLS = {
     "src/troupe/actor/run.cpp": "around the app, the root task of a program",
     "src/troupe/actor/spawn.hpp": "around an actor's constructor, which is part of its life",
     "src/troupe/http/internal/connection.cpp": "around a request's handler, a root task",
+    "src/troupe/sim/run.cpp": "around the body of a simulated test",
+    "src/troupe/sim/sim.cpp": "leaves the body of a test whose run is over",
+    "src/troupe/sim/sim.hpp": "hands a task's exception to the test that runs it",
     "src/troupe/websocket/session.cpp": "around a session's coroutine, a root task",
     "src/troupe/websocket/socket.cpp": "around a connection's hooks, a root task",
     "src/troupe/websocket/internal/socket_core.cpp": "around a connection's hooks, a root task",
@@ -199,7 +208,8 @@ def words(tree, path):
             # A bench measures with the real clock, a test may need a thread from outside.
             if not is_test_like(path) and name not in THREAD_OWNERS:
                 rules += THREADS
-            if not is_test_like(path) or path.stem.endswith("_test"):
+            reads_clock = name in CLOCK_READERS
+            if not reads_clock and (not is_test_like(path) or path.stem.endswith("_test")):
                 rules += CLOCKS
         if name not in MUTEX_FILES and not path.stem.endswith("_bench"):
             rules += MUTEXES
@@ -386,6 +396,7 @@ def stale_exceptions(tree):
         ("EXCEPTION_WALLS", EXCEPTION_WALLS, THROWS),
         ("COMPILER_FENCES", COMPILER_FENCES, SIGNAL_FENCE),
         ("THREAD_OWNERS", THREAD_OWNERS, THREADS),
+        ("CLOCK_READERS", CLOCK_READERS, CLOCKS[1:]),
     )
     for table, names, rules in tables:
         for name in names:

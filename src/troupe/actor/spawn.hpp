@@ -158,6 +158,13 @@ struct ActorType : CellType {
 TurnEnd run_actor(Cell& cell);
 DeadlineSlot& actor_deadline(Cell& cell);
 
+/// Whether an actor lives in the cell, rather than a task. A simulator's stand-ins are actors with
+/// a turn of their own.
+inline bool is_actor(const Cell& cell) noexcept {
+    const CellType* const type = cell.type();
+    return type != nullptr && type->deadline_slot == &actor_deadline;
+}
+
 inline void* object_of(Cell& cell, const ActorType& type) noexcept {
     return type.inline_state ? cell.inline_state() : *static_cast<void**>(cell.inline_state());
 }

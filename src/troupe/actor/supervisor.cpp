@@ -151,7 +151,7 @@ Task<Result<SupervisorRef>> System::start(Supervisor tree) const {
 
 void mark_healthy() noexcept {
     Cell* const cell = current_cell();
-    if (cell == nullptr || cell->type()->run != &actor_internal::run_actor) return;
+    if (cell == nullptr || !actor_internal::is_actor(*cell)) return;
     const auto* const supervised = actor_internal::supervised_of(*cell);
     if (supervised == nullptr) return;
     if (auto* const life = supervised->current) life->was_healthy = true;

@@ -244,7 +244,7 @@ MailNode* take_request(Cell& cell, const Cell* asker, std::uint32_t await_number
 }
 
 WaitOutcome begin_waiting(Cell& cell, Cell& target, const MailOps* request) noexcept {
-    if (cell.type()->run != &run_actor) return WaitOutcome::may_wait;  // nobody waits for a task
+    if (!is_actor(cell)) return WaitOutcome::may_wait;  // nobody waits for a task
     const WaitsFor::Edge edge = WaitsFor::edge(target, cell.await_number_, handles_nested(cell));
     WaitOutcome outcome = WaitOutcome::may_wait;
     if (is_blocked(target)) [[unlikely]] {
@@ -258,7 +258,7 @@ WaitOutcome begin_waiting(Cell& cell, Cell& target, const MailOps* request) noex
 }
 
 void wait_for_start(Cell& cell, const Cell* started) noexcept {
-    if (started == nullptr || cell.type()->run != &run_actor) return;
+    if (started == nullptr || !is_actor(cell)) return;
     WaitsFor& waits_for = WaitsFor::of(cell);
     waits_for.set(WaitsFor::edge(*started, cell.await_number_, false), nullptr);
     cell.awaiting_->edge = &waits_for;

@@ -61,9 +61,8 @@ std::string place(const std::source_location& where) {
 }
 
 bool is_actor(const Cell& cell, std::uint32_t generation) noexcept {
-    const CellType* const type = cell.type();
     const CellState state = cell.state();
-    return cell.generation() == generation && type != nullptr && type->run == &run_actor &&
+    return cell.generation() == generation && actor_internal::is_actor(cell) &&
            state != CellState::free && state != CellState::ended;
 }
 

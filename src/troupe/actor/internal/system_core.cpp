@@ -30,11 +30,6 @@ namespace {
 constexpr Duration kPauseMin = 100us;
 constexpr Duration kPauseMax = 5ms;
 
-bool is_actor(const Cell& cell) noexcept {
-    const CellType* const type = cell.type();
-    return type != nullptr && type->run == &run_actor;
-}
-
 void free_waiter(MailNode* node) noexcept {
     free_block(node, sizeof(MailNode));
 }

@@ -1,0 +1,110 @@
+#include <troupe/sim/history.hpp>
+#include <troupe/sim/internal/determinism.hpp>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
+
+namespace troupe::sim_internal {
+
+namespace {
+
+/// A file that is gone at the end.
+class TemporaryFile {
+public:
+    TemporaryFile() {
+        std::error_code failure;
+        path_ = (std::filesystem::temp_directory_path(failure) / "troupe-steps-XXXXXX").string();
+        const int file = ::mkstemp(path_.data());
+        if (file >= 0) ::close(file);
+    }
+    ~TemporaryFile() { ::unlink(path_.c_str()); }
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+    const std::string& path() const noexcept { return path_; }
+
+private:
+    std::string path_;
+};
+
+/// Runs this program again, silently. `perturb`: the byte that new memory is filled with.
+void run_again(const std::string& test, const std::string& choices, const std::string& steps,
+               const char* perturb) {
+    std::fflush(nullptr);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const std::size_t equals = choices.find('=');
+        ::setenv(choices.substr(0, equals).c_str(), choices.substr(equals + 1).c_str(), 1);
+        ::unsetenv("TROUPE_CHECK_DETERMINISM");
+        ::setenv("TROUPE_STEP_LOG", steps.c_str(), 1);
+        ::setenv("MALLOC_PERTURB_", perturb, 1);
+        const int nowhere = ::open("/dev/null", O_WRONLY);
+        ::dup2(nowhere, STDOUT_FILENO);
+        ::dup2(nowhere, STDERR_FILENO);
+        const std::string filter = "--gtest_filter=" + test;
+        std::array<char*, 3> arguments{const_cast<char*>("simulated"),
+                                       const_cast<char*>(filter.c_str()), nullptr};
+        ::execv("/proc/self/exe", arguments.data());
+        ::_exit(127);
+    }
+    int status = 0;
+    if (child > 0) ::waitpid(child, &status, 0);
+}
+
+}  // namespace
+
+void log_steps(const sim::TestCase& test, Chooser& chooser, const std::string& path) {
+    sim::History history;
+    sim::RunOptions options;
+    options.observer = &history;
+    const sim::RunResult result = sim::run_once(test, chooser, options);
+    std::ofstream file(path);
+    for (const sim::StepRecord& step : history.steps())
+        file << history.describe(step) << "  [" << std::hex << step.hash << std::dec << "]\n";
+    file << "the end, after " << result.steps << " steps  [" << std::hex << result.hash << "]\n";
+}
+
+std::string first_difference(const std::string& test, const std::string& choices) {
+    const TemporaryFile first;
+    const TemporaryFile second;
+    run_again(test, choices, first.path(), "85");
+    run_again(test, choices, second.path(), "170");
+    std::ifstream left(first.path());
+    std::ifstream right(second.path());
+    std::string one;
+    std::string other;
+    std::string before = "(the beginning)";
+    for (bool any = false;; any = true) {
+        const bool more = static_cast<bool>(std::getline(left, one));
+        const bool more_there = static_cast<bool>(std::getline(right, other));
+        if (!more && !more_there) {
+            return any ? std::string()
+                       : test + ": neither process has run: did the program refuse its flags?";
+        }
+        if (more && more_there && one == other) {
+            before = one;
+            continue;
+        }
+        std::string text = test;
+        text += " is not deterministic: two processes with the same choices (";
+        text += choices;
+        text += ") differ.\n  last step in common: ";
+        text += before;
+        text += "\n  then one:   ";
+        text += more ? one : "(has ended)";
+        text += "\n  the other:  ";
+        text += more_there ? other : "(has ended)";
+        return text + "\n";
+    }
+}
+
+}  // namespace troupe::sim_internal

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <troupe/base/duration.hpp>
+#include <troupe/base/result.hpp>
+#include <troupe/sim/run.hpp>
+#include <troupe/sim/search.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace troupe::sim_internal {
+
+/// What the environment and the command line of a test ask for: sim/test.hpp lists it.
+struct Settings {
+    std::string replay;
+    std::optional<std::uint64_t> seed;
+    std::optional<std::size_t> runs;
+    std::optional<Duration> budget;
+    std::vector<sim::Search> searches;  // empty: as the test likes
+    std::optional<unsigned> jobs;
+    std::optional<std::size_t> shrink_runs;
+    std::string step_log;  // where each step of the run is to be written; for ourselves
+    std::uint64_t break_at = 0;
+    bool check_determinism = false;
+    bool wants_mermaid = false;
+
+    /// Of this process. The command line goes before the environment.
+    ///
+    /// Errors:  failed, naming the setting and what it should look like.
+    static Result<Settings> of_process();
+    static Result<Settings> of(const std::vector<std::string>& arguments);
+
+    void apply_to(sim::ExploreOptions& options) const;
+};
+
+/// "60s", "5m", "250ms", "2h".
+Result<Duration> duration_in(std::string_view text);
+
+}  // namespace troupe::sim_internal

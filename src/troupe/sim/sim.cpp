@@ -1,0 +1,300 @@
+#include <troupe/actor/accounting.hpp>
+#include <troupe/base/block_pool.hpp>
+#include <troupe/base/error.hpp>
+#include <troupe/scheduler/latch.hpp>
+#include <troupe/scheduler/waiting_report.hpp>
+#include <troupe/sim/internal/promises.hpp>
+#include <troupe/sim/properties.hpp>
+#include <troupe/sim/sim.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace troupe {
+
+namespace sim_internal {
+
+std::string shown(Duration duration) {
+    if (duration == Duration::max()) return "the end of time";
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "%.9g s", static_cast<double>(duration.count()) / 1e9);
+    return text.data();
+}
+
+}  // namespace sim_internal
+
+namespace {
+
+constinit thread_local Sim* current_sim = nullptr;
+
+}  // namespace
+
+Sim::Sim(Chooser& chooser) : outer_(std::exchange(current_sim, this)) {
+    std::unique_ptr<SimulatedEngine> engine = make_simulated_engine(chooser);
+    engine_ = engine.get();
+    system_ = std::make_unique<OwnedSystem>(std::move(engine));
+}
+
+Sim::~Sim() {
+    if (exhausted_) {
+        // What runs for ever cannot be stopped; the process is about to end.
+        ignore(system_.release(), "what runs there cannot be stopped");
+        for (auto& probe : probes_)
+            ignore(probe.release(), "actors may still use it");
+    } else {
+        probes_.clear();
+        stop();
+    }
+    current_sim = outer_;
+}
+
+Sim* Sim::current() noexcept {
+    return current_sim;
+}
+
+// ---- running ------------------------------------------------------------------------------------
+
+/// Runs while the condition wants it and something can; false when nothing can, up to that time.
+template <class Condition>
+bool Sim::run_while(Condition wanted, Duration time_max) {
+    while (wanted()) {
+        if (!step(time_max)) return false;
+    }
+    return true;
+}
+
+bool Sim::step(Duration time_max) {
+    if (monitors_.empty()) {
+        const bool taken = engine_->step(time_max);
+        if (!taken) check_exhausted();
+        return taken;
+    }
+    // Time must not jump over the moment at which a hope has failed.
+    Duration next = time_max;
+    for (const Monitor& monitor : monitors_)
+        next = std::min(next, monitor.deadline);
+    bool taken = engine_->step(next);
+    if (!taken) check_exhausted();
+    if (!taken && next < time_max) {
+        engine_->run_for(next - engine_->now());
+        taken = true;
+    }
+    look_at_monitors();
+    return taken;
+}
+
+void Sim::look_at_monitors() {
+    const Duration time = now();
+    for (std::size_t i = 0; i < monitors_.size();) {
+        Monitor& monitor = monitors_[i];
+        const bool holds = monitor.holds();
+        const bool for_ever = monitor.deadline == Duration::max();
+        if (for_ever && !holds) fail("the invariant does not hold: " + monitor.what);
+        if (!for_ever && !holds && time >= monitor.deadline) {
+            fail("did not happen in time: " + monitor.what + "." + who_waits());
+        }
+        const bool over = for_ever ? !holds : holds || time >= monitor.deadline;
+        if (over) {
+            monitors_.erase(monitors_.begin() + static_cast<std::ptrdiff_t>(i));
+        } else {
+            ++i;
+        }
+    }
+}
+
+void Sim::check_exhausted() {
+    if (!engine_->exhausted() || exhausted_) return;
+    exhausted_ = true;
+    give_up("after " + std::to_string(engine_->steps()) +
+            " steps something still wants to run, at " + sim_internal::shown(now()) +
+            ": it goes round in a circle." + who_waits());
+}
+
+void Sim::drive(Task<void> task) {
+    task_internal::RootTask root(*engine_, std::move(task));
+    try {
+        if (run_while([&] { return !root.finished().is_open(); }, Duration::max())) return;
+    } catch (const sim_internal::RunOver&) {
+        root.forget();
+        throw;
+    }
+    const std::string waiting = who_waits();
+    root.abandon();
+    give_up("deadlock: nothing can run and no timer is due, but the test waits." + waiting);
+}
+
+void Sim::advance(Duration duration) {
+    const Duration end = later(duration);
+    run_while([] { return true; }, end);
+    engine_->run_for(end - now());
+}
+
+bool Sim::advance_to_next() {
+    settle();
+    const Duration next = engine_->next_timer();
+    if (next == Duration::max()) return false;
+    advance(next - now());
+    return true;
+}
+
+void Sim::settle() {
+    run_while([] { return true; }, now());
+}
+
+bool Sim::run_until_idle(Duration longest) {
+    run_while([] { return true; }, later(longest));
+    return engine_->next_timer() == Duration::max() && !engine_->runnable();
+}
+
+bool Sim::run_until(const std::function<bool()>& condition, Duration longest) {
+    return run_while([&] { return !condition(); }, later(longest));
+}
+
+Duration Sim::later(Duration duration) const noexcept {
+    const Duration time = now();
+    if (duration <= Duration::zero()) return time;
+    return duration < Duration::max() - time ? time + duration : Duration::max();
+}
+
+// ---- what is under test -------------------------------------------------------------------------
+
+SupervisorRef Sim::start_supervised(Supervisor tree) {
+    Result<SupervisorRef> started = run(system().start(std::move(tree)));
+    if (!started) give_up("start_supervised: " + started.error().message());
+    supervised_.push_back(started->actor());
+    return *started;
+}
+
+std::string Sim::next_name() {
+    return "supervised " + std::to_string(++names_);
+}
+
+sim_internal::ProbeCore& Sim::add_probe() {
+    return *probes_.emplace_back(std::make_unique<sim_internal::ProbeCore>(*this));
+}
+
+bool Sim::inject_failure(Pid pid, std::string_view reason) {
+    Cell* const cell = engine_->find_cell(pid.slot);
+    if (cell == nullptr || cell->generation() != pid.generation) return false;
+    actor_internal::post_stop(cell, pid.generation, Stop::kill,
+                              ExitReason(ExitReason::Kind::failed, reason));
+    return true;
+}
+
+// ---- what is promised ---------------------------------------------------------------------------
+
+void Sim::fail(std::string text) {
+    if (failed_) return;
+    failed_ = true;
+    failure_ = {std::move(text), engine_->steps(), now()};
+}
+
+void Sim::give_up(std::string text) {
+    fail(std::move(text));
+    throw sim_internal::RunOver();
+}
+
+void Sim::invariant(std::string what, std::function<bool()> holds) {
+    monitors_.push_back({std::move(what), std::move(holds), Duration::max()});
+    look_at_monitors();
+}
+
+void Sim::eventually_within(Duration duration, std::string what, std::function<bool()> holds) {
+    monitors_.push_back({std::move(what), std::move(holds), later(duration)});
+    look_at_monitors();
+}
+
+void Sim::must_reach(std::string_view what) {
+    sim_internal::Promises::of_process().demand(what);
+}
+
+void Sim::heal() {
+    faults_ = sim::Faults::none;
+}
+
+bool Sim::takes_faults_at(const char* site) {
+    if (faults_ == sim::Faults::none) return false;
+    for (const auto& [known, takes] : fault_sites_) {
+        if (std::strcmp(known, site) == 0) return takes;
+    }
+    const bool takes = engine_->choose(2, ChoiceKind::fault, "fault site on") != 0;
+    fault_sites_.emplace_back(site, takes);
+    return takes;
+}
+
+std::string Sim::who_waits() const {
+    const std::string report = waiting_report(*engine_);
+    return report.empty() ? std::string() : " Waiting:\n" + report;
+}
+
+// ---- the end ------------------------------------------------------------------------------------
+
+void Sim::stop() {
+    while (!supervised_.empty()) {
+        supervised_.back().stop();
+        supervised_.pop_back();
+        if (!engine_->stopped()) engine_->settle();
+    }
+    system_->stop();
+}
+
+void Sim::finish(std::uint64_t live_blocks) {
+    if (exhausted_) return;
+    for (const Monitor& monitor : monitors_) {
+        if (monitor.deadline != Duration::max()) {
+            fail("the test ended before it happened: " + monitor.what);
+        }
+    }
+    monitors_.clear();
+    probes_.clear();  // whoever asked one hears that nobody answers
+    stop();
+    if (!system().actors().empty()) fail("actors are left after the system has stopped");
+    const MessageAccounts accounts = message_accounts(system());
+    if (!accounts.add_up()) {
+        fail("the messages do not add up: " + std::to_string(accounts.accepted) +
+             " accepted, but " + std::to_string(accounts.handled) + " handled and " +
+             std::to_string(accounts.lost) + " lost");
+    }
+    const std::uint64_t live = block_pool_stats().live_blocks;
+    if (live != live_blocks) {
+        fail(std::to_string(static_cast<std::int64_t>(live - live_blocks)) +
+             " envelopes, coroutines or timers are left after the test");
+    }
+}
+
+// ---- said by actors -----------------------------------------------------------------------------
+
+namespace sim {
+
+void always(bool holds, std::string_view what) {
+    if (holds || current_sim == nullptr) return;
+    current_sim->fail("not always: " + std::string(what));
+}
+
+void sometimes(bool holds, std::string_view what) {
+    if (current_sim != nullptr) sim_internal::Promises::of_process().note(what, holds);
+}
+
+void reachable(std::string_view what) {
+    if (current_sim != nullptr) sim_internal::Promises::of_process().note(what, true);
+}
+
+void unreachable(std::string_view what) {
+    if (current_sim != nullptr) current_sim->fail("reached: " + std::string(what));
+}
+
+bool buggify(const char* site, unsigned per_thousand) {
+    if (current_sim == nullptr || !current_sim->takes_faults_at(site)) return false;
+    // The first alternative is that nothing happens.
+    return current_sim->engine().choose(1000, ChoiceKind::fault, site) > 999 - per_thousand;
+}
+
+}  // namespace sim
+
+}  // namespace troupe
