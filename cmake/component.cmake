@@ -29,10 +29,11 @@ unset(name)
 #     SOAKS    a_soak.cpp ...             long runs, each a program, a_soak
 #     LINK     spdlog::spdlog_header_only third parties; never visible to the users of the component
 #     TEST_LINK ...                       third parties of the tests alone
+#     TESTS_OVER_TLS A.* B.* -A.x         which of them ctest runs a second time, over TLS
 # )
 function(troupe_component name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" ""
-                        "HEADERS;SOURCES;TESTS;BENCHES;FUZZERS;SOAKS;LINK;TEST_LINK")
+                        "HEADERS;SOURCES;TESTS;TESTS_OVER_TLS;BENCHES;FUZZERS;SOAKS;LINK;TEST_LINK")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "troupe_component(${name}): do not know '${arg_UNPARSED_ARGUMENTS}'")
   endif()
@@ -101,6 +102,13 @@ function(troupe_component name)
     # sanitizer's environment, which is set when tests run and not when they are built.
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
                          DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "unit;${name}" TIMEOUT 300)
+    if(arg_TESTS_OVER_TLS)
+      list(JOIN arg_TESTS_OVER_TLS ":" filter)
+      gtest_discover_tests(${name}_test TEST_PREFIX "${name}.tls." DISCOVERY_MODE PRE_TEST
+                           TEST_FILTER "${filter}" TEST_LIST ${name}_tests_over_tls
+                           DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "unit;${name}" TIMEOUT 300
+                           ENVIRONMENT TROUPE_TEST_TLS=1)
+    endif()
   endif()
   if(TROUPE_BUILD_BENCH)
     foreach(source IN LISTS arg_BENCHES)

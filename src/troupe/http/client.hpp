@@ -28,13 +28,14 @@ namespace http {
 /// Sends requests and waits for their responses. A cheap handle: copies share the connections,
 /// which last until stop(), or until the system ends; letting go of the handle changes nothing.
 ///
-/// An address is http and a host: a number, localhost, or a name, which the machine is asked for
-/// (the deterministic engine knows those it was told with set_host_addresses).
+/// An address is http or https and a host: a number, localhost, or a name, which the machine is
+/// asked for (the deterministic engine knows those it was told with set_host_addresses).
 ///
 /// Errors:  timed_out, also while waiting in line; closed, when the connection broke, and
 ///          unreachable, when there was none; not_found, for an unknown host; cancelled, by a stop
-///          of the actor; and ClientErrc. The text says which request, what it was doing, and for
-///          how long. A response with a status of 400 or more is none: it is a response.
+///          of the actor; failed, with the TlsErrc as its cause; and ClientErrc. The text says
+///          which request, what it was doing, and for how long. A response with a status of 400 or
+///          more is none: it is a response.
 /// Threads: in an actor or task of its system; suspends that, never the worker. Whoever is killed
 ///          or stopped meanwhile gives his connection back.
 class Client {

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <troupe/base/duration.hpp>
+#include <troupe/io/tls.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <utility>
 
 namespace troupe::http {
 
@@ -17,6 +20,11 @@ public:
     /// made by a handler that answers an ask waits no longer than the asker does.
     ClientOptions& timeout(Duration timeout) {
         timeout_ = timeout;
+        return *this;
+    }
+    /// Whom to trust and who we are at https addresses; TlsClient::standard() unless said.
+    ClientOptions& tls(TlsClient client) {
+        tls_ = std::move(client);
         return *this;
     }
     /// Requests beyond this wait for a connection, first come first served.
@@ -63,6 +71,7 @@ public:
     }
 
     Duration timeout() const { return timeout_; }
+    const std::optional<TlsClient>& tls() const { return tls_; }
     std::size_t connections_per_origin_max() const { return connections_per_origin_max_; }
     std::size_t waiting_max() const { return waiting_max_; }
     std::size_t idle_max() const { return idle_max_; }
@@ -74,6 +83,7 @@ public:
 
 private:
     Duration timeout_ = std::chrono::seconds(30);
+    std::optional<TlsClient> tls_;
     std::size_t connections_per_origin_max_ = 16;
     std::size_t waiting_max_ = 1000;
     std::size_t idle_max_ = 64;

@@ -9,6 +9,7 @@
 #include <troupe/io/resolve.hpp>
 #include <troupe/io/stream.hpp>
 #include <troupe/net/internal/test_runs.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 
 #include <gtest/gtest.h>
 
@@ -24,9 +25,11 @@ namespace {
 using namespace std::chrono_literals;
 using net_internal::in_virtual_time;
 using net_internal::on_both_engines;
+using net_internal::on_transport;
 
 std::string at(std::uint16_t port, std::string_view target) {
-    return "http://127.0.0.1:" + std::to_string(port) + std::string(target);
+    return net_internal::scheme_of("http") + "://127.0.0.1:" + std::to_string(port) +
+           std::string(target);
 }
 
 // ---- against our own server ---------------------------------------------------------------------
@@ -56,7 +59,7 @@ Router routes() {
 }
 
 Task<Server> start(System system) {
-    auto server = co_await serve(system, routes());
+    auto server = co_await serve(system, routes(), on_transport<ServerOptions>());
     EXPECT_TRUE(server.has_value()) << server.error().message();
     co_return *server;
 }
@@ -70,7 +73,7 @@ Task<void> stop(Client client, Server server) {
 
 Task<void> ordinary_requests(System system) {
     Server server = co_await start(system);
-    Client client(system);
+    Client client(system, on_transport<ClientOptions>());
     auto hello = co_await client.get(at(server.port(), "/hello"));
     EXPECT_TRUE(hello.has_value()) << hello.error().message();
     if (!hello) co_return;
@@ -100,7 +103,7 @@ TEST(Client, SendsRequestsOverOneConnection) {
 
 Task<void> closing(System system) {
     Server server = co_await start(system);
-    Client client(system);
+    Client client(system, on_transport<ClientOptions>());
     for (int i = 0; i < 3; ++i) {
         auto bye = co_await client.get(at(server.port(), "/closes"));
         EXPECT_TRUE(bye.has_value() && bye->body == "bye");
@@ -116,7 +119,7 @@ TEST(Client, KeepsNoConnectionThatTheServerCloses) {
 
 Task<void> pieces(System system) {
     Server server = co_await start(system);
-    Client client(system);
+    Client client(system, on_transport<ClientOptions>());
     const std::string large = numbered(300'000);
     ClientRequest request("GET", at(server.port(), "/large"));
     auto response = co_await client.open(request);
@@ -146,7 +149,7 @@ TEST(Client, GivesABodyPieceByPiece) {
 
 Task<void> upload(System system) {
     Server server = co_await start(system);
-    Client client(system);
+    Client client(system, on_transport<ClientOptions>());
     ClientRequest request("POST", at(server.port(), "/echo"));
     auto sending = co_await client.upload(request);
     EXPECT_TRUE(sending.has_value()) << sending.error().message();
@@ -175,7 +178,7 @@ TEST(Client, SendsABodyPieceByPiece) {
 
 Task<void> redirects(System system) {
     Server server = co_await start(system);
-    Client client(system);
+    Client client(system, on_transport<ClientOptions>());
     auto moved = co_await client.get(at(server.port(), "/moved"));
     EXPECT_TRUE(moved && moved->status == 302 && moved->body == "it is there") << "off by default";
     ClientRequest follow("GET", at(server.port(), "/moved"));
@@ -199,9 +202,7 @@ TEST(Client, FollowsRedirectsOnlyWhenAskedTo) {
 // ---- errors -------------------------------------------------------------------------------------
 
 Task<void> clear_errors(System system) {
-    Client client(system);
-    auto https = co_await client.get("https://127.0.0.1/");
-    EXPECT_TRUE(!https && https.error() == ClientErrc::no_tls);
+    Client client(system, on_transport<ClientOptions>());
     auto bad = co_await client.get("127.0.0.1/");
     EXPECT_TRUE(!bad && bad.error() == ClientErrc::bad_url);
     auto nobody = co_await client.get("http://127.0.0.1:1/x");
@@ -227,7 +228,7 @@ TEST(Client, SaysWhatHappenedToWhichRequest) {
 
 Task<void> names(System system) {
     Server server = co_await start(system);
-    Client client(system);
+    Client client(system, on_transport<ClientOptions>());
     set_host_addresses(system.engine(), "shop.test", {"10.0.0.1"});
     auto hello =
         co_await client.get("http://Shop.test:" + std::to_string(server.port()) + "/hello");
@@ -321,7 +322,8 @@ private:
 };
 
 std::uint16_t serve_raw(System& system, Seen* seen, Script script) {
-    auto listener = Listener::listen(system.engine(), Endpoint("127.0.0.1", 0));
+    auto listener =
+        Listener::listen(system.engine(), Endpoint("127.0.0.1", 0), on_transport<ListenOptions>());
     EXPECT_TRUE(listener.has_value());
     const std::uint16_t port = listener->port();
     system.spawn<RawServer>(std::move(*listener), seen, std::move(script)).tell<&RawServer::run>();
@@ -363,7 +365,8 @@ TEST(Client, ThrowsAwayTheConnectionOfAHostileResponse) {
             const auto number = static_cast<std::size_t>(connection);
             return number < hostile.size() ? hostile[number].first : answer("fine");
         });
-        Client client(system, ClientOptions().body_bytes_max(1000).head_bytes_max(1000));
+        Client client(system,
+                      on_transport(ClientOptions().body_bytes_max(1000).head_bytes_max(1000)));
         for (const auto& [bytes, expected] : hostile) {
             const auto response = get(system, client, at(port, "/"));
             ASSERT_FALSE(response.has_value()) << bytes;
@@ -382,7 +385,7 @@ TEST(Client, NeverReusesAConnectionWithBytesNobodyAskedFor) {
         const auto port = serve_raw(system, &seen, [](int connection, int) {
             return answer(std::to_string(connection)) + "HTTP/1.1 200 OK\r\n" + "\r\nsmuggled";
         });
-        Client client(system);
+        Client client(system, on_transport<ClientOptions>());
         for (int i = 0; i < 4; ++i) {
             const auto response = get(system, client, at(port, "/"));
             ASSERT_TRUE(response.has_value()) << response.error().message();
@@ -401,7 +404,7 @@ TEST(Client, TriesAGetAgainWhenTheConnectionHadBeenClosedWhileIdle) {
             if (connection == 0 && request == 1) return std::string(1, kClose);
             return answer("fine");
         });
-        Client client(system);
+        Client client(system, on_transport<ClientOptions>());
         ASSERT_TRUE(get(system, client, at(port, "/")).has_value());
         const auto second = get(system, client, at(port, "/"));
         ASSERT_TRUE(second.has_value()) << second.error().message();
@@ -417,7 +420,7 @@ TEST(Client, DoesNotSendAPostTwice) {
             if (connection == 0 && request == 1) return std::string(1, kClose);
             return answer("fine");
         });
-        Client client(system);
+        Client client(system, on_transport<ClientOptions>());
         ASSERT_TRUE(get(system, client, at(port, "/")).has_value());
         const auto post = system.block_on(client.post(at(port, "/"), ""));
         ASSERT_FALSE(post.has_value());
@@ -433,7 +436,7 @@ TEST(Client, DoesNotTryAgainOnceTheResponseHasBegun) {
             if (connection == 0 && request == 0) return answer("fine");
             return std::string("HTTP/1.1 200 OK\r\nConte") + kClose;
         });
-        Client client(system, ClientOptions().retries(3));
+        Client client(system, on_transport(ClientOptions().retries(3)));
         ASSERT_TRUE(get(system, client, at(port, "/")).has_value());
         const auto second = get(system, client, at(port, "/"));
         ASSERT_FALSE(second.has_value());
@@ -448,7 +451,7 @@ TEST(Client, TriesAgainAsOftenAsItMay) {
         const auto port = serve_raw(system, &seen, [](int connection, int) {
             return connection < 3 ? std::string(1, kClose) : answer("fine");
         });
-        Client client(system);
+        Client client(system, on_transport<ClientOptions>());
         ClientRequest twice("GET", at(port, "/"));
         twice.retries(2);
         const auto failed = system.block_on(client.send(twice));
@@ -464,7 +467,7 @@ TEST(Client, GivesUpAtItsDeadlineAndSaysWhatItWasDoing) {
         Seen seen;
         const auto port =
             serve_raw(system, &seen, [](int, int) { return std::string(1, kSilence); });
-        Client client(system, ClientOptions().connections_per_origin_max(1));
+        Client client(system, on_transport(ClientOptions().connections_per_origin_max(1)));
         const Duration begun = system.now();
         ClientRequest request("GET", at(port, "/x"));
         request.within(3s);
@@ -507,7 +510,7 @@ TEST(Client, WaitsNoLongerThanWhoeverAskedTheHandlerThatUsesIt) {
         Seen seen;
         const auto port =
             serve_raw(system, &seen, [](int, int) { return std::string(1, kSilence); });
-        auto proxy = system.spawn<Proxy>(Client(system));
+        auto proxy = system.spawn<Proxy>(Client(system, on_transport<ClientOptions>()));
         const auto in_time = [&](auto ask, Duration least, Duration most) {
             ignore(system.block_on(std::move(ask)), "both give up in the same moment");
             const auto took = system.block_on(proxy.ask<&Proxy::gave_up_after>().within(1h));
@@ -528,7 +531,7 @@ TEST(Client, ABodyThatStopsComingEndsAtTheDeadline) {
         const auto port = serve_raw(system, &seen, [](int, int) {
             return std::string("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
         });
-        Client client(system, ClientOptions().timeout(2s));
+        Client client(system, on_transport(ClientOptions().timeout(2s)));
         const auto response = get(system, client, at(port, "/"));
         ASSERT_FALSE(response.has_value());
         EXPECT_EQ(response.error(), Errc::timed_out) << response.error().message();
@@ -539,7 +542,7 @@ TEST(Client, ClosesWhatHasLainIdleForTooLong) {
     in_virtual_time(50, [](System& system) {
         Seen seen;
         const auto port = serve_raw(system, &seen, [](int, int) { return answer("fine"); });
-        Client client(system, ClientOptions().idle_timeout(10s));
+        Client client(system, on_transport(ClientOptions().idle_timeout(10s)));
         ASSERT_TRUE(get(system, client, at(port, "/")).has_value());
         EXPECT_EQ(stats_of(system, client).idle, 1u);
         system.engine().run_for(25s);
@@ -557,7 +560,7 @@ TEST(Client, KeepsIdleConnectionsNoLongerThanTheServerPromises) {
             return "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=" + seconds +
                    "\r\nContent-Length: 0\r\n\r\n";
         });
-        Client client(system);
+        Client client(system, on_transport<ClientOptions>());
         ASSERT_TRUE(get(system, client, at(port, "/")).has_value());
         system.engine().run_for(3s);
         ASSERT_TRUE(get(system, client, at(port, "/")).has_value());
@@ -572,7 +575,7 @@ TEST(Client, KeepsIdleConnectionsNoLongerThanTheServerPromises) {
 TEST(Client, KeepsNoMoreIdleConnectionsThanAllowed) {
     in_virtual_time(20, [](System& system) {
         Seen seen;
-        Client client(system, ClientOptions().idle_max(2));
+        Client client(system, on_transport(ClientOptions().idle_max(2)));
         std::vector<std::uint16_t> ports;
         for (int i = 0; i < 3; ++i) {
             ports.push_back(serve_raw(system, &seen, [](int, int) { return answer("fine"); }));
@@ -614,7 +617,7 @@ TEST(Client, AKilledCallerLeavesNoConnectionBehind) {
         Seen seen;
         const auto port =
             serve_raw(system, &seen, [](int, int) { return std::string(1, kSilence); });
-        Client client(system);
+        Client client(system, on_transport<ClientOptions>());
         std::vector<std::string> outcomes;
         const auto caller = system.spawn<Caller>(client, at(port, "/"), &outcomes);
         caller.tell<&Caller::call>();
@@ -634,7 +637,7 @@ TEST(Client, AStoppedCallerHearsThatItsRequestWasCancelled) {
         Seen seen;
         const auto port =
             serve_raw(system, &seen, [](int, int) { return std::string(1, kSilence); });
-        Client client(system);
+        Client client(system, on_transport<ClientOptions>());
         std::vector<std::string> outcomes;
         const auto caller = system.spawn<Caller>(client, at(port, "/"), &outcomes);
         caller.tell<&Caller::call>();
@@ -649,7 +652,7 @@ TEST(Client, AStoppedCallerHearsThatItsRequestWasCancelled) {
 TEST(Client, StopLetsRequestsUnderWayFinish) {
     in_virtual_time(50, [](System& system) {
         const auto server = system.block_on(start(system));
-        Client client(system);
+        Client client(system, on_transport<ClientOptions>());
         std::vector<std::string> outcomes;
         const auto caller = system.spawn<Caller>(client, at(server.port(), "/slow"), &outcomes);
         caller.tell<&Caller::call>();
@@ -672,7 +675,7 @@ TEST(Client, ABodyNobodyReadsMakesTheServerWait) {
             return "HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" +
                    std::string(10'000'000, 'x');
         });
-        Client client(system);
+        Client client(system, on_transport<ClientOptions>());
         ClientRequest request("GET", at(port, "/"));
         auto response = system.block_on(client.open(request));
         ASSERT_TRUE(response.has_value()) << response.error().message();
@@ -714,7 +717,7 @@ TEST(Client, GivesTheRightResponseOrNoneOverABrokenNetwork) {
         conditions.resets_per_thousand = 15;
         set_network_conditions(system.engine(), conditions);
         const auto server = system.block_on(start(system));
-        Client client(system);
+        Client client(system, on_transport<ClientOptions>());
         system.block_on(many_requests(client, server.port(), &good, &broken));
 
         conditions.resets_per_thousand = 0;
@@ -744,7 +747,7 @@ TEST(Client, GetsThereInTheEndWhenItMayTryAgain) {
         conditions.resets_per_thousand = 30;
         set_network_conditions(system.engine(), conditions);
         const auto server = system.block_on(start(system));
-        Client client(system);
+        Client client(system, on_transport<ClientOptions>());
         system.block_on(stubborn_requests(client, server.port()));
         system.block_on(stop(client, server));
     });
@@ -755,7 +758,7 @@ TEST(Client, GetsThereInTheEndWhenItMayTryAgain) {
 TEST(Client, ManyCallersShareFewConnections) {
     OwnedSystem system(make_threaded_engine({.workers = 3}));
     const auto server = system->block_on(start(*system));
-    Client client(*system, ClientOptions().connections_per_origin_max(3));
+    Client client(*system, on_transport(ClientOptions().connections_per_origin_max(3)));
     constexpr int kCallers = 20;
     std::vector<std::string> outcomes[kCallers];
     std::vector<Ref<Caller>> callers;

@@ -7,6 +7,7 @@
 
 #include <troupe/http/internal/test_client.hpp>
 #include <troupe/http/server.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 #include <troupe/task/sleep.hpp>
 
 #include <gtest/gtest.h>
@@ -430,7 +431,7 @@ Task<Server> start(System system) {
     ServerOptions options;
     options.target_bytes_max(400).head_bytes_max(2000).body_bytes_max(1000);
     options.request_timeout(2s).idle_timeout(3s);
-    auto server = co_await serve(system, routes(), options);
+    auto server = co_await serve(system, routes(), net_internal::on_transport(options));
     EXPECT_TRUE(server.has_value()) << server.error().message();
     co_return *server;
 }

@@ -1,5 +1,6 @@
 #include <troupe/http/internal/test_client.hpp>
 #include <troupe/http/server.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 #include <troupe/task/sleep.hpp>
 
 #include <gtest/gtest.h>
@@ -62,7 +63,7 @@ Router routes() {
 }
 
 Task<void> around_all(System system) {
-    auto server = co_await serve(system, routes());
+    auto server = co_await serve(system, routes(), net_internal::on_transport<ServerOptions>());
     EXPECT_TRUE(server.has_value());
     if (!server) co_return;
     Client client = co_await Client::connect(system, server->port());

@@ -45,7 +45,9 @@ Task<Result<void>> Server::stop(Duration drain) {
 
 Task<Result<Server>> serve(System system, Router router, ServerOptions options) {
     Endpoint where(options.host(), options.port());
-    Result<Listener> listener = Listener::listen(system.engine(), where);
+    ListenOptions listening;
+    if (options.tls()) listening.tls(*options.tls());
+    Result<Listener> listener = Listener::listen(system.engine(), where, listening);
     if (!listener) co_return std::unexpected(listener.error());
     std::uint16_t port = listener->port();
 

@@ -11,12 +11,15 @@
 #include <troupe/base/duration.hpp>
 #include <troupe/base/result.hpp>
 #include <troupe/http/router.hpp>
+#include <troupe/io/tls.hpp>
 #include <troupe/net/serve_stats.hpp>
 #include <troupe/task/task.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace troupe {
 
@@ -40,6 +43,11 @@ public:
     /// 0, the default, takes a free port: see Server::port.
     ServerOptions& port(std::uint16_t port) {
         port_ = port;
+        return *this;
+    }
+    /// Speaks TLS, as this server: https, and wss. See io/tls.hpp for certificates.
+    ServerOptions& tls(TlsServer server) {
+        tls_ = std::move(server);
         return *this;
     }
     /// While so many connections are open no further one is accepted; they wait in the kernel.
@@ -96,6 +104,7 @@ public:
 
     const std::string& host() const { return host_; }
     std::uint16_t port() const { return port_; }
+    const std::optional<TlsServer>& tls() const { return tls_; }
     std::size_t connections_max() const { return connections_max_; }
     std::size_t body_bytes_max() const { return body_bytes_max_; }
     std::size_t requests_per_second_max() const { return requests_per_second_max_; }
@@ -115,6 +124,7 @@ public:
 private:
     std::string host_ = "127.0.0.1";
     std::uint16_t port_ = 0;
+    std::optional<TlsServer> tls_;
     std::size_t connections_max_ = 100'000;
     std::size_t body_bytes_max_ = 1024 * 1024;
     std::size_t requests_per_second_max_ = 0;

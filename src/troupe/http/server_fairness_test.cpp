@@ -9,6 +9,7 @@
 #include <troupe/http/server.hpp>
 #include <troupe/io/network_conditions.hpp>
 #include <troupe/net/internal/test_runs.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 #include <troupe/scheduler/latch.hpp>
 #include <troupe/task/sleep.hpp>
 
@@ -67,7 +68,7 @@ Router routes() {
 }
 
 Task<Server> start(System system, ServerOptions options = ServerOptions()) {
-    auto server = co_await serve(system, routes(), std::move(options));
+    auto server = co_await serve(system, routes(), net_internal::on_transport(std::move(options)));
     EXPECT_TRUE(server.has_value()) << server.error().message();
     co_return *server;
 }
@@ -152,7 +153,8 @@ TEST(ServerFairness, HandlersThatBlockInTheBlockingPoolDelayNobodyElse) {
             co_return ok(waited ? "waited" : "refused");
         });
         auto body = [](System system, Router all, Latch* answered) -> Task<void> {
-            auto server = co_await serve(system, std::move(all));
+            auto server =
+                co_await serve(system, std::move(all), net_internal::on_transport<ServerOptions>());
             EXPECT_TRUE(server.has_value());
             std::vector<Client> blocked;
             for (int i = 0; i < 8; ++i) {
@@ -279,7 +281,8 @@ TEST(ServerFairness, WaitsForDescriptorsAndServesThoseItHas) {
 
 /// Talks over a connection until that is reset. Adds what was answered, which is right or missing.
 Task<void> talk(System system, std::uint16_t port, int* good, int* broken) {
-    auto stream = co_await troupe::connect(system.engine(), Endpoint("127.0.0.1", port));
+    auto stream =
+        co_await net_internal::connect_on_transport(system.engine(), Endpoint("127.0.0.1", port));
     if (!stream) co_return;
     Client client(std::move(*stream));
     for (int i = 0; i < 10; ++i) {

@@ -8,6 +8,7 @@
 #include <troupe/http/server.hpp>
 #include <troupe/io/stream.hpp>
 #include <troupe/net/internal/test_runs.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -95,7 +96,7 @@ Router routes() {
 }
 
 Task<Server> start(System system, ServerOptions options = ServerOptions()) {
-    auto server = co_await serve(system, routes(), std::move(options));
+    auto server = co_await serve(system, routes(), net_internal::on_transport(std::move(options)));
     EXPECT_TRUE(server.has_value()) << server.error().message();
     co_return *server;
 }
@@ -469,13 +470,15 @@ TEST(Server, KeepsToItsLimitOfConnections) {
 Task<void> occupied(System system) {
     Server server = co_await start(system);
     EXPECT_NE(server.port(), 0);
-    auto second = co_await serve(system, routes(), ServerOptions().port(server.port()));
+    auto second = co_await serve(system, routes(),
+                                 net_internal::on_transport(ServerOptions().port(server.port())));
     EXPECT_TRUE(!second && second.error() == Errc::already_registered);
     auto nowhere = co_await serve(system, routes(), ServerOptions().host("no address"));
     EXPECT_FALSE(nowhere.has_value());
     co_await stop(server);
 
-    auto again = co_await serve(system, routes(), ServerOptions().port(server.port()));
+    auto again = co_await serve(system, routes(),
+                                net_internal::on_transport(ServerOptions().port(server.port())));
     EXPECT_TRUE(again.has_value()) << "the port is free again";
     if (again) co_await stop(*again);
 }

@@ -4,6 +4,7 @@
 #include <troupe/http/internal/test_client.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/io/network_conditions.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 #include <troupe/task/sleep.hpp>
 
 #include <gtest/gtest.h>
@@ -55,7 +56,8 @@ Task<Response> refuse(Request, BodyReader) {
 }
 
 Task<Server> start(System system, Router router, ServerOptions options = ServerOptions()) {
-    auto server = co_await serve(system, std::move(router), std::move(options));
+    auto server =
+        co_await serve(system, std::move(router), net_internal::on_transport(std::move(options)));
     EXPECT_TRUE(server.has_value()) << server.error().message();
     co_return *server;
 }

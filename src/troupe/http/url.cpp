@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kUrlBytesMax = 8 * 1024;
 
 constexpr std::uint16_t kPortOfHttp = 80;
+constexpr std::uint16_t kPortOfHttps = 443;
 
 std::unexpected<Error> bad(std::string_view text, const std::string& why) {
     // What is too long to be an address is too long to be shown.
@@ -81,7 +82,7 @@ Result<void> read_authority(std::string_view text, std::string_view authority, U
                                   brackets ? is_ipv6_character : is_name_character);
     if (host.empty() || !good) return bad(text, "the host is missing or malformed");
 
-    url.port = kPortOfHttp;
+    url.port = url.secure ? kPortOfHttps : kPortOfHttp;
     if (port.empty() || port == ":") return {};
     port.remove_prefix(1);
     const char* const begin = port.data();
@@ -104,18 +105,17 @@ Result<Url> Url::parse(std::string_view text) {
         return bad(text, "the character at " + std::to_string(place) + " must be percent-encoded");
     }
     const std::size_t scheme_end = text.find("://");
-    if (scheme_end == std::string_view::npos) return bad(text, "it does not begin with http://");
+    if (scheme_end == std::string_view::npos)
+        return bad(text, "it begins with neither http:// nor https://");
     const std::string_view scheme = text.substr(0, scheme_end);
-    if (http_internal::equals_ignoring_case(scheme, "https")) {
-        return error(ClientErrc::no_tls,
-                     "'" + std::string(text) + "' needs TLS, which this client does not speak");
-    }
-    if (!http_internal::equals_ignoring_case(scheme, "http")) {
-        return bad(text, "it does not begin with http://");
+    const bool secure = http_internal::equals_ignoring_case(scheme, "https");
+    if (!secure && !http_internal::equals_ignoring_case(scheme, "http")) {
+        return bad(text, "it begins with neither http:// nor https://");
     }
     const std::string_view rest = text.substr(scheme_end + 3);
     const std::size_t authority_end = std::min(rest.find_first_of("/?#"), rest.size());
     Url url;
+    url.secure = secure;
     TROUPE_TRY(read_authority(text, rest.substr(0, authority_end), url));
 
     // A fragment is the reader's own affair and is never sent.
@@ -129,28 +129,33 @@ Result<Url> Url::resolve(std::string_view reference) const {
     const std::size_t colon = reference.find_first_of(":/?#");
     const bool absolute = colon != std::string_view::npos && colon > 0 && reference[colon] == ':';
     if (absolute) return parse(reference);
-    if (reference.starts_with("//")) return parse("http:" + std::string(reference));
-
-    const std::string origin = "http://" + authority();
+    const std::string here = origin();
+    if (reference.starts_with("//")) {
+        return parse(here.substr(0, here.find('/')) + std::string(reference));
+    }
     const std::size_t query = std::min(target.find('?'), target.size());
     const std::string path = target.substr(0, query);
     if (reference.empty() || reference.starts_with('#')) return *this;
-    if (reference.starts_with('?')) return parse(origin + path + std::string(reference));
+    if (reference.starts_with('?')) return parse(here + path + std::string(reference));
 
     const std::size_t path_end = std::min(reference.find_first_of("?#"), reference.size());
     std::string merged(reference.substr(0, path_end));
     if (!merged.starts_with('/')) merged.insert(0, path, 0, path.rfind('/') + 1);
-    return parse(origin + without_dots(merged) + std::string(reference.substr(path_end)));
+    return parse(here + without_dots(merged) + std::string(reference.substr(path_end)));
 }
 
 std::string Url::authority() const {
     std::string out = host.find(':') != std::string::npos ? "[" + host + "]" : host;
-    if (port != kPortOfHttp) out += ":" + std::to_string(port);
+    if (port != (secure ? kPortOfHttps : kPortOfHttp)) out += ":" + std::to_string(port);
     return out;
 }
 
+std::string Url::origin() const {
+    return (secure ? "https://" : "http://") + authority();
+}
+
 std::string Url::text() const {
-    return "http://" + authority() + target;
+    return origin() + target;
 }
 
 }  // namespace troupe::http

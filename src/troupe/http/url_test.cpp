@@ -56,13 +56,20 @@ TEST(Url, SaysWhereItGoesWrong) {
     EXPECT_LT(large.error().text().size(), 250u) << "what is too long is not repeated in full";
 }
 
-TEST(Url, SaysThatHttpsNeedsTls) {
-    for (const char* text : {"https://example.com/", "HTTPS://example.com"}) {
+TEST(Url, KnowsThatHttpsIsSomethingElse) {
+    for (const char* text :
+         {"https://example.com/", "HTTPS://example.com", "https://example.com:443"}) {
         const Result<Url> url = Url::parse(text);
-        ASSERT_FALSE(url.has_value());
-        EXPECT_EQ(url.error(), ClientErrc::no_tls);
-        EXPECT_NE(url.error().text().find("TLS"), std::string::npos);
+        ASSERT_TRUE(url.has_value()) << url.error().message();
+        EXPECT_TRUE(url->secure);
+        EXPECT_EQ(url->port, 443);
+        EXPECT_EQ(url->text(), "https://example.com/");
+        EXPECT_EQ(url->resolve("//other/x")->text(), "https://other/x");
+        EXPECT_EQ(url->resolve("y")->text(), "https://example.com/y");
+        EXPECT_EQ(url->resolve("http://example.com/")->text(), "http://example.com/");
     }
+    EXPECT_EQ(Url::parse("https://a:80/")->origin(), "https://a:80");
+    EXPECT_EQ(Url::parse("http://a:443/")->origin(), "http://a:443");
 }
 
 struct Parts {
@@ -132,7 +139,7 @@ TEST(Url, ResolvesReferencesAsRfc3986Does) {
         ASSERT_TRUE(url.has_value()) << reference << ": " << url.error().message();
         EXPECT_EQ(url->text(), expected) << reference;
     }
-    EXPECT_EQ(base.resolve("https://x/").error(), ClientErrc::no_tls);
+    EXPECT_EQ(base.resolve("https://x/")->text(), "https://x/");
     EXPECT_EQ(base.resolve("mailto:x").error(), ClientErrc::bad_url);
     EXPECT_EQ(base.resolve("/a b").error(), ClientErrc::bad_url);
 }

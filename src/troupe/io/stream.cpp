@@ -37,15 +37,15 @@ bool Operation::suspend(std::coroutine_handle<> self) {
     }
     if (!begin_wait(*this, self)) return yielding;
     Cell& cell = *current_cell();
-    Duration deadline = target_->deadline();
     if (timeout_ != Duration::max()) {
         // A long deadline is not worth reading the exact clock for, as in an ask.
         const Engine& engine = cell.engine();
         const bool coarse = timeout_ >= std::chrono::seconds(1);
         const Duration now = coarse ? engine.coarse_now() + engine.coarse_lag() : engine.now();
-        if (timeout_ < Duration::max() - now) deadline = std::min(deadline, now + timeout_);
+        if (timeout_ < Duration::max() - now) own_deadline_ = now + timeout_;
     }
-    if (deadline != Duration::max()) arm_deadline(cell, deadline);
+    const Duration first = std::min(own_deadline_, target_->deadline());
+    if (first != Duration::max()) arm_deadline(cell, first);
     target_->wait(cell, *this);
     return true;
 }

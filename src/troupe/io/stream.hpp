@@ -75,6 +75,9 @@ public:
     Waitable* target() const noexcept { return target_; }
     Direction direction() const noexcept { return direction_; }
 
+    /// The target has no deadline of its own any more, as it had when the wait began.
+    void forget_target_deadline() noexcept { deadline = own_deadline_; }
+
 protected:
     Operation(Waitable* target, Direction direction, Interruptible interrupts,
               const char* name) noexcept
@@ -90,6 +93,7 @@ protected:
     Error interruption() const;
 
     Duration timeout_ = Duration::max();
+    Duration own_deadline_ = Duration::max();
     std::size_t moved_ = 0;  // bytes, so far
 
 private:

@@ -165,6 +165,11 @@ public:
         protocols_ = std::move(names);
         return *this;
     }
+    /// Whether to keep sessions, so that the next connection to the same server costs less.
+    TlsClientOptions& resumes(bool yes) {
+        resumes_ = yes;
+        return *this;
+    }
     /// Believes every server. It takes the point out of TLS: for tests and experiments.
     TlsClientOptions& trust_anybody() {
         trusts_anybody_ = true;
@@ -179,6 +184,7 @@ public:
     const std::string& authorities() const { return authorities_; }
     const TlsCertificate& certificate() const { return certificate_; }
     const std::vector<std::string>& protocols() const { return protocols_; }
+    bool resumes() const { return resumes_; }
     bool trusts_anybody() const { return trusts_anybody_; }
     Duration handshake_timeout() const { return handshake_timeout_; }
 
@@ -186,6 +192,7 @@ private:
     std::string authorities_;
     TlsCertificate certificate_;
     std::vector<std::string> protocols_;
+    bool resumes_ = true;
     bool trusts_anybody_ = false;
     Duration handshake_timeout_ = std::chrono::seconds(10);
 };

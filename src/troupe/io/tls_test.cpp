@@ -334,6 +334,25 @@ TEST(TlsStream, DoesNotWaitForAPeerThatStallsInTheHandshake) {
     });
 }
 
+/// One write that begins before the handshake and ends long after its time limit.
+TEST(TlsStream, LimitsTheTimeOfTheHandshakeAlone) {
+    on_many_schedules(50, [](Engine& engine) {
+        talk(
+            engine,
+            [](Stream stream) -> Task<void> {
+                const Result<void> done = co_await stream.handshake();
+                EXPECT_TRUE(done.has_value());
+                ignore(co_await sleep(1min), "a test that nobody cancels");
+                EXPECT_TRUE(co_await read_exactly(&stream, kMuch) == pattern(kMuch));
+            },
+            [](Stream stream) -> Task<void> {
+                const Result<void> sent = co_await stream.write_all(pattern(kMuch)).within(2min);
+                EXPECT_TRUE(sent.has_value()) << sent.error().message();
+                co_await wait_for_the_end(&stream);
+            });
+    });
+}
+
 TEST(TlsStream, SurvivesBrokenConnections) {
     on_many_schedules(300, [](Engine& engine) {
         NetworkConditions conditions;

@@ -36,8 +36,9 @@ public:
         connections_max_ = connections == 0 ? 1 : connections;
         return *this;
     }
+    /// Also whether the streams speak TLS: `ListenOptions().tls(server)`.
     ServeOptions& listen(ListenOptions options) {
-        listen_ = options;
+        listen_ = std::move(options);
         return *this;
     }
 

@@ -46,8 +46,8 @@ namespace websocket {
 
 class Client : public Socket {
 protected:
-    /// `url` begins with "ws://". One that is none ends the actor before it has begun:
-    /// start_failed, with ClientErrc::bad_url or no_tls as its cause.
+    /// `url` begins with "ws://" or "wss://". One that is none ends the actor before it has
+    /// begun: start_failed, with ClientErrc::bad_url as its cause.
     explicit Client(std::string url, ClientOptions options = ClientOptions());
     ~Client() override;
 

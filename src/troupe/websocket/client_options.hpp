@@ -1,9 +1,11 @@
 #pragma once
 
 #include <troupe/base/duration.hpp>
+#include <troupe/io/tls.hpp>
 #include <troupe/websocket/options.hpp>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +27,11 @@ public:
         headers_.emplace_back(std::move(name), std::move(value));
         return *this;
     }
+    /// Whom to trust and who we are at wss addresses; TlsClient::standard() unless said.
+    ClientOptions& tls(TlsClient client) {
+        tls_ = std::move(client);
+        return *this;
+    }
     /// How long an attempt may take: to find the host, to connect and to be let in.
     ClientOptions& connect_timeout(Duration timeout) {
         connect_timeout_ = timeout;
@@ -41,6 +48,7 @@ public:
     }
 
     const Options& socket() const { return socket_; }
+    const std::optional<TlsClient>& tls() const { return tls_; }
     const std::vector<std::pair<std::string, std::string>>& headers() const { return headers_; }
     Duration connect_timeout() const { return connect_timeout_; }
     Duration backoff_first() const { return backoff_first_; }
@@ -48,6 +56,7 @@ public:
 
 private:
     Options socket_;
+    std::optional<TlsClient> tls_;
     std::vector<std::pair<std::string, std::string>> headers_;
     Duration connect_timeout_ = std::chrono::seconds(10);
     Duration backoff_first_ = std::chrono::milliseconds(500);

@@ -6,6 +6,7 @@
 #include <troupe/http/client_errc.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/io/listener.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 #include <troupe/task/sleep.hpp>
 #include <troupe/websocket/client.hpp>
 #include <troupe/websocket/internal/dialer.hpp>
@@ -51,14 +52,15 @@ Task<http::Server> serve_echo(System system, std::uint16_t port = 0) {
     Options options;
     options.protocols({"chat"}).deflate_bytes_min(1);
     router.get("/echo", to<EchoServer>(std::move(options)));
-    Result<http::Server> server =
-        co_await http::serve(system, std::move(router), http::ServerOptions().port(port));
+    Result<http::Server> server = co_await http::serve(
+        system, std::move(router), net_internal::on_transport(http::ServerOptions().port(port)));
     EXPECT_TRUE(server.has_value()) << (server ? "" : server.error().message());
     co_return *server;
 }
 
 std::string url_of(std::uint16_t port, std::string_view path = "/echo") {
-    return "ws://127.0.0.1:" + std::to_string(port) + std::string(path);
+    return net_internal::scheme_of("ws") + "://127.0.0.1:" + std::to_string(port) +
+           std::string(path);
 }
 
 /// Notes what happens to it.
@@ -109,7 +111,7 @@ private:
 };
 
 ClientOptions quick() {
-    ClientOptions options;
+    ClientOptions options = net_internal::on_transport<ClientOptions>();
     options.backoff(1ms, 20ms);
     return options;
 }
@@ -192,7 +194,7 @@ Task<void> restarted_server(System system) {
     http::Server server = co_await serve_echo(system);
     const std::uint16_t port = server.port();
     Ref<Log> log = system.spawn<Log>();
-    ClientOptions options;
+    ClientOptions options = net_internal::on_transport<ClientOptions>();
     options.backoff(100ms, 1s);
     Ref<Visitor> visitor = system.spawn<Visitor>(log, url_of(port), options);
     EXPECT_EQ(co_await noted(log, 1), "connected \n");
@@ -248,10 +250,11 @@ TEST(Client, TriesAgainWhenItIsRefused) {
 }
 
 Task<void> silent_server(System system) {
-    Result<Listener> listener = Listener::listen(system.engine(), Endpoint("127.0.0.1", 0));
+    Result<Listener> listener = Listener::listen(system.engine(), Endpoint("127.0.0.1", 0),
+                                                 net_internal::on_transport<ListenOptions>());
     EXPECT_TRUE(listener.has_value());
     Ref<Log> log = system.spawn<Log>();
-    ClientOptions options;
+    ClientOptions options = net_internal::on_transport<ClientOptions>();
     options.connect_timeout(3s).backoff(1s, 1s);
     const std::string url = url_of(listener->port());
     Ref<Visitor> visitor = system.spawn<Visitor>(log, url, options);
@@ -296,7 +299,7 @@ TEST(Client, IsStartedAgainByItsSupervisorWhenAHookHasThrown) {
 
 Task<void> bad_addresses(System system) {
     Ref<Log> log = system.spawn<Log>();
-    for (const char* url : {"", "http://127.0.0.1/", "wss://127.0.0.1/", "ws://", "ws://a b/"}) {
+    for (const char* url : {"", "http://127.0.0.1/", "wss://", "ws://", "ws://a b/"}) {
         Result<Ref<Visitor>> started = co_await system.start<Visitor>(log, std::string(url));
         EXPECT_FALSE(started.has_value()) << url;
     }

@@ -5,6 +5,7 @@
 
 #include <troupe/actor/actor.hpp>
 #include <troupe/http/server.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/task/sleep.hpp>
 #include <troupe/websocket/internal/deflate.hpp>
@@ -369,7 +370,8 @@ Task<http::Server> serve_echo(System system) {
     Options options;
     options.send_buffer(std::size_t{64} << 20).deflate_bytes_min(1);
     router.get("/echo", to<Echo>(std::move(options)));
-    Result<http::Server> server = co_await http::serve(system, std::move(router));
+    Result<http::Server> server = co_await http::serve(
+        system, std::move(router), net_internal::on_transport<http::ServerOptions>());
     EXPECT_TRUE(server.has_value());
     co_return *server;
 }

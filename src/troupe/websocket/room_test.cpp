@@ -1,6 +1,7 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/io/network_conditions.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 #include <troupe/task/sleep.hpp>
 #include <troupe/websocket/internal/test_peer.hpp>
 #include <troupe/websocket/room.hpp>
@@ -83,7 +84,8 @@ struct Club {
 Task<Club> open_club(System system, Ref<Room> room, Options options = Options()) {
     http::Router router;
     router.get("/club", to<Guest>(std::move(options), room));
-    Result<http::Server> server = co_await http::serve(system, std::move(router));
+    Result<http::Server> server = co_await http::serve(
+        system, std::move(router), net_internal::on_transport<http::ServerOptions>());
     EXPECT_TRUE(server.has_value());
     co_return Club{*server, room};
 }

@@ -1,5 +1,6 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/http/server.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 #include <troupe/task/sleep.hpp>
 #include <troupe/websocket/internal/test_peer.hpp>
 #include <troupe/websocket/room.hpp>
@@ -59,7 +60,8 @@ Task<Parlour> open_parlour(System system) {
     http::Router router;
     auto talk = [log, room](Session peer) { return converse(peer, log, room); };
     router.get("/talk", session(talk));
-    Result<http::Server> server = co_await http::serve(system, std::move(router));
+    Result<http::Server> server = co_await http::serve(
+        system, std::move(router), net_internal::on_transport<http::ServerOptions>());
     EXPECT_TRUE(server.has_value());
     co_return Parlour{*server, log, room};
 }
@@ -145,7 +147,8 @@ Task<void> waiting_between(System system) {
     http::Router router;
     auto talk = [log](Session peer) { return distracted(peer, log); };
     router.get("/talk", session(talk));
-    Result<http::Server> server = co_await http::serve(system, std::move(router));
+    Result<http::Server> server = co_await http::serve(
+        system, std::move(router), net_internal::on_transport<http::ServerOptions>());
     EXPECT_TRUE(server.has_value());
     Peer peer = co_await Peer::open(system, server->port(), "/talk");
     std::string frames;

@@ -4,6 +4,7 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/io/network_conditions.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 #include <troupe/task/sleep.hpp>
 #include <troupe/websocket/internal/deflate.hpp>
 #include <troupe/websocket/internal/test_peer.hpp>
@@ -99,7 +100,8 @@ Task<Site> start(System system, Options options = Options()) {
     http::Router router;
     router.get("/hello", [](const http::Request&) { return http::ok("hello"); });
     router.get("/echo", to<Echo>(std::move(options), log));
-    Result<http::Server> server = co_await http::serve(system, std::move(router));
+    Result<http::Server> server = co_await http::serve(
+        system, std::move(router), net_internal::on_transport<http::ServerOptions>());
     EXPECT_TRUE(server.has_value());
     co_return Site{*server, log};
 }
@@ -500,7 +502,8 @@ TEST(Socket, SaysGoodbyeWhenTheServerStops) {
 
 /// A peer that does anything, on a network that loses connections.
 Task<void> visitor(System system, std::uint16_t port, std::uint64_t random) {
-    Result<Stream> stream = co_await connect(system.engine(), Endpoint("127.0.0.1", port));
+    Result<Stream> stream =
+        co_await net_internal::connect_on_transport(system.engine(), Endpoint("127.0.0.1", port));
     if (!stream) co_return;
     Peer peer(std::move(*stream));
     const bool asked = co_await peer.send(upgrade_text("/echo"));
@@ -736,7 +739,8 @@ Task<Site> start_flood(System system, Overflow overflow) {
     Ref<Log> log = system.spawn<Log>();
     http::Router router;
     router.get("/flood", to<Flood>(std::move(options), log));
-    Result<http::Server> server = co_await http::serve(system, std::move(router));
+    Result<http::Server> server = co_await http::serve(
+        system, std::move(router), net_internal::on_transport<http::ServerOptions>());
     EXPECT_TRUE(server.has_value());
     co_return Site{*server, log};
 }
@@ -867,7 +871,8 @@ Task<void> wrong_sends(System system) {
     Ref<Log> log = system.spawn<Log>();
     http::Router router;
     router.get("/send", to<Sender>(log));
-    Result<http::Server> server = co_await http::serve(system, std::move(router));
+    Result<http::Server> server = co_await http::serve(
+        system, std::move(router), net_internal::on_transport<http::ServerOptions>());
     EXPECT_TRUE(server.has_value());
     Peer peer = co_await Peer::open(system, server->port(), "/send");
     EXPECT_EQ(co_await peer.receive(), "binary \xED\xA0\x80");
@@ -947,7 +952,8 @@ Task<void> other_mail(System system) {
     Ref<Log> log = system.spawn<Log>();
     http::Router router;
     router.get("/busy", to<Busy>(log));
-    Result<http::Server> server = co_await http::serve(system, std::move(router));
+    Result<http::Server> server = co_await http::serve(
+        system, std::move(router), net_internal::on_transport<http::ServerOptions>());
     EXPECT_TRUE(server.has_value());
     Peer peer = co_await Peer::open(system, server->port(), "/busy");
     EXPECT_EQ(co_await peer.receive(), "text ring");

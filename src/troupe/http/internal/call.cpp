@@ -145,7 +145,7 @@ Result<bool> Call::follow(const ResponseHead& head) {
     }
     Result<http::Url> url = url_.resolve(*location);
     if (!url) return std::unexpected(explain(url.error()));
-    const bool same_origin = url->authority() == url_.authority();
+    const bool same_origin = url->origin() == url_.origin();
     url_ = std::move(*url);
     request_.redirect(head.status, url_.text(), same_origin);
     return true;
@@ -203,12 +203,12 @@ Task<Result<void>> Call::connect(Freshness freshness) {
     exchange_.reset();
     doing_ = "waiting for a connection";
     Result<Lease> lease =
-        co_await pool_.ask<&ConnectionPool::lease>(url_.authority(), deadline_, freshness)
+        co_await pool_.ask<&ConnectionPool::lease>(url_.origin(), deadline_, freshness)
             .within(left());
     if (!lease) co_return std::unexpected(std::move(lease).error());
     doing_ = "connecting";
     exchange_ = std::make_unique<Exchange>(system_, std::move(*lease), options_);
-    co_return co_await exchange_->connect(url_.host, url_.port, deadline_);
+    co_return co_await exchange_->connect(url_, options_.tls(), deadline_);
 }
 
 /// Sends the request, and waits for the head of the response.

@@ -54,18 +54,26 @@ Exchange::Exchange(System system, Lease lease, const http::ClientOptions& option
       reused_(lease_.reused()),
       parser_(ResponseLimits{options.head_bytes_max()}) {}
 
-Task<Result<void>> Exchange::connect(std::string host, std::uint16_t port, Duration deadline) {
+Task<Result<void>> Exchange::connect(http::Url url, std::optional<TlsClient> tls,
+                                     Duration deadline) {
     if (lease_.stream().is_open()) co_return Result<void>();
+    if (url.secure && !tls) tls = co_await or_return(TlsClient::standard());
     const Addresses addresses =
-        co_await or_return(co_await addresses_of(system_, std::move(host), deadline - now()));
+        co_await or_return(co_await addresses_of(system_, url.host, deadline - now()));
     Result<Stream> connected = error(Errc::unreachable);
     for (const std::string& address : addresses) {
         const Duration left = std::max(deadline - now(), Duration::zero());
-        connected = co_await troupe::connect(system_.engine(), Endpoint(address, port), left);
+        connected = co_await troupe::connect(system_.engine(), Endpoint(address, url.port), left);
         // The next address may do better, but not against the clock or our own stop.
         if (connected || connected.error() != Errc::unreachable) break;
     }
-    lease_.stream() = co_await or_return(std::move(connected));
+    Stream stream = co_await or_return(std::move(connected));
+    if (url.secure) {
+        stream = tls_over(std::move(stream), *tls, url.host);
+        const Duration left = std::max(deadline - now(), Duration::zero());
+        co_await or_return(co_await stream.handshake(Interruptible::yes).within(left));
+    }
+    lease_.stream() = std::move(stream);
     co_return Result<void>();
 }
 

@@ -28,8 +28,8 @@ public:
 
     /// Sees to it that there is a connection.
     ///
-    /// Errors:  those of resolve and connect; timed_out.
-    Task<Result<void>> connect(std::string host, std::uint16_t port, Duration deadline);
+    /// Errors:  those of resolve and connect; timed_out; TlsErrc.
+    Task<Result<void>> connect(http::Url url, std::optional<TlsClient> tls, Duration deadline);
 
     /// Sends bytes, which the caller keeps meanwhile.
     Task<Result<void>> write(std::string_view bytes, Duration deadline);

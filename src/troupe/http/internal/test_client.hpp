@@ -5,6 +5,7 @@
 #include <troupe/actor/system.hpp>
 #include <troupe/io/stream.hpp>
 #include <troupe/net/internal/test_runs.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 #include <troupe/task/task.hpp>
 
 #include <gtest/gtest.h>
@@ -31,7 +32,8 @@ public:
     explicit Client(Stream stream) : stream_(std::move(stream)) {}
 
     static Task<Client> connect(System system, std::uint16_t port) {
-        auto stream = co_await troupe::connect(system.engine(), Endpoint("127.0.0.1", port));
+        auto stream = co_await net_internal::connect_on_transport(system.engine(),
+                                                                  Endpoint("127.0.0.1", port));
         EXPECT_TRUE(stream.has_value()) << stream.error().message();
         co_return Client(stream ? std::move(*stream) : Stream());
     }

@@ -212,7 +212,8 @@ Result<void> TlsIdentities::add(const TlsServerOptions& options,
         }
         SSL_CTX_set_verify(raw, mode, nullptr);
     }
-    // Sessions are the clients' to keep, as tickets.
+    // Sessions are the clients' to keep, as tickets, which TlsSession sends.
+    SSL_CTX_set_num_tickets(raw, 0);
     SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_session_id_context(raw,
                                    reinterpret_cast<const unsigned char*>(kSessionContext.data()),
@@ -291,8 +292,10 @@ Result<std::shared_ptr<TlsClientState>> TlsClientState::make(const TlsClientOpti
                                 static_cast<unsigned>(protocols.size())) != 0) {
         return bad_certificate("the protocols to offer");
     }
-    SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(raw, &save_session);
+    if (options.resumes()) {
+        SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(raw, &save_session);
+    }
     return state;
 }
 

@@ -16,6 +16,7 @@ namespace troupe::io_internal {
 // ---- OpenSSL's hooks ----------------------------------------------------------------------------
 
 std::size_t TlsSession::take(char* out, std::size_t bytes) noexcept {
+    if (received_ == nullptr) return 0;
     const std::size_t part = std::min(bytes, received_->size());
     std::memcpy(out, received_->data(), part);
     received_->remove_prefix(part);
@@ -155,10 +156,22 @@ TlsSession::Step TlsSession::read(std::string_view& received, std::span<char> pl
 TlsSession::Step TlsSession::write(std::string_view plain, std::string& to_send) {
     if (failed_) return {Status::failed};
     const Call call(*this, nullptr, to_send);
+    add_tickets();
     std::size_t written = 0;
     const int outcome = SSL_write_ex(ssl_.get(), plain.data(), plain.size(), &written);
     if (outcome != 1) return {judge(outcome)};
     return {Status::done, written};
+}
+
+/// Tickets leave with the first bytes a server has to say, and not by themselves: a client that
+/// only writes does not read them, and closing over them would reset the connection and lose what
+/// it wrote. OpenSSL would send as many.
+void TlsSession::add_tickets() {
+    if (identities_ == nullptr || std::exchange(tickets_sent_, true)) return;
+    const bool resumed = SSL_session_reused(ssl_.get()) == 1;
+    for (int i = resumed ? 1 : 0; i < 2; ++i)
+        SSL_new_session_ticket(ssl_.get());  // does nothing before 1.3, which has sent one already
+    ERR_clear_error();
 }
 
 void TlsSession::finish(std::string& to_send) {

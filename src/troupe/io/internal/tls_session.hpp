@@ -76,6 +76,7 @@ private:
 
     class Call;
     void attach();
+    void add_tickets();
     Status judge(int outcome);
     void fail();
 
@@ -90,6 +91,7 @@ private:
     bool agreed_ = false;
     bool finished_ = false;
     bool failed_ = false;
+    bool tickets_sent_ = false;
 };
 
 }  // namespace troupe::io_internal

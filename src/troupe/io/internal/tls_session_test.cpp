@@ -223,6 +223,10 @@ TEST(TlsSession, ResumesSessions) {
         ends.shake_hands();
         EXPECT_TRUE(ends.client.agreed() && ends.server.agreed());
         EXPECT_EQ(ends.client.info().resumed, ends.server.info().resumed);
+        EXPECT_EQ(ends.to_client, "") << "tickets come with the first answer";
+        ends.server.write("hello", ends.to_client);
+        ends.carry(1000);
+        EXPECT_EQ(ends.client_text, "hello");
         ends.client.finish(ends.to_server);
         return ends.client.info().resumed;
     };
@@ -245,6 +249,7 @@ TEST(TlsSession, GetsNewCertificatesWhileItServes) {
     ASSERT_TRUE(server.reload({test_certificate_of_other_example()}).has_value());
 
     before.client.write("still here", before.to_server);
+    before.server.write("so am I", before.to_client);
     before.carry(1000);
     EXPECT_EQ(before.server_text, "still here") << "connections that are open go on";
 

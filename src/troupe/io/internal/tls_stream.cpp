@@ -64,6 +64,10 @@ public:
     Result<void> shutdown_write() override;
     void close() noexcept override;
 
+    void wait(Cell& cell, Operation& operation) override {
+        if (session_.agreed()) operation.forget_target_deadline();
+        wait_for(cell, operation.direction());
+    }
     void wait_for(Cell& cell, Direction direction) override {
         inner_->wait_for(cell, wanted(direction));
     }

@@ -67,15 +67,16 @@ Result<std::string> header_lines(const websocket::ClientOptions& options) {
 }  // namespace
 
 Result<http::Url> parse_websocket_url(std::string_view text) {
-    constexpr std::string_view kScheme = "ws://";
-    if (text.starts_with("wss://")) {
-        return error(http::ClientErrc::no_tls, "wss comes with TLS: " + std::string(text));
+    constexpr std::string_view kPlain = "ws://";
+    constexpr std::string_view kSecure = "wss://";
+    if (text.starts_with(kSecure)) {
+        return http::Url::parse("https://" + std::string(text.substr(kSecure.size())));
     }
-    if (!text.starts_with(kScheme)) {
-        return error(http::ClientErrc::bad_url,
-                     "a WebSocket's address begins with ws:// : " + std::string(text));
+    if (text.starts_with(kPlain)) {
+        return http::Url::parse("http://" + std::string(text.substr(kPlain.size())));
     }
-    return http::Url::parse("http://" + std::string(text.substr(kScheme.size())));
+    return error(http::ClientErrc::bad_url,
+                 "a WebSocket's address begins with ws:// or wss:// : " + std::string(text));
 }
 
 Result<Agreement> judge_answer(std::string_view head, std::string_view key,
@@ -159,7 +160,12 @@ Task<Result<Stream>> Dialer::connect_to(http::Url url) {
         stream = co_await connect(system().engine(), std::move(endpoint));
         if (stream) break;
     }
-    co_return stream;
+    if (!stream || !url.secure) co_return stream;
+    std::optional<TlsClient> tls = options_->tls();
+    if (!tls) tls = co_await or_return(TlsClient::standard());
+    Stream secure = tls_over(std::move(*stream), *tls, url.host);
+    co_await or_return(co_await secure.handshake(Interruptible::yes));
+    co_return secure;
 }
 
 Task<Result<std::string>> Dialer::receive_head(Stream* stream) {

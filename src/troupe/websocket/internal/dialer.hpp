@@ -15,9 +15,9 @@
 
 namespace troupe::websocket_internal {
 
-/// The parts of a "ws://" address.
+/// The parts of a "ws://" or "wss://" address.
 ///
-/// Errors:  ClientErrc::bad_url; ClientErrc::no_tls, for wss.
+/// Errors:  ClientErrc::bad_url.
 Result<http::Url> parse_websocket_url(std::string_view text);
 
 /// Judges the head of a server's answer to a request for an upgrade, up to its empty line.

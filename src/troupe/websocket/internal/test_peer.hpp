@@ -7,6 +7,7 @@
 #include <troupe/actor/system.hpp>
 #include <troupe/io/stream.hpp>
 #include <troupe/net/internal/test_runs.hpp>
+#include <troupe/net/internal/test_transport.hpp>
 #include <troupe/task/task.hpp>
 #include <troupe/websocket/internal/deflate_terms.hpp>
 #include <troupe/websocket/internal/frame_decoder.hpp>
@@ -29,8 +30,8 @@ public:
     explicit Peer(Stream stream) : stream_(std::move(stream)) {}
 
     static Task<Peer> connect(System system, std::uint16_t port) {
-        Result<Stream> stream =
-            co_await troupe::connect(system.engine(), Endpoint("127.0.0.1", port));
+        Result<Stream> stream = co_await net_internal::connect_on_transport(
+            system.engine(), Endpoint("127.0.0.1", port));
         EXPECT_TRUE(stream.has_value()) << (stream ? "" : stream.error().message());
         co_return Peer(stream ? std::move(*stream) : Stream());
     }
