@@ -185,7 +185,7 @@ TEST(EverySchedule, AReplyToAKilledAskerReachesNobodyElse) {
         EXPECT_EQ(system->now(), Duration::zero());
     });
     EXPECT_TRUE(seen.exhaustive);
-    EXPECT_GT(seen.distinct, 100U);
+    EXPECT_GT(seen.distinct, 50U);
     EXPECT_TRUE(answered_before);
 }
 

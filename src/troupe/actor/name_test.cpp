@@ -306,7 +306,7 @@ TEST(NameEverySchedule, IsWonByOneOfTwoClaimantsAndOnlyOnceItIsFree) {
         won_by_nobody = won_by_nobody || *won == 0;
         won_by_one = won_by_one || *won == 1;
     });
-    EXPECT_GT(explored.distinct, 20U);
+    EXPECT_GT(explored.distinct, 5U);
     EXPECT_TRUE(won_by_nobody);
     EXPECT_TRUE(won_by_one);
 }

@@ -174,7 +174,7 @@ public:
     }
 
     std::size_t choose_step(std::span<const Alternative> steps) override {
-        if (!intended_ || left_[*intended_] == 0) draw_intended(steps);
+        if (!intended_ || left_[*intended_] == 0) draw_intended();
         std::vector<std::size_t> candidates;
         for (std::size_t i = 0; i < steps.size(); ++i) {
             const bool must_wait =
@@ -200,17 +200,17 @@ private:
         const std::size_t next = taken_[subject];
         return known != meetings_.end() && next < known->second.size() && known->second[next];
     }
-    void draw_intended(std::span<const Alternative> steps) {
+    /// Also one that cannot go on yet: the others come as far as they can without meeting it.
+    void draw_intended() {
         intended_.reset();
         std::uint64_t total = 0;
-        for (const Alternative& step : steps)
-            total += left_[step.subject];
+        for (const auto& [subject, weight] : left_)
+            total += weight;
         if (total == 0) return;
         std::uint64_t drawn = random().below(total);
-        for (const Alternative& step : steps) {
-            const std::uint64_t weight = left_[step.subject];
+        for (const auto& [subject, weight] : left_) {
             if (drawn < weight) {
-                intended_ = step.subject;
+                intended_ = subject;
                 return;
             }
             drawn -= weight;

@@ -103,6 +103,7 @@ private:
     void abandon_hooks() noexcept;
     void take_mail();
     void take_out(const MailNode* message);
+    bool has_no_mail() const noexcept;
     bool has_had_its_share() noexcept;
     Next yield();
     void mark_what_waits() noexcept;
@@ -210,7 +211,8 @@ Turn::Next Turn::attend() {
 
 /// Handles the oldest message, or lets go of the cell when there is none or the turn is used up.
 Turn::Next Turn::handle_one() {
-    if (has_had_its_share()) return yield();
+    // A turn with nothing to do would be one more step to be put in every order.
+    if (has_had_its_share() && !(deterministic_ && has_no_mail())) return yield();
     MailNode* message = next_message();
     if (message == nullptr) {
         // What was just taken may be more mail, or a signal that asks for something.
@@ -560,6 +562,8 @@ void Turn::nested_done() {
 
 Turn::Next Turn::resume() {
     can_resume_ = false;
+    // What others do between the end of a wait and the next message must be seen, too.
+    if (deterministic_) budget_ = 0;
     Awaiting& awaiting = end_await(cell_);
     MailNode* const message = awaiting.message;
     if (in_place_) take_out(message);
@@ -581,6 +585,11 @@ Turn::Next Turn::resume() {
         return handler_threw(message, text_of_current_exception());
     }
     return handler_done(message, handled);
+}
+
+bool Turn::has_no_mail() const noexcept {
+    return cell_.batch_ == nullptr && managed_ == nullptr && !cell_.urgent() &&
+           Cell::node_of(cell_.word()) == handled_in_place_;
 }
 
 /// Whether others should run first. The worker decides: after so many messages, or so long.

@@ -273,10 +273,29 @@ void DporChooser::find_races() {
     }
 }
 
+/// A test may end while something could still have run. What that would have used is not known, so
+/// it is taken to conflict with every step since it could.
+void DporChooser::want_what_was_left() {
+    const auto last = std::find_if(path_.rbegin(), path_.rend(),
+                                   [](const Node& node) { return node.is_step; });
+    if (last == path_.rend() || over_) return;
+    for (const Key left : std::vector<Key>(last->enabled)) {
+        if (left == last->taken) continue;
+        for (auto node = last; node != path_.rend(); ++node) {
+            if (!node->is_step) continue;
+            if (!has(node->enabled, left) || node->taken == left) break;
+            if (!has(node->wanted, left)) node->wanted.push_back(left);
+        }
+    }
+}
+
 bool DporChooser::next_run() {
     path_.resize(std::min(path_.size(), at_));
     if (!history_.complete()) cut_ = true;
-    if (!diverged_) find_races();
+    if (!diverged_) {
+        find_races();
+        want_what_was_left();
+    }
     // Sleepers of a node need what its step has used.
     std::vector<std::size_t> step_of_node(path_.size(), 0);
     std::size_t step = 0;

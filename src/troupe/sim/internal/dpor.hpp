@@ -72,6 +72,7 @@ private:
     static bool sleeps(const Node& node, Key one);
     std::vector<Sleeper> still_asleep() const;
     void find_races();
+    void want_what_was_left();
     void want(std::size_t i, std::size_t j, const std::vector<std::size_t>& node_of_step);
 
     const History& history_;
