@@ -58,6 +58,22 @@ struct ActorInfo {
         0;  ///< cell, object, extension and arena; not what the object owns elsewhere
 };
 
+/// One task, as it was a moment ago: a child of a TaskGroup, or what a thread waits for in
+/// block_on.
+struct TaskInfo {
+    Pid pid;
+    std::string name;  ///< the type of its function or closure
+    ActorState state = ActorState::starting;
+    bool complete = false;  ///< whether what follows is known: it waits
+    Pid owner;              ///< who waits for it; Pid() for a thread
+    std::string awaits;     ///< "ask Rates::get", "sleep"
+    std::string where;      ///< "shop.cpp:41"
+    Duration waiting{};     ///< for how long
+};
+
+/// In one line: `<0.18.1> load: suspended at shop.cpp:41, sleep, for 1.2 s; for <0.17.3>`.
+std::string to_string(const TaskInfo& info);
+
 /// In one line: `<0.17.3> Shop "corner": suspended in Shop::price at shop.cpp:41, ask Rates::get,
 /// for 1.2 s; mailbox 3 of 1000, 17 handled, up 60 s`.
 std::string to_string(const ActorInfo& info);

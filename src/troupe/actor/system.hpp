@@ -210,6 +210,16 @@ public:
     std::vector<ActorInfo> actors() const;
     /// Errors:  not_found, when the actor has ended. Any thread.
     Result<ActorInfo> info(Pid pid) const;
+    /// All tasks that run a moment ago, likewise: children of groups, and what block_on waits for.
+    std::vector<TaskInfo> tasks() const;
+    /// Where an actor's handler or a task waits, and who waits for it, and so on, a line each:
+    ///
+    ///     <0.9.1> Rates::get (Rates) waits in sleep at rates.cpp:12
+    ///     <0.7.1> load waits in ask Rates::get at shop.cpp:41
+    ///     <0.3.1> Shop::price (Shop) waits in group at shop.cpp:50
+    ///
+    /// Ends where somebody runs, or is asked by nobody who waits. Any thread.
+    std::vector<std::string> backtrace(Pid pid) const;
     DeadLetters dead_letters() const noexcept;
     /// The same by the class of the actor they were for, in alphabetical order.
     std::vector<DeadLettersOfType> dead_letters_by_type() const;

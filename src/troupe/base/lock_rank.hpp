@@ -22,6 +22,7 @@ enum class LockRank : std::uint16_t {
     mailbox = 350,
     registry = 360,
     task_group = 370,
+    wait_list = 380,
     reactor = 400,
     timers = 500,
     own_threads = 505,
@@ -73,6 +74,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "registry";
         case LockRank::task_group:
             return "task_group";
+        case LockRank::wait_list:
+            return "wait_list";
         case LockRank::reactor:
             return "reactor";
         case LockRank::timers:

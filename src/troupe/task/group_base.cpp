@@ -19,6 +19,10 @@ bool ChildBase::stopping() const noexcept {
     return group_.stopping();
 }
 
+TaskCell::Owner ChildBase::owner() const noexcept {
+    return {group_.owner_, group_.owner_generation_};
+}
+
 // ---- the group ----------------------------------------------------------------------------------
 
 const MailOps GroupBase::Wake::kAllEndedOps{MailKind::signal,

@@ -37,6 +37,7 @@ public:
 
     void ended() noexcept override;
     bool stopping() const noexcept override;
+    Owner owner() const noexcept override;
 
     bool service() const noexcept { return service_; }
     std::size_t index() const noexcept { return index_; }

@@ -100,11 +100,20 @@ const MailOps CancelTask::kOps{MailKind::signal,
 
 const MailOps TaskCell::kOps{MailKind::message, nullptr, nullptr, true};
 
+bool is_task(const Cell& cell) noexcept {
+    const CellType* const type = cell.type();
+    const CellState state = cell.state();
+    return type != nullptr && type->run == &run_task && state != CellState::free &&
+           state != CellState::ended;
+}
+
+TaskCell* task_in(Cell& cell) noexcept {
+    return is_task(cell) ? &task_of(cell) : nullptr;
+}
+
 TaskCell* task_now() noexcept {
-    MailNode* const handled = handled_now();
-    const Cell* const cell = current_cell();
-    return cell != nullptr && cell->type()->run == &run_task ? static_cast<TaskCell*>(handled)
-                                                             : nullptr;
+    Cell* const cell = current_cell();
+    return cell != nullptr ? task_in(*cell) : nullptr;
 }
 
 TurnEnd run_task(Cell& cell) {

@@ -32,6 +32,12 @@ public:
     virtual void finish(End how) noexcept = 0;
     /// Nothing of it is left but this object. The last the cell's turn does with it.
     virtual void ended() noexcept = 0;
+    /// Who waits for it, in which generation; nobody's cell is null. While it has not ended.
+    struct Owner {
+        Cell* cell = nullptr;
+        std::uint32_t generation = 0;
+    };
+    virtual Owner owner() const noexcept { return {}; }
     /// Whether what it is part of was asked to come to an end by itself.
     virtual bool stopping() const noexcept { return false; }
 
@@ -43,6 +49,11 @@ protected:
 private:
     static const MailOps kOps;
 };
+
+/// The task that a cell belongs to now; null for an actor's. Whoever holds the cell.
+TaskCell* task_in(Cell& cell) noexcept;
+/// Whether a task has the cell. Any thread.
+bool is_task(const Cell& cell) noexcept;
 
 /// The task that runs in this turn; null in an actor and outside.
 TaskCell* task_now() noexcept;

@@ -8,6 +8,7 @@
 #include <troupe/scheduler/cell_hold.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/mail_mark.hpp>
+#include <troupe/task/task_cell.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -105,11 +106,16 @@ std::string_view method_in_which_it_waits(const Cell& cell) noexcept {
     return (cell.flags_ & kInStopHook) != 0 ? "on_stop" : "on_start";
 }
 
+std::string what_it_awaits(const Awaiting& awaiting) {
+    std::string text = awaiting.what;
+    if (!awaiting.subject.empty()) text += " " + shown(awaiting.subject);
+    return text;
+}
+
 void look_at_the_wait(const Cell& cell, ActorInfo& info) {
     const Awaiting& awaiting = *cell.awaiting_;
     info.method = shown(method_in_which_it_waits(cell));
-    info.awaits = awaiting.what;
-    if (!awaiting.subject.empty()) info.awaits += " " + shown(awaiting.subject);
+    info.awaits = what_it_awaits(awaiting);
     info.where = place(awaiting.where);
     info.waiting = std::max(cell.engine().now() - awaiting.since, Duration::zero());
 }
@@ -198,6 +204,69 @@ std::optional<ActorInfo> look_at(Cell& cell, std::uint32_t generation) {
 
 namespace {
 
+/// Who waits for what the cell does now.
+task_internal::TaskCell::Owner waited_by(Cell& cell) {
+    if (const auto* const task = task_internal::task_in(cell)) return task->owner();
+    const MailNode* const message = cell.awaiting_->message;
+    if (message == nullptr || !ops_of(message).asked) return {};
+    const auto* const request = static_cast<const AskHeader*>(message);
+    if (request->piped) return {};  // it goes on meanwhile
+    return {request->asker, request->asker_generation};
+}
+
+/// Calls `look` on a cell that is known to stay what it is meanwhile.
+template <class Look>
+void look_held(Cell& cell, std::uint32_t generation, Look look) {
+    if (current_cell() == &cell) return;
+    const CellHold hold(cell);
+    if (hold.held() && cell.generation() == generation && cell.awaiting_ != nullptr) look();
+}
+
+}  // namespace
+
+std::optional<TaskInfo> look_at_task(Cell& cell, std::uint32_t generation) {
+    if (!task_internal::is_task(cell) || cell.generation() != generation) return std::nullopt;
+    TaskInfo info;
+    info.pid = pid_of(&cell, generation);
+    info.name = shown(cell.type()->name);
+    info.state = cell.engine().running(cell).now       ? ActorState::running
+                 : cell.state() == CellState::starting ? ActorState::starting
+                                                       : ActorState::queued;
+    look_held(cell, generation, [&] {
+        const task_internal::TaskCell::Owner owner = waited_by(cell);
+        info.state = ActorState::suspended;
+        info.complete = true;
+        info.owner = pid_of(owner.cell, owner.generation);
+        info.awaits = what_it_awaits(*cell.awaiting_);
+        info.where = place(cell.awaiting_->where);
+        info.waiting = std::max(cell.engine().now() - cell.awaiting_->since, Duration::zero());
+    });
+    if (!task_internal::is_task(cell) || cell.generation() != generation) return std::nullopt;
+    return info;
+}
+
+std::optional<WaitStep> look_at_wait(Cell& cell, std::uint32_t generation) {
+    std::optional<WaitStep> step;
+    look_held(cell, generation, [&] {
+        const Awaiting& awaiting = *cell.awaiting_;
+        step.emplace();
+        step->line = to_string(pid_of(&cell, generation)) + " ";
+        const bool task = task_internal::is_task(cell);
+        if (!task) step->line += shown(method_in_which_it_waits(cell)) + " (";
+        step->line += shown(cell.type()->name);
+        if (!task) step->line += ")";
+        step->line += " waits in " + what_it_awaits(awaiting);
+        const std::string where = place(awaiting.where);
+        if (!where.empty()) step->line += " at " + where;
+        const task_internal::TaskCell::Owner next = waited_by(cell);
+        step->waited_by = next.cell;
+        step->generation = next.generation;
+    });
+    return step;
+}
+
+namespace {
+
 std::string handler_of(const ActorInfo& info) {
     std::string text = " in " + info.method;
     if (info.state == ActorState::running) {
@@ -211,6 +280,14 @@ std::string handler_of(const ActorInfo& info) {
 }  // namespace
 
 }  // namespace actor_internal
+
+std::string to_string(const TaskInfo& info) {
+    std::string text = to_string(info.pid) + " " + info.name + ": " + name(info.state);
+    if (!info.complete) return text;
+    if (!info.where.empty()) text += " at " + info.where;
+    text += ", " + info.awaits + ", for " + actor_internal::seconds(info.waiting);
+    return info.owner == Pid() ? text : text + "; for " + to_string(info.owner);
+}
 
 std::string to_string(const ActorInfo& info) {
     std::string text = to_string(info.pid) + " " + actor_internal::shown(info.type);

@@ -468,6 +468,32 @@ Result<ActorInfo> System::info(Pid pid) const {
     return *std::move(info);
 }
 
+std::vector<TaskInfo> System::tasks() const {
+    std::vector<TaskInfo> tasks;
+    core_->engine().for_each_cell(
+        [](Cell& cell, void* data) {
+            auto info = actor_internal::look_at_task(cell, cell.generation());
+            if (info) static_cast<std::vector<TaskInfo>*>(data)->push_back(*std::move(info));
+        },
+        &tasks);
+    return tasks;
+}
+
+std::vector<std::string> System::backtrace(Pid pid) const {
+    constexpr std::size_t kLinesMax = 64;  // those who wait in a circle would go on
+    std::vector<std::string> lines;
+    Cell* cell = core_->engine().find_cell(pid.slot);
+    std::uint32_t generation = pid.generation;
+    while (cell != nullptr && lines.size() < kLinesMax) {
+        auto step = actor_internal::look_at_wait(*cell, generation);
+        if (!step) break;
+        lines.push_back(std::move(step->line));
+        cell = step->waited_by;
+        generation = step->generation;
+    }
+    return lines;
+}
+
 void count_messages() noexcept {
     actor_internal::SystemCore::count_messages_for_test();
 }
