@@ -48,6 +48,7 @@ EXCEPTION_WALLS = {
     "src/troupe/websocket/internal/socket_core.cpp": "around a connection's hooks, a root task",
     "src/troupe/task/block_on.hpp": "around a root task; hands its exception to the waiting thread",
     "src/troupe/task/sleep.hpp": "around an offloaded job; hands its exception to the awaiter",
+    "src/troupe/task/generator.hpp": "hands a generator's exception to whoever asks for a value",
     "src/troupe/task/task_group.hpp": "around a child's coroutine, which is its failure then",
     "src/troupe/task/task.hpp": "hands a child's exception to its awaiter",
 }

@@ -218,6 +218,7 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
                 call->piped = this->piped;
                 call->deadline = this->deadline;
             }
+            release_context(*call);
             call->context = std::exchange(this->context, nullptr);
             if (returned.stash_ != nullptr) {
                 keep_in_stash(*returned.stash_, call);
@@ -333,6 +334,7 @@ Call<M, Asked, C>* make_call(std::ptrdiff_t offset, Arguments&&... arguments) {
     auto* const call = ::new (block) Call<M, Asked>(std::forward<Arguments>(arguments)...);
     guard.block = nullptr;
     call->tag = static_cast<std::uint32_t>(offset);
+    call->context = Facts::carried();
     return call;
 }
 

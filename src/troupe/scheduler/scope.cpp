@@ -30,13 +30,18 @@ public:
 };
 
 bool is_scope(const Context& context) noexcept {
-    return context.kind() != Context::Kind::facts;
+    return context.kind() == Context::Kind::scope || context.kind() == Context::Kind::root;
+}
+
+/// In the frame of a coroutine, which takes it away itself.
+bool in_frame(const Context& context) noexcept {
+    return context.kind() == Context::Kind::scope || context.kind() == Context::Kind::shown;
 }
 
 /// The scope of everything `handling` does; made on the first call.
 Scope& root_scope(MailNode& handling) {
     Context** at = &handling.context;
-    while (*at != nullptr && (*at)->kind() == Context::Kind::scope)
+    while (*at != nullptr && in_frame(**at))
         at = &(*at)->outer;
     for (Context* below = *at; below != nullptr; below = below->outer) {
         if (below->kind() == Context::Kind::root) return static_cast<Scope&>(*below);
@@ -126,6 +131,54 @@ ScopeView scope_now() noexcept {
     return ScopeView::of(context->handling->context, context->engine->now());
 }
 
+// ---- facts --------------------------------------------------------------------------------------
+
+Facts* Facts::now() noexcept {
+    const MailNode* const handled = handled_now();
+    for (Context* at = handled != nullptr ? handled->context : nullptr; at != nullptr;
+         at = at->outer) {
+        if (at->kind() == Kind::facts) return static_cast<Facts*>(at);
+        if (at->kind() == Kind::shown) return &static_cast<ShownFacts*>(at)->facts();
+    }
+    return nullptr;
+}
+
+Facts* Facts::carry() noexcept {
+    Facts* const facts = now();
+    if (facts != nullptr) facts->retain();
+    return facts;
+}
+
+Facts* Facts::copy_of_now() {
+    in_use_.store(true, std::memory_order_relaxed);
+    auto* const copy = ::new (allocate_block(sizeof(Facts))) Facts;
+    if (const Facts* const held = now()) {
+        copy->trace = held->trace;
+        copy->baggage = held->baggage;
+    }
+    return copy;
+}
+
+void Facts::release() noexcept {
+    // acq_rel: whoever frees it has seen all that the others did with it; pairs with itself.
+    if (users_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    this->~Facts();
+    free_block(this, sizeof(Facts));
+}
+
+ShownFacts::ShownFacts(Facts* facts) noexcept
+    : Context(Kind::shown), facts_(facts), handling_(handled_now()) {
+    TROUPE_ASSERT(handling_ != nullptr, "baggage outside an actor or task has nobody to carry it");
+    outer = handling_->context;
+    handling_->context = this;
+}
+
+ShownFacts::~ShownFacts() {
+    TROUPE_ASSERT(handling_->context == this, "contexts are left in the reverse order");
+    handling_->context = outer;
+    facts_->release();
+}
+
 namespace {
 
 /// Another wait has begun in a scope that is cancelled. True when the others are to go first.
@@ -200,9 +253,10 @@ void release_context_slowly(MailNode& message) noexcept {
     Context* at = std::exchange(message.context, nullptr);
     while (at != nullptr) {
         Context* const outer = at->outer;
-        TROUPE_ASSERT(at->kind() != Context::Kind::scope,
-                      "a handler has ended before the scopes in its frames");
-        if (at->kind() == Context::Kind::root) {
+        TROUPE_ASSERT(!in_frame(*at), "a handler has ended before the scopes in its frames");
+        if (at->kind() == Context::Kind::facts) {
+            static_cast<Facts*>(at)->release();
+        } else {
             auto* const root = static_cast<RootScope*>(at);
             root->~RootScope();
             free_block(root, sizeof(RootScope));

@@ -17,8 +17,12 @@
 #include <troupe/base/error.hpp>
 #include <troupe/scheduler/cell.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace troupe {
 
@@ -28,7 +32,8 @@ public:
     enum class Kind : std::uint8_t {
         scope,  ///< in the frame of a coroutine
         root,   ///< the same for the whole handler: made when it is cancelled, freed with it
-        facts,  ///< what travels with messages: base/facts
+        facts,  ///< what travels with messages; shared, so always at the bottom
+        shown,  ///< the same, in the frame of a coroutine
     };
 
     explicit Context(Kind kind) noexcept : kind_(kind) {}
@@ -83,6 +88,57 @@ private:
     std::uint32_t waits_ended_ = 0;
     Duration since_{};
     Error reason_{Errc::cancelled};
+};
+
+/// What travels with everything that a handler or task sends, asks, spawns and starts: the trace it
+/// belongs to, and what users put along. Never changed once it is shared; counted.
+class Facts : public Context {
+public:
+    struct Trace {
+        std::uint64_t id_high = 0;  ///< of the trace; 0 and 0: none
+        std::uint64_t id_low = 0;
+        std::uint64_t span = 0;  ///< of whoever caused this
+        bool sampled = false;
+        friend bool operator==(const Trace&, const Trace&) = default;
+    };
+
+    /// A copy of those that hold now, or empty ones, to be added to and then carried. Counts one.
+    static Facts* copy_of_now();
+
+    Trace trace;
+    std::vector<std::pair<std::string, std::string>> baggage;
+
+    void retain() noexcept { users_.fetch_add(1, std::memory_order_relaxed); }
+    void release() noexcept;
+
+    /// Those that hold in this turn; null when there are none.
+    static Facts* now() noexcept;
+    /// The same, counted once more: for a message that is made here. One load where nobody in the
+    /// process uses any.
+    static Facts* carried() noexcept {
+        return in_use_.load(std::memory_order_relaxed) ? carry() : nullptr;
+    }
+
+private:
+    Facts() noexcept : Context(Kind::facts) {}
+    ~Facts() = default;
+    static Facts* carry() noexcept;
+
+    std::atomic<std::uint32_t> users_{1};                      // whoever has it
+    static inline constinit std::atomic<bool> in_use_{false};  // set once; all read
+};
+
+/// Shows other facts to what a coroutine calls. Its cell's turn only; entered and left as a Scope.
+class ShownFacts : public Context {
+public:
+    /// Takes the count over.
+    explicit ShownFacts(Facts* facts) noexcept;
+    ~ShownFacts();
+    Facts& facts() const noexcept { return *facts_; }
+
+private:
+    Facts* facts_;
+    MailNode* handling_;
 };
 
 /// What a stack of contexts says at a moment.

@@ -61,6 +61,7 @@ GroupBase::GroupBase() noexcept {
 
 GroupBase::~GroupBase() {
     TROUPE_ASSERT(!running_ || all_ended_, "a group was destroyed while its children ran");
+    if (facts_ != nullptr) facts_->release();
     while (first_ != nullptr)
         std::exchange(first_, first_->next_)->free();
 }
@@ -88,6 +89,10 @@ void GroupBase::start_child(ChildBase& child) noexcept {
         return;
     }
     child.deadline = asked_until_;
+    if (facts_ != nullptr) {
+        facts_->retain();
+        child.context = facts_;
+    }
     Cell& cell = take_cell_for(*engine_, child.type(), child);
     child.cell_ = &cell;
     child.generation_ = cell.generation();
@@ -106,6 +111,7 @@ void GroupBase::start(bool in_order_of_ending) noexcept {
     const MailNode* const handled = handled_now();
     if (handled->ops->timed) asked_until_ = static_cast<const TimedNode*>(handled)->deadline;
     asked_until_ = std::min(asked_until_, outside.deadline);
+    facts_ = Facts::carried();
     if (longest_ != Duration::max()) {
         const Duration now = engine_->now();
         deadline_ = longest_ < Duration::max() - now ? now + longest_ : Duration::max();

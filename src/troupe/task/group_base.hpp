@@ -168,6 +168,7 @@ private:
     Engine* engine_ = nullptr;
     Duration asked_until_ = Duration::max();  // whoever waits for all this waits no longer
     Duration deadline_ = Duration::max();
+    Facts* facts_ = nullptr;  // what the children carry
     bool running_ = false;
     bool in_order_of_ending_ = false;
     bool all_ended_ = false;

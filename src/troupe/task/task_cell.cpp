@@ -125,8 +125,11 @@ TurnEnd run_task(Cell& cell) {
     running.handling = &task;
     running.doing.store(&cell.type()->name, std::memory_order_relaxed);
     if (running.deterministic) cell.engine().note_event(fnv1a_32(cell.type()->name));
-    if (cell.state() == CellState::starting) return begin_task(cell, task);
-    return go_on(cell, task, cell.awaiting_->yielding);
+    const TurnEnd end = cell.state() == CellState::starting
+                            ? begin_task(cell, task)
+                            : go_on(cell, task, cell.awaiting_->yielding);
+    running.handling = nullptr;  // the task's next turn may be anywhere, or it may be gone
+    return end;
 }
 
 DeadlineSlot& task_deadline(Cell& cell) {

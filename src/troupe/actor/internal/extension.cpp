@@ -514,6 +514,7 @@ Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type,
     cell.flags_ = 0;
     cell.state_.store(CellState::starting, std::memory_order_relaxed);
     if (outcome != nullptr) hooks_of(cell).start_outcome = outcome;
+    if (Facts* const facts = Facts::carried()) hooks_of(cell).handling.context = facts;
     if (settings != nullptr && settings->reentrant_calls) extension_of(cell).reentrant = true;
     if (settings != nullptr && settings->arena_bytes_max != 0) {
         standing_of(cell).arena = std::make_unique<Arena>(settings->arena_bytes_max);

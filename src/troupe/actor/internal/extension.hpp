@@ -37,6 +37,11 @@ struct Hooks {
     AskEnvelope<void>* start_outcome = nullptr;
     // Why it was asked to end, when that has a text; else Cell::stop_kind_ says it all.
     ExitReason reason;
+
+    Hooks() = default;
+    ~Hooks() { release_context(handling); }
+    Hooks(const Hooks&) = delete;
+    Hooks& operator=(const Hooks&) = delete;
 };
 
 /// What stays with its address.

@@ -261,6 +261,7 @@ Turn::Next Turn::handle_batch() {
             }
             cell_.handled_.store(cell_.handled() + 1, std::memory_order_relaxed);
             ++released_;
+            running_.handling = nullptr;
             ops_of(message).finish(message);
         }
     } catch (...) {
@@ -291,6 +292,7 @@ inline Turn::Next Turn::call_handler(MailNode* message) {
 void Turn::suspended_in(MailNode* message) noexcept {
     TROUPE_ASSERT(cell_.awaiting_ != nullptr,
                   "a handler awaited something that is not Troupe's: it would never be resumed");
+    running_.handling = nullptr;  // its next turn may be anywhere
     cell_.awaiting_->message = message;
     cell_.awaiting_->outer = cell_.nested_ ? existing_ties(cell_)->outer->record : nullptr;
 }
@@ -436,6 +438,7 @@ void Turn::count_more() noexcept {
 }
 
 inline Turn::Next Turn::handler_done(MailNode* message, Handled handled) {
+    running_.handling = nullptr;  // before it is freed: what its end does is done for nobody
     count_handled();
     if (handled == Handled::parked) {
         // It is a ReplyTo's now, which may be used as soon as the next message is handled.
@@ -454,12 +457,14 @@ inline Turn::Next Turn::handler_done(MailNode* message, Handled handled) {
 /// What was thrown is what the asker hears and why the actor ends.
 Turn::Next Turn::handler_threw(MailNode* message, const std::string& text) {
     const std::string_view method = ops_of(message).method;
+    running_.handling = nullptr;
     if (in_place_) take_out(message);
     give_up(message, Error(Errc::failed, std::string(method) + ": " + text));
     return fail(method, text);
 }
 
 Turn::Next Turn::fail(std::string_view method, std::string_view why) {
+    running_.handling = nullptr;
     const ExitReason reason(ExitReason::Kind::failed, why);
     report_crash(cell_, method, reason);
     return end(reason);
@@ -577,7 +582,10 @@ Turn::Next Turn::resume() {
         suspended_in(message);
         return Next::go_on;
     }
-    if (message == nullptr) return has(kInStartHook) ? start_hook_done() : stop_hook_done();
+    if (message == nullptr) {
+        running_.handling = nullptr;
+        return has(kInStartHook) ? start_hook_done() : stop_hook_done();
+    }
     Handled handled = Handled::done;
     try {
         handled = ops_of(message).complete(message);
@@ -638,7 +646,8 @@ Turn::Next Turn::begin_start() {
     if (self != nullptr) {
         // A hook that is no coroutine may throw here; one that is keeps it in its promise.
         try {
-            say(kStartHook, nullptr);
+            Hooks* const known = existing_hooks(cell_);
+            say(kStartHook, known != nullptr ? &known->handling : nullptr);
             Task<Result<void>> hook = ActorAccess::on_start(*self);
             if (!hook.empty()) {
                 Hooks& hooks = hooks_of(cell_);
@@ -689,6 +698,7 @@ Turn::Next Turn::start_hook_done() {
 }
 
 Turn::Next Turn::start_failed(Error why) {
+    running_.handling = nullptr;
     const std::string text = why.text();
     const Hooks* const hooks = existing_hooks(cell_);
     if (hooks != nullptr && hooks->start_outcome != nullptr) {
@@ -698,6 +708,7 @@ Turn::Next Turn::start_failed(Error why) {
 }
 
 void Turn::report_started() noexcept {
+    running_.handling = nullptr;
     cell_.state_.store(CellState::running, std::memory_order_relaxed);
     if (Supervised* const known = supervised()) known->current->report_started();
     Hooks* const hooks = existing_hooks(cell_);
@@ -932,6 +943,7 @@ TurnEnd run_actor(Cell& cell) {
     cell.handled_.store(cell.handled() + 1, std::memory_order_relaxed);
     if (!cell.try_idle_from(word)) return run_on_after_counted(cell, message);
     // The cell is not ours any more; the envelope still is.
+    running.handling = nullptr;
     ops_of(message).finish(message);
     return TurnEnd::released;
 }
