@@ -30,6 +30,12 @@ CLOCK_READERS = {
     "src/troupe/sim/shrink.cpp": "the same",
 }
 
+# Files above them that stand in for the machine, and what they are.
+MACHINE_FILES = {
+    "src/troupe/sim/interpose.cpp": "keeps simulated steps from asking the C library",
+    "src/troupe/sim/interposed_test.cpp": "asks it, to see that it is kept from it",
+}
+
 # The walls at which exceptions stop (STYLE.md, "When things go wrong"), and what stands there.
 # A throw or catch anywhere else in the library is an error.
 EXCEPTION_WALLS = {
@@ -102,6 +108,13 @@ THREADS = [
         r"\bstd\s*::\s*(?:thread|jthread|async)\b(?!\s*::\s*(?:id|hardware_concurrency)\b)"
         r"|\bpthread_create\b",
         "starts a thread of its own; use a task, an actor or offload(f)",
+    ),
+]
+ADDRESS_ORDER = [
+    (
+        r"\b(?:multi)?(?:map|set)\s*<\s*(?:const\s+)?[\w:]+(?:<[^<>]*>)?\s*(?:const\s*)?\*"
+        r"|\bstd\s*::\s*(?:less|greater)\s*<[^<>]*\*\s*>|\bowner_less\b",
+        "is ordered by addresses, which no seed replays; key it by a number, a pid or a name",
     ),
 ]
 SIGNAL_FENCE = [
@@ -204,7 +217,7 @@ def words(tree, path):
     if name not in COMPILER_FENCES:
         rules += SIGNAL_FENCE
     if component is not None:
-        if component not in MACHINE_COMPONENTS:
+        if component not in MACHINE_COMPONENTS and name not in MACHINE_FILES:
             rules += RANDOM
             # A bench measures with the real clock, a test may need a thread from outside.
             if not is_test_like(path) and name not in THREAD_OWNERS:
@@ -212,6 +225,8 @@ def words(tree, path):
             reads_clock = name in CLOCK_READERS
             if not reads_clock and (not is_test_like(path) or path.stem.endswith("_test")):
                 rules += CLOCKS
+        if not is_test_like(path):
+            rules += ADDRESS_ORDER
         if name not in MUTEX_FILES and not path.stem.endswith("_bench"):
             rules += MUTEXES
         if not is_test_like(path) and name not in EXCEPTION_WALLS:

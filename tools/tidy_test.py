@@ -54,6 +54,13 @@ class Words(unittest.TestCase):
         self.reported("int n = rand();", "Random")
         self.reported("std::jthread worker(f);", "offload")
 
+    def test_nothing_is_ordered_by_addresses(self):
+        self.reported("std::map<const Cell*, int> turns;", "addresses")
+        self.reported("std::set<Ref<A>*> known;", "addresses")
+        self.reported("std::sort(a, b, std::less<Cell*>());", "addresses")
+        self.accepted("std::map<std::uint32_t, Cell*> cells; std::vector<Cell*> list;")
+        self.accepted("std::map<Cell*, int> seen;", "src/troupe/actor/a_test.cpp")
+
     def test_base_and_scheduler_ask_the_machine(self):
         code = "auto t = std::chrono::steady_clock::now(); std::thread w(f); std::random_device r;"
         self.accepted(code, "src/troupe/scheduler/a_test.cpp")

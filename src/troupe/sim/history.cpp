@@ -17,6 +17,7 @@ void History::clear() {
     effects_.clear();
     in_flight_.clear();
     names_.clear();
+    signalled_.clear();
     begin_ = 0;
     subjects_seen_ = 0;
     cut_ = false;
@@ -35,6 +36,9 @@ void History::step_begins(const EngineStep& step) {
     if (cut_) return;
     begin_ = effects_.size();
     steps_.push_back({step, begin_, begin_, 0});
+    if (step.kind == StepKind::turn && signalled_.erase(step.subject) != 0) {
+        add({.kind = EffectKind::took_signals, .subject = step.subject});
+    }
     if (step.cell == nullptr || names_.contains(step.subject)) return;
     names_[step.subject] = {std::string(step.cell->type()->name),
                             Pid{0, step.cell->slot(), step.cell->generation()}};
@@ -55,6 +59,7 @@ void History::woke(std::uint32_t subject) {
 
 void History::sent(std::uint32_t to, const MailNode* mail, bool urgent) {
     add({.kind = urgent ? EffectKind::urgent : EffectKind::sent, .subject = to});
+    if (urgent) signalled_.insert(to);
     if (!cut_ && !steps_.empty()) {
         in_flight_[mail] = static_cast<std::uint32_t>(steps_.size() - 1);
     }

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,9 @@ enum class EffectKind : std::uint8_t {
     woke,     ///< made `subject` runnable
     handled,  ///< began to handle a message that was sent in step `of`
     touched,  ///< used `thing`
+    /// Took signals out of its mailbox. Some become messages then, behind those that were there, so
+    /// the turn does not commute with mail to it.
+    took_signals,
 };
 
 struct Effect {
@@ -89,6 +93,7 @@ private:
     // Which step has sent what is on its way. Looked up only, so the addresses decide nothing.
     std::unordered_map<const MailNode*, std::uint32_t> in_flight_;
     std::map<std::uint32_t, SubjectName> names_;
+    std::set<std::uint32_t> signalled_;  // and have had no turn since
     std::uint32_t subjects_seen_ = 0;
     bool cut_ = false;
 };

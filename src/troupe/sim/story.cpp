@@ -12,6 +12,8 @@ namespace troupe::sim {
 
 namespace {
 
+constexpr std::string_view kRootTask = "block_on";  // as the task component calls it
+
 /// One arrow: a message that was handled, or a turn that went on.
 struct Line {
     std::uint64_t step = 0;
@@ -107,6 +109,7 @@ public:
     std::string short_name(std::uint32_t subject) const {
         if (subject == 0) return "the clock";
         std::string_view type = history_.name_of(subject).type;
+        if (type == kRootTask) return "the test";
         int depth = 0;
         std::size_t begin = 0;
         for (std::size_t i = 0; i + 1 < type.size(); ++i) {

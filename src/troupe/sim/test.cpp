@@ -127,6 +127,21 @@ void replay(const TestCase& test, const Settings& settings, const Report& report
     if (failed) report(test.name + " fails when it is replayed");
 }
 
+void shrink_given(const TestCase& test, const Settings& settings, const Report& report) {
+    const Result<Trace> trace = trace_from(settings.shrink);
+    if (!trace) return report("--shrink: " + trace.error().message());
+    ShrinkOptions how;
+    if (settings.shrink_runs) how.runs_max = *settings.shrink_runs;
+    if (settings.budget) how.budget = *settings.budget;
+    const Shrunk shrunk = shrink(test, *trace, how);
+    if (!shrunk.replayed.result.failure) {
+        return report(test.name + " does not fail under this trace: there is nothing to shrink");
+    }
+    std::printf("%s, shrunk in %zu runs from %zu to %zu choices that matter:\n  %s\n  %s\n",
+                test.name.c_str(), shrunk.runs, departures(*trace), departures(shrunk.trace),
+                shrunk.replayed.text.c_str(), replay_command(test, shrunk.trace).c_str());
+}
+
 /// One of the two processes whose steps are compared.
 void log_steps_of(const TestCase& test, const Settings& settings, const Report& report) {
     if (settings.replay.empty()) {
@@ -145,6 +160,7 @@ void run_test(const TestCase& test, const std::function<void(const std::string& 
     const Result<Settings> settings = Settings::of_process();
     if (!settings) return report(settings.error().message());
     if (!settings->step_log.empty()) return log_steps_of(test, *settings, report);
+    if (!settings->shrink.empty()) return shrink_given(test, *settings, report);
     if (!settings->replay.empty()) return replay(test, *settings, report);
     ExploreOptions options;
     options.runs = kRunsPerTest;

@@ -17,7 +17,8 @@
 /// it.
 ///
 /// The environment goes first, and so do flags of the same names on the test's command line
-/// (`--replay t1:...`): TROUPE_REPLAY a trace, or @file; TROUPE_SEED one seed; TROUPE_SEEDS how
+/// (`--replay t1:...`): TROUPE_REPLAY a trace, or @file; TROUPE_SHRINK a trace, to be made small;
+/// TROUPE_SEED one seed; TROUPE_SEEDS how
 /// many runs; TROUPE_BUDGET for how long, "60s"; TROUPE_STRATEGY one or several names with commas,
 /// or portfolio; TROUPE_JOBS processes; TROUPE_BREAK_AT a step of a replay;
 /// TROUPE_CHECK_DETERMINISM=1 runs each replay or first seed in two processes and compares them

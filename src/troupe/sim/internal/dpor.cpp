@@ -71,6 +71,7 @@ Footprint DporChooser::footprint_of(const StepRecord& step, std::span<const Effe
                 things.push_back(turn_of(effect.subject));
                 [[fallthrough]];
             case EffectKind::sent:
+            case EffectKind::took_signals:
                 things.push_back(mailbox_of(effect.subject));
                 break;
             case EffectKind::touched:
@@ -241,8 +242,13 @@ void DporChooser::find_races() {
         }
         ++rank_[j];
         if (const auto by = woken_by.find(subject); by != woken_by.end()) comes_after(by->second);
+        // A turn that took signals, too, could have run without the message that it handled.
+        const bool took_signals = std::any_of(
+            effects.begin(), effects.end(),
+            [](const Effect& effect) { return effect.kind == EffectKind::took_signals; });
         for (const Effect& effect : effects) {
-            if (effect.kind == EffectKind::handled && effect.of < j) comes_after(effect.of);
+            if (effect.kind != EffectKind::handled || effect.of >= j || took_signals) continue;
+            comes_after(effect.of);
         }
         // Conflicting steps, the youngest first: what it comes after is no race any more.
         std::vector<std::size_t> rivals;
@@ -276,8 +282,8 @@ void DporChooser::find_races() {
 /// A test may end while something could still have run. What that would have used is not known, so
 /// it is taken to conflict with every step since it could.
 void DporChooser::want_what_was_left() {
-    const auto last = std::find_if(path_.rbegin(), path_.rend(),
-                                   [](const Node& node) { return node.is_step; });
+    const auto last =
+        std::find_if(path_.rbegin(), path_.rend(), [](const Node& node) { return node.is_step; });
     if (last == path_.rend() || over_) return;
     for (const Key left : std::vector<Key>(last->enabled)) {
         if (left == last->taken) continue;

@@ -41,6 +41,8 @@ Result<std::vector<sim::Search>> searches_in(std::string_view text) {
 Result<bool> set(Settings& settings, std::string_view name, std::string_view value) {
     if (name == "replay") {
         settings.replay = value;
+    } else if (name == "shrink") {
+        settings.shrink = value;
     } else if (name == "step-log") {
         settings.step_log = value;
     } else if (name == "seed") {
@@ -76,11 +78,17 @@ struct Name {
     bool takes_value;
 };
 constexpr Name kNames[] = {
-    {"replay", "TROUPE_REPLAY", true},     {"step-log", "TROUPE_STEP_LOG", true},
-    {"seed", "TROUPE_SEED", true},         {"seeds", "TROUPE_SEEDS", true},
-    {"budget", "TROUPE_BUDGET", true},     {"strategy", "TROUPE_STRATEGY", true},
-    {"jobs", "TROUPE_JOBS", true},         {"shrink-runs", "TROUPE_SHRINK_RUNS", true},
-    {"break-at", "TROUPE_BREAK_AT", true}, {"check-determinism", "TROUPE_CHECK_DETERMINISM", false},
+    {"replay", "TROUPE_REPLAY", true},
+    {"shrink", "TROUPE_SHRINK", true},
+    {"step-log", "TROUPE_STEP_LOG", true},
+    {"seed", "TROUPE_SEED", true},
+    {"seeds", "TROUPE_SEEDS", true},
+    {"budget", "TROUPE_BUDGET", true},
+    {"strategy", "TROUPE_STRATEGY", true},
+    {"jobs", "TROUPE_JOBS", true},
+    {"shrink-runs", "TROUPE_SHRINK_RUNS", true},
+    {"break-at", "TROUPE_BREAK_AT", true},
+    {"check-determinism", "TROUPE_CHECK_DETERMINISM", false},
     {"mermaid", "TROUPE_MERMAID", false},
 };
 

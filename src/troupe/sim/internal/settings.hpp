@@ -17,6 +17,7 @@ namespace troupe::sim_internal {
 /// What the environment and the command line of a test ask for: sim/test.hpp lists it.
 struct Settings {
     std::string replay;
+    std::string shrink;
     std::optional<std::uint64_t> seed;
     std::optional<std::size_t> runs;
     std::optional<Duration> budget;

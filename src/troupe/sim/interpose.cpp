@@ -1,0 +1,126 @@
+/// Keeps a simulated run from asking the machine: link this into a test program, and a step that
+/// calls the C library for the time, for chance, to sleep or for a thread is refused, with the
+/// place that called. The product's programs are the same without it.
+///
+/// The problem: a run replays only if nothing in it depends on more than the engine's choices, and
+/// a library deep below may ask the machine behind our backs.
+///
+/// Our answer: this file defines those functions; the linker takes ours. Outside of a simulated
+/// step they do what they always do, through the system call or the next definition. Inside of one,
+/// time is the simulation's, and the rest ends the process, so that the run is a failure with a
+/// stack. TROUPE_ALLOW_UNCONTROLLED=1 lets them through, with one line on standard error each.
+
+#include <troupe/sim/sim.hpp>
+
+#include <dlfcn.h>
+#include <execinfo.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace {
+
+/// Whether the calling thread is in a step of a simulation.
+troupe::Sim* simulation() noexcept {
+    if (troupe::current_cell() == nullptr) return nullptr;
+    troupe::Sim* const sim = troupe::Sim::current();
+    return sim;
+}
+
+void refuse(const char* what) noexcept {
+    std::fprintf(stderr,
+                 "troupe: a simulated step called %s, which no seed replays: take it from the "
+                 "system (now(), random), sleep() or offload()\n",
+                 what);
+    if (std::getenv("TROUPE_ALLOW_UNCONTROLLED") != nullptr) return;
+    std::array<void*, 32> frames{};
+    const int count = ::backtrace(frames.data(), static_cast<int>(frames.size()));
+    ::backtrace_symbols_fd(frames.data(), count, STDERR_FILENO);
+    std::abort();
+}
+
+void check(const char* what) noexcept {
+    if (simulation() != nullptr) refuse(what);
+}
+
+}  // namespace
+
+extern "C" {
+
+int clock_gettime(clockid_t clock, timespec* time) {
+    if (troupe::Sim* const sim = simulation()) {
+        const bool wall = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE;
+        const troupe::Duration now = wall ? sim->engine().wall_now() : sim->now();
+        time->tv_sec = static_cast<time_t>(now.count() / 1'000'000'000);
+        time->tv_nsec = static_cast<long>(now.count() % 1'000'000'000);
+        return 0;
+    }
+    return static_cast<int>(::syscall(SYS_clock_gettime, clock, time));
+}
+
+int gettimeofday(timeval* __restrict time, void* __restrict) {
+    timespec now{};
+    const int result = clock_gettime(CLOCK_REALTIME, &now);
+    time->tv_sec = now.tv_sec;
+    time->tv_usec = now.tv_nsec / 1000;
+    return result;
+}
+
+time_t time(time_t* out) {
+    timespec now{};
+    static_cast<void>(clock_gettime(CLOCK_REALTIME, &now));
+    if (out != nullptr) *out = now.tv_sec;
+    return now.tv_sec;
+}
+
+int nanosleep(const timespec* wanted, timespec* left) {
+    check("nanosleep");
+    return static_cast<int>(::syscall(SYS_nanosleep, wanted, left));
+}
+
+int clock_nanosleep(clockid_t clock, int flags, const timespec* wanted, timespec* left) {
+    check("clock_nanosleep");
+    return ::syscall(SYS_clock_nanosleep, clock, flags, wanted, left) == 0 ? 0 : errno;
+}
+
+int usleep(useconds_t micros) {
+    check("usleep");
+    const timespec wanted{static_cast<time_t>(micros / 1'000'000),
+                          static_cast<long>(micros % 1'000'000) * 1000};
+    return static_cast<int>(::syscall(SYS_nanosleep, &wanted, nullptr));
+}
+
+ssize_t getrandom(void* buffer, size_t bytes, unsigned flags) {
+    check("getrandom");
+    return ::syscall(SYS_getrandom, buffer, bytes, flags);
+}
+
+int getentropy(void* buffer, size_t bytes) {
+    check("getentropy");
+    return ::syscall(SYS_getrandom, buffer, bytes, 0) == static_cast<long>(bytes) ? 0 : -1;
+}
+
+int rand() {
+    check("rand");
+    using Function = int (*)();
+    static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "rand"));
+    return real();
+}
+
+int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*),
+                   void* argument) {
+    check("pthread_create");
+    using Function = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+    static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "pthread_create"));
+    return real(thread, attributes, body, argument);
+}
+
+}  // extern "C"

@@ -1,0 +1,119 @@
+// Goal: a simulated step that asks the machine is found. Method: this program alone is linked with
+// interpose.cpp; each run is in a process of its own, so a refusal is a failure that is replayed.
+
+#include <troupe/actor/actor.hpp>
+#include <troupe/sim/run.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/random.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <string>
+
+namespace troupe {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+class Curious : public Actor {
+public:
+    Duration steady() const { return std::chrono::steady_clock::now().time_since_epoch(); }
+    std::int64_t seconds() const { return static_cast<std::int64_t>(::time(nullptr)); }
+    std::int64_t wall() const {
+        timeval now{};
+        ::gettimeofday(&now, nullptr);
+        return static_cast<std::int64_t>(now.tv_sec);
+    }
+    void sleeps() { ::usleep(1); }
+    void draws() {
+        int drawn = 0;
+        static_cast<void>(::getrandom(&drawn, sizeof(drawn), 0));
+    }
+    void throws_dice() { dice_ = ::rand(); }
+    void starts_a_thread() {
+        pthread_t thread{};
+        ::pthread_create(&thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr);
+        ::pthread_join(thread, nullptr);
+    }
+
+private:
+    int dice_ = 0;
+};
+
+template <auto M>
+sim::Replayed after_telling() {
+    const sim::TestCase test{"A.Step",
+                             [](Sim& sim) {
+                                 sim.spawn<Curious>().tell<M>();
+                                 sim.settle();
+                             },
+                             {}};
+    return sim::replay_apart(test, {}, false);
+}
+
+TEST(Interposed, RefusesWhatNoSeedReplays) {
+    EXPECT_TRUE(after_telling<&Curious::sleeps>().crashed);
+    EXPECT_TRUE(after_telling<&Curious::draws>().crashed);
+    EXPECT_TRUE(after_telling<&Curious::throws_dice>().crashed);
+    EXPECT_TRUE(after_telling<&Curious::starts_a_thread>().crashed);
+    EXPECT_FALSE(after_telling<&Curious::steady>().result.failure);
+}
+
+TEST(Interposed, LetsThroughWhatIsAllowed) {
+    ::setenv("TROUPE_ALLOW_UNCONTROLLED", "1", 1);
+    EXPECT_FALSE(after_telling<&Curious::sleeps>().result.failure);
+    ::unsetenv("TROUPE_ALLOW_UNCONTROLLED");
+}
+
+TEST(Interposed, SaysWhatWasCalledAndWhereFrom) {
+    EXPECT_DEATH(
+        {
+            sim::FirstChooser chooser;
+            sim::run_once({"A.Step",
+                           [](Sim& sim) {
+                               sim.spawn<Curious>().tell<&Curious::sleeps>();
+                               sim.settle();
+                           },
+                           {}},
+                          chooser);
+        },
+        "a simulated step called usleep(.|\n)*interposed_test");
+}
+
+TEST(Interposed, GivesTheSimulationsTime) {
+    sim::FirstChooser chooser;
+    const sim::RunResult result =
+        sim::run_once({"A.Step",
+                       [](Sim& sim) {
+                           auto curious = sim.spawn<Curious>();
+                           sim.advance(5s);
+                           EXPECT_EQ(*sim.run(curious.ask<&Curious::steady>()), Duration(5s));
+                           const std::int64_t wall = *sim.run(curious.ask<&Curious::wall>());
+                           EXPECT_EQ(*sim.run(curious.ask<&Curious::seconds>()), wall);
+                           sim.advance(10s);
+                           EXPECT_EQ(*sim.run(curious.ask<&Curious::wall>()), wall + 10);
+                       },
+                       {}},
+                      chooser);
+    EXPECT_FALSE(result.failure);
+}
+
+TEST(Interposed, LeavesEverybodyElseAlone) {
+    const auto before = std::chrono::steady_clock::now();
+    EXPECT_EQ(::usleep(1000), 0);
+    EXPECT_GE(std::chrono::steady_clock::now() - before, 1ms);
+    Curious outside;
+    outside.starts_a_thread();
+    outside.draws();
+    EXPECT_GT(outside.seconds(), 1'700'000'000);
+}
+
+}  // namespace
+}  // namespace troupe
