@@ -23,6 +23,10 @@ void begin_deadline(Scope& scope, Duration longest) {
     scope.deadline = longest < Duration::max() - now ? now + longest : Duration::max();
 }
 
+bool deadline_has_passed(Scope& scope) noexcept {
+    return current_engine()->now() >= scope.deadline;
+}
+
 Error out_of_time(Duration longest) {
     return Error(Errc::timed_out,
                  "not done within " + std::to_string(longest.count() / 1'000'000) + " ms");

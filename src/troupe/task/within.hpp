@@ -30,6 +30,7 @@ using ScopedResult =
 
 /// Opens `scope` and sets its deadline.
 void begin_deadline(Scope& scope, Duration longest);
+bool deadline_has_passed(Scope& scope) noexcept;
 /// What `within` says when the time is up.
 Error out_of_time(Duration longest);
 
@@ -68,8 +69,8 @@ private:
 /// passed, and waits until it has ended: `co_await within(200ms, load, key)`. Of deadlines one in
 /// the other the sooner counts. A closure with captures gets a name on the line before.
 ///
-/// Errors:  the function's own; timed_out, when the deadline has ended one of its waits and it gave
-///          Errc::cancelled for it, or gives no value at all.
+/// Errors:  the function's own; timed_out, when it fails after the deadline, with its error as the
+///          cause, or when the deadline has cut it short and it gives no value at all.
 /// Threads: in an actor or task, in whose turn the function runs.
 /// Units:   engine time.
 template <class F, class... Arguments>
@@ -78,14 +79,14 @@ Task<task_internal::ScopedResult<F, Arguments...>> within(Duration longest, F fu
     Scope scope;
     task_internal::begin_deadline(scope, longest);
     auto result = co_await task_internal::run_scoped(function, std::move(arguments)...);
+    const bool late = task_internal::deadline_has_passed(scope);
     scope.leave();
-    // It was this deadline that the function has felt.
-    if (scope.cancelled() && scope.waits_ended() != 0) {
-        using Value = typename std::invoke_result_t<F&, Arguments...>::value_type;
-        const bool gave_up = !result && result.error() == Errc::cancelled;
-        if (gave_up || std::is_void_v<Value>) {
-            co_return std::unexpected(task_internal::out_of_time(longest));
-        }
+    if (late && !result) {
+        co_return std::unexpected(task_internal::out_of_time(longest).with_cause(result.error()));
+    }
+    using Value = typename std::invoke_result_t<F&, Arguments...>::value_type;
+    if (late && std::is_void_v<Value> && scope.waits_ended() != 0) {
+        co_return std::unexpected(task_internal::out_of_time(longest));
     }
     co_return result;
 }

@@ -47,6 +47,20 @@ TEST(Within, CancelsWhatIsNotDoneInTime) {
     });
 }
 
+TEST(Within, SaysThatItWasLateWhateverTheFunctionFailsWithThen) {
+    on_seeds(5, [](Engine& engine) {
+        auto fails = []() -> Task<Result<int>> {
+            ignore(co_await sleep(24h), "cut short");
+            co_return error(Errc::unreachable, "nobody answered");
+        };
+        const auto late = block_on(engine, within(5ms, fails));
+        ASSERT_FALSE(late.has_value());
+        EXPECT_TRUE(late.error() == Errc::timed_out);
+        ASSERT_NE(late.error().cause(), nullptr);
+        EXPECT_EQ(late.error().cause()->text(), "nobody answered");
+    });
+}
+
 TEST(Within, OfSeveralOneInTheOtherTheSoonerCounts) {
     on_seeds(5, [](Engine& engine) {
         auto inner = []() -> Task<Result<int>> {
