@@ -3,6 +3,7 @@
 #include <troupe/base/duration.hpp>
 
 #include <cstddef>
+#include <cstdint>
 
 namespace troupe {
 
@@ -19,6 +20,9 @@ struct NetworkConditions {
     /// about this much, too.
     std::size_t buffer_bytes = std::size_t{64} * 1024;
 
+    /// How much goes through one direction of a connection; 0: as much as there is.
+    std::uint64_t bytes_per_second = 0;
+
     /// Whether writes and reads are cut at chosen places. Off, they are as large as can be.
     bool splits = true;
 
@@ -33,5 +37,17 @@ struct NetworkConditions {
 /// Errors:  none; the engine must be deterministic.
 /// Threads: the engine's own.
 void set_network_conditions(Engine& engine, const NetworkConditions& conditions);
+
+/// One way through the connections of a listener, or both.
+enum class NetworkWay : std::uint8_t { to_server, to_client, both };
+
+/// Partitions the network: from now on, nothing that is sent this way over the connections of
+/// whoever listens at this port arrives, not even a reset or an end; what is on its way already
+/// does. Writes fill the buffer and then wait. Nobody new gets through until it is released.
+///
+/// Errors, Threads: as above.
+void hold_network(Engine& engine, std::uint16_t port, NetworkWay way = NetworkWay::both);
+/// Ends that: what was held back sets out now, in order.
+void release_network(Engine& engine, std::uint16_t port, NetworkWay way = NetworkWay::both);
 
 }  // namespace troupe

@@ -74,6 +74,10 @@ public:
     /// time is up or nothing can run any more.
     bool run_until(const std::function<bool()>& condition, Duration time_max);
 
+    /// From now on every choice of a fault takes its first alternative, which is that there is
+    /// none, and asks nobody.
+    virtual void heal() noexcept = 0;
+
     /// The deadline of the next timer; Duration::max() when there is none.
     virtual Duration next_timer() const noexcept = 0;
     /// Whether something can run at the present time.

@@ -215,11 +215,12 @@ void Sim::must_reach(std::string_view what) {
 }
 
 void Sim::heal() {
-    faults_ = sim::Faults::none;
+    healed_ = true;
+    engine_->heal();
 }
 
 bool Sim::takes_faults_at(const char* site) {
-    if (faults_ == sim::Faults::none) return false;
+    if (healed_) return false;
     for (const auto& [known, takes] : fault_sites_) {
         if (std::strcmp(known, site) == 0) return takes;
     }

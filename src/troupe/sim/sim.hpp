@@ -57,9 +57,6 @@ struct Failure {
     Duration time{};
 };
 
-/// Whether chances are taken: what a run is told before it begins.
-enum class Faults : std::uint8_t { as_chosen, none };
-
 }  // namespace sim
 
 class Sim {
@@ -157,10 +154,9 @@ public:
     /// `sim::reachable(what)` or to a `sim::sometimes` of that name that was true.
     void must_reach(std::string_view what);
 
-    /// From now on no chance is taken any more, networks are quiet: what is left must make
-    /// progress.
+    /// From now on there are no new faults: what is left must make progress. Whatever asks the
+    /// engine for a fault (`buggify`, `choose`, networks, disks) is given the first alternative.
     void heal();
-    sim::Faults faults() const noexcept { return faults_; }
 
     /// Stops the system, as at the end of main.
     void stop();
@@ -200,7 +196,7 @@ private:
     sim::Failure failure_;
     bool failed_ = false;
     bool exhausted_ = false;  // it is left as it is: something in it runs for ever
-    sim::Faults faults_ = sim::Faults::as_chosen;
+    bool healed_ = false;
     unsigned names_ = 0;
     Sim* outer_;
 };

@@ -40,6 +40,7 @@ namespace troupe::io_internal {
 namespace {
 
 constexpr Duration kNever = Duration::max();
+constexpr Duration kHeld = Duration::max() - Duration(1);  // it arrives once it is released
 
 // ---- waking who waits ---------------------------------------------------------------------------
 
@@ -173,7 +174,9 @@ public:
     /// How many of `bytes` go in one piece.
     std::size_t part_of(std::size_t bytes, const char* site);
     bool fault(unsigned per_thousand, const char* site) {
-        return per_thousand != 0 && engine_.choose(1000, ChoiceKind::fault, site) < per_thousand;
+        // The first alternative is the plain one.
+        return per_thousand != 0 && engine_.choose(1000, ChoiceKind::fault, site) >=
+                                        1000 - std::min(per_thousand, 1000U);
     }
 
     Result<std::uint16_t> bind(std::uint16_t port, MemoryListener* listener);
@@ -182,6 +185,16 @@ public:
         const auto it = listeners_.find(port);
         return it != listeners_.end() ? it->second : nullptr;
     }
+
+    /// Whether what this side sends over the connections of this port is held back.
+    bool holds(std::uint16_t port, unsigned side) const noexcept {
+        return std::find(held_.begin(), held_.end(), Held{port, side}) != held_.end();
+    }
+    bool holds_any(std::uint16_t port) const noexcept { return holds(port, 0) || holds(port, 1); }
+    void hold(std::uint16_t port, unsigned side) {
+        if (!holds(port, side)) held_.push_back({port, side});
+    }
+    void release(std::uint16_t port, unsigned side);
 
     void add(Connection& connection);
     void remove(const Connection& connection) noexcept;
@@ -204,7 +217,14 @@ private:
     Engine& engine_;
     NetworkConditions conditions_;
     std::map<std::uint16_t, MemoryListener*> listeners_;
+    struct Held {
+        std::uint16_t port;
+        unsigned side;  // the sender's: 0 is the client
+        bool operator==(const Held&) const = default;
+    };
+
     std::vector<Connection*> connections_;
+    std::vector<Held> held_;
     std::uint16_t client_port_ = kClientPortMin;
 };
 
@@ -258,6 +278,7 @@ struct Pipe {
 
     std::deque<Piece> pieces;
     Duration last_arrival{};
+    Duration busy_until{};          // where there is a bandwidth
     Duration end_arrives = kNever;  // the sender has finished; not before its last piece
 
     std::size_t used = 0;   // of the buffer, as the sender knows
@@ -267,6 +288,8 @@ struct Pipe {
     Sleeper writer;
 
     bool finished() const noexcept { return end_arrives != kNever; }
+    /// Whoever waits looks again when this arrives; what is held arrives when somebody says so.
+    static bool comes(Duration arrival) noexcept { return arrival != kNever && arrival != kHeld; }
     Duration in_order(Duration arrival) noexcept {
         return last_arrival = std::max(last_arrival, arrival);
     }
@@ -276,7 +299,7 @@ struct Pipe {
 struct End {
     Endpoint address;
     bool closed = false;
-    Duration reset_at = kNever;
+    Duration reset_at = kNever;   // kHeld: it has been sent, and is held back
     bool reset_discards = false;  // what had arrived before and was not read
 };
 
@@ -303,6 +326,8 @@ public:
     Result<void> shutdown_write(unsigned side);
     void wait(unsigned side, Cell& cell, Direction direction, Observer* observer = nullptr);
     void close(unsigned side) noexcept;
+    /// What this side has sent and was held back sets out.
+    void release(unsigned side);
     /// Closes without a proper end: the other one hears of a reset.
     void abort(unsigned side) noexcept;
 
@@ -315,6 +340,9 @@ private:
     Pipe& sent_by(unsigned side) noexcept { return pipes_[side]; }
     Pipe& sent_to(unsigned side) noexcept { return pipes_[other(side)]; }
     bool is_reset(unsigned side) const noexcept { return network_->now() >= ends_[side].reset_at; }
+    bool held(unsigned side) const noexcept { return network_->holds(ends_[1].address.port, side); }
+    /// When so many bytes that this side sends now arrive.
+    Duration arrival_from(unsigned side, std::size_t bytes);
 
     std::unexpected<Error> broken(const char* doing, unsigned side) const {
         return error(Errc::closed, std::string(doing) + to_string(ends_[other(side)].address) +
@@ -370,10 +398,10 @@ bool Connection::read(unsigned side, std::span<char> buffer, Result<std::size_t>
         if (piece.read == piece.bytes.size()) pipe.pieces.pop_front();
     }
     // The news of the room travels, too, and in order.
-    Duration arrives = network_->arrival();
+    Duration arrives = held(side) ? kHeld : network_->arrival();
     if (!pipe.room.empty()) arrives = std::max(arrives, pipe.room.back().arrives);
     pipe.room.push_back({arrives, got});
-    pipe.writer.wake(network_->engine(), arrives);
+    if (Pipe::comes(arrives)) pipe.writer.wake(network_->engine(), arrives);
     result = got;
     return true;
 }
@@ -388,7 +416,7 @@ Result<std::size_t> Connection::write(unsigned side, std::string_view data) {
     const NetworkConditions& conditions = network_->conditions();
     if (network_->fault(conditions.resets_per_thousand, "network reset")) {
         reset_end(side, network_->now());
-        reset_end(other(side), network_->arrival());
+        reset_end(other(side), held(side) ? kHeld : network_->arrival());
         return broken("writing to ", side);
     }
     while (!pipe.room.empty() && pipe.room.front().arrives <= network_->now()) {
@@ -403,15 +431,17 @@ Result<std::size_t> Connection::write(unsigned side, std::string_view data) {
     pipe.used += bytes;
     if (ends_[other(side)].closed) {
         // There is nobody to take it; we learn of that when the answer has come back.
-        reset_end(side, pipe.in_order(network_->arrival()) + network_->latency());
+        const bool gets_there = !held(side) && !held(other(side));
+        reset_end(side,
+                  gets_there ? pipe.in_order(network_->arrival()) + network_->latency() : kHeld);
         return bytes;
     }
     const std::size_t first = network_->part_of(bytes, "network piece");
     for (const std::string_view part : {data.substr(0, first), data.substr(first)}) {
         if (part.empty()) continue;
-        const Duration arrives = pipe.in_order(network_->arrival());
+        const Duration arrives = pipe.in_order(arrival_from(side, part.size()));
         pipe.pieces.push_back({arrives, std::string(part), 0});
-        pipe.reader.wake(network_->engine(), arrives);
+        if (Pipe::comes(arrives)) pipe.reader.wake(network_->engine(), arrives);
     }
     return bytes;
 }
@@ -437,14 +467,48 @@ void Connection::wait_at(Sleeper& sleeper, Cell& cell, Observer* observer, Durat
     } else {
         sleeper.set(cell);
     }
-    if (next != kNever) sleeper.wake(network_->engine(), next);
+    if (Pipe::comes(next)) sleeper.wake(network_->engine(), next);
 }
 
 void Connection::finish(unsigned side) {
     Pipe& pipe = sent_by(side);
     if (pipe.finished()) return;
-    pipe.end_arrives = pipe.in_order(network_->arrival());
-    pipe.reader.wake(network_->engine(), pipe.end_arrives);
+    pipe.end_arrives = pipe.in_order(arrival_from(side, 0));
+    if (Pipe::comes(pipe.end_arrives)) pipe.reader.wake(network_->engine(), pipe.end_arrives);
+}
+
+Duration Connection::arrival_from(unsigned side, std::size_t bytes) {
+    if (held(side)) return kHeld;
+    const std::uint64_t rate = network_->conditions().bytes_per_second;
+    if (rate == 0) return network_->arrival();
+    Pipe& pipe = sent_by(side);
+    const auto takes = Duration(static_cast<std::int64_t>(bytes * 1'000'000'000 / rate));
+    pipe.busy_until = std::max(pipe.busy_until, network_->now()) + takes;
+    return pipe.busy_until + network_->latency();
+}
+
+void Connection::release(unsigned side) {
+    Pipe& pipe = sent_by(side);
+    if (pipe.last_arrival == kHeld) pipe.last_arrival = network_->now();
+    for (Pipe::Piece& piece : pipe.pieces) {
+        if (piece.arrives == kHeld) {
+            piece.arrives = pipe.in_order(arrival_from(side, piece.bytes.size()));
+        }
+    }
+    if (pipe.end_arrives == kHeld) pipe.end_arrives = pipe.in_order(arrival_from(side, 0));
+    const Duration next = pipe.pieces.empty() ? pipe.end_arrives : pipe.pieces.front().arrives;
+    if (Pipe::comes(next)) pipe.reader.wake(network_->engine(), next);
+
+    // The news of room that this side has made, and of its resets.
+    Pipe& read = sent_to(side);
+    for (Pipe::Room& room : read.room) {
+        if (room.arrives == kHeld) room.arrives = network_->arrival();
+    }
+    if (!read.room.empty()) read.writer.wake(network_->engine(), read.room.front().arrives);
+    if (ends_[other(side)].reset_at == kHeld) {
+        ends_[other(side)].reset_at = kNever;
+        reset_end(other(side), network_->arrival());
+    }
 }
 
 void Connection::reset_end(unsigned side, Duration when) {
@@ -453,6 +517,7 @@ void Connection::reset_end(unsigned side, Duration when) {
     end.reset_at = when;
     // Machines differ in whether a reset takes away what had arrived before.
     end.reset_discards = network_->engine().choose(2, ChoiceKind::fault, "reset discards") != 0;
+    if (when == kHeld) return;
     sent_to(side).reader.wake(network_->engine(), when);
     sent_by(side).writer.wake(network_->engine(), when);
 }
@@ -475,9 +540,9 @@ void Connection::close(unsigned side) noexcept {
             finish(side);
         } else if (const Duration met = unread.pieces.front().arrives; met > network_->now()) {
             finish(side);
-            reset_end(other(side), met + network_->latency());
+            reset_end(other(side), met == kHeld || held(side) ? kHeld : met + network_->latency());
         } else {
-            reset_end(other(side), sent_by(side).in_order(network_->arrival()));
+            reset_end(other(side), sent_by(side).in_order(arrival_from(side, 0)));
         }
     }
     sent_to(side).pieces.clear();
@@ -485,7 +550,7 @@ void Connection::close(unsigned side) noexcept {
 }
 
 void Connection::abort(unsigned side) noexcept {
-    if (network_ != nullptr) reset_end(other(side), network_->arrival());
+    if (network_ != nullptr) reset_end(other(side), arrival_from(side, 0));
     ends_[side].closed = true;
     free_if_closed();
 }
@@ -576,6 +641,13 @@ private:
     Sleeper acceptor_;
 };
 
+void MemoryNetwork::release(std::uint16_t port, unsigned side) {
+    if (std::erase(held_, Held{port, side}) == 0) return;
+    for (Connection* const connection : connections_) {
+        if (connection->address_of(1).port == port) connection->release(side);
+    }
+}
+
 void MemoryNetwork::add(Connection& connection) {
     connection.place = connections_.size();
     connections_.push_back(&connection);
@@ -639,7 +711,10 @@ Task<Result<Stream>> connect_in_memory(Engine* engine, Endpoint endpoint, Durati
 
     co_await or_return(co_await travel(network, network->latency(), deadline, endpoint));
     MemoryListener* listener = network->find(endpoint.port);
-    for (int tries = 1; listener != nullptr && !listener->has_room(); ++tries) {
+    const auto is_unheard = [&] {
+        return network->holds_any(endpoint.port) || (listener != nullptr && !listener->has_room());
+    };
+    for (int tries = 1; is_unheard(); ++tries) {
         if (tries == kConnectTries) {
             co_return error(Errc::timed_out, "connecting to " + to_string(endpoint));
         }
@@ -669,6 +744,31 @@ void set_network_conditions(Engine& engine, const NetworkConditions& conditions)
     TROUPE_ASSERT(conditions.buffer_bytes != 0 && conditions.latency_min >= Duration::zero(),
                   "a network needs a buffer, and nothing arrives before it is sent");
     engine.service<io_internal::MemoryNetwork>().conditions() = conditions;
+}
+
+namespace {
+
+template <class Act>
+void for_each_side(Engine& engine, NetworkWay way, Act act) {
+    TROUPE_ASSERT(engine.deterministic(),
+                  "only the network of a deterministic engine can be partitioned");
+    auto& network = engine.service<io_internal::MemoryNetwork>();
+    if (way != NetworkWay::to_client) act(network, 0U);
+    if (way != NetworkWay::to_server) act(network, 1U);
+}
+
+}  // namespace
+
+void hold_network(Engine& engine, std::uint16_t port, NetworkWay way) {
+    for_each_side(engine, way, [port](io_internal::MemoryNetwork& network, unsigned side) {
+        network.hold(port, side);
+    });
+}
+
+void release_network(Engine& engine, std::uint16_t port, NetworkWay way) {
+    for_each_side(engine, way, [port](io_internal::MemoryNetwork& network, unsigned side) {
+        network.release(port, side);
+    });
 }
 
 }  // namespace troupe

@@ -269,5 +269,87 @@ TEST(MemoryNetwork, KeepsTheOrderOnEverySchedule) {
     EXPECT_EQ(seen.distinct, seen.runs);
 }
 
+// ---- partitions ---------------------------------------------------------------------------------
+
+TEST(MemoryNetwork, HoldsBackOneWayUntilItIsReleased) {
+    on_many_schedules(50, [](Engine& engine) {
+        TestPair pair = make_test_pair(engine);
+        const std::uint16_t port = pair.client.peer().port;
+        hold_network(engine, port, NetworkWay::to_server);
+        EXPECT_TRUE(pair.client.try_write("to the server").has_value());
+        EXPECT_TRUE(pair.server.try_write("x").has_value());
+        std::size_t at_server = 0;
+        std::size_t at_client = 0;
+        TestTask server(engine, read_once(&pair.server, &at_server));
+        TestTask client(engine, read_once(&pair.client, &at_client));
+        engine.run_for(60s);
+        EXPECT_EQ(at_server, 0U) << "nothing arrives that way";
+        EXPECT_EQ(at_client, 1U) << "the other way is open";
+        const Duration released_at = engine.now();
+        release_network(engine, port);
+        EXPECT_TRUE(server.join() && client.join());
+        EXPECT_GT(at_server, 0U);
+        EXPECT_LT(engine.now() - released_at, Duration(1s));
+    });
+}
+
+TEST(MemoryNetwork, KeepsTheOrderOfWhatItHeldAndTheEnd) {
+    on_many_schedules(50, [](Engine& engine) {
+        TestPair pair = make_test_pair(engine);
+        const std::uint16_t port = pair.client.peer().port;
+        Result<std::string> text;
+        Result<void> written;
+        TestTask reader(engine, read_to_end_into(&pair.server, &text));
+        hold_network(engine, port);
+        TestTask writer(engine, write_and_finish_into(&pair.client, "one two three", &written));
+        engine.run_for(10s);
+        EXPECT_TRUE(writer.join()) << "the buffer takes it";
+        pair.client.close();
+        engine.run_for(10s);
+        release_network(engine, port);
+        EXPECT_TRUE(reader.join());
+        EXPECT_EQ(text, "one two three");
+    });
+}
+
+TEST(MemoryNetwork, LetsNobodyThroughWhileItIsHeld) {
+    on_many_schedules(20, [](Engine& engine) {
+        Result<Listener> listener = listen_anywhere(engine);
+        ASSERT_TRUE(listener.has_value());
+        hold_network(engine, listener->port());
+        Result<Stream> client;
+        TestTask connecting(engine, connect_into(&engine, listener->local(), &client, 5s));
+        EXPECT_TRUE(connecting.join());
+        ASSERT_FALSE(client.has_value());
+        EXPECT_EQ(client.error(), Errc::timed_out);
+        release_network(engine, listener->port());
+        Result<Stream> again;
+        Result<Stream> accepted;
+        TestTask accepting(engine, accept_into(&*listener, &accepted));
+        TestTask second(engine, connect_into(&engine, listener->local(), &again, 5s));
+        EXPECT_TRUE(accepting.join() && second.join());
+        EXPECT_TRUE(again.has_value());
+    });
+}
+
+TEST(MemoryNetwork, SendsNoFasterThanItsBandwidth) {
+    on_many_schedules(20, [](Engine& engine) {
+        NetworkConditions conditions;
+        conditions.bytes_per_second = 1000;
+        set_network_conditions(engine, conditions);
+        TestPair pair = make_test_pair(engine);
+        const Duration began = engine.now();
+        Result<std::string> text;
+        Result<void> written;
+        TestTask reader(engine, read_to_end_into(&pair.server, &text));
+        TestTask writer(engine,
+                        write_and_finish_into(&pair.client, std::string(5000, 'x'), &written));
+        EXPECT_TRUE(writer.join());
+        EXPECT_TRUE(reader.join());
+        EXPECT_GE(engine.now() - began, Duration(5s));
+        EXPECT_LT(engine.now() - began, Duration(6s));
+    });
+}
+
 }  // namespace
 }  // namespace troupe::io_internal

@@ -225,6 +225,7 @@ public:
     bool step(Duration time_max) override;
     std::uint64_t steps() const noexcept override { return stats_.turns; }
     void set_steps_max(std::uint64_t steps) noexcept override { steps_max_ = steps; }
+    void heal() noexcept override { healed_ = true; }
     bool exhausted() const noexcept override { return stats_.turns >= steps_max_; }
     Duration next_timer() const noexcept override {
         return timers_.empty() ? Duration::max() : timers_.begin()->first;
@@ -271,7 +272,8 @@ private:
     std::uint64_t break_at_ = 0;  // steps count from 1
     EngineObserver* observer_ = nullptr;
     std::vector<Alternative> alternatives_;  // kept, so that a step allocates nothing
-    bool running_ = false;                   // a step is on the stack
+    bool healed_ = false;
+    bool running_ = false;  // a step is on the stack
     bool stopped_ = false;
 
     // The event hash must not depend on which slots earlier engines have left for this one, so the
@@ -348,7 +350,7 @@ std::uint32_t DeterministicEngine::number_of(const Cell& cell) {
 std::uint64_t DeterministicEngine::choose(std::uint64_t n, ChoiceKind kind, const char* site) {
     check_thread();
     TROUPE_ASSERT(n != 0, "a choice has at least one alternative");
-    if (n == 1) return 0;
+    if (n == 1 || (healed_ && kind == ChoiceKind::fault)) return 0;
     const std::uint64_t answer = chooser_.choose(n, kind, site);
     TROUPE_ASSERT(answer < n, "a chooser answers with one of the alternatives");
     note(Event::choice, hash_combine(n << 8 | static_cast<std::uint64_t>(kind), answer));
