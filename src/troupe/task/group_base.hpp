@@ -69,7 +69,7 @@ public:
     bool stopping() const noexcept;
 
 protected:
-    ~GroupBase();
+    virtual ~GroupBase();
 
     // What the joiner says. `enough` is called with the lock held, for one child at a time.
     virtual bool wants_to_see(const ChildBase& child) const noexcept = 0;

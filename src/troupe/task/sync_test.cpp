@@ -237,6 +237,19 @@ TEST(Barrier, DoesNotCountWhoeverIsCancelled) {
     });
 }
 
+using Count = Borrow<std::atomic<int>>;
+
+/// Opens the shop, which fails the first time.
+Task<Result<void>> open_once(Borrow<Once> once, Count done, Count tried) {
+    auto open = [done, tried]() -> Task<Result<void>> {
+        co_await yield();
+        if (tried->fetch_add(1) == 0) co_return error(Errc::failed, "not yet");
+        done->fetch_add(1);
+        co_return Result<void>();
+    };
+    co_return co_await once->run(open);
+}
+
 TEST(Once, IsDoneOnceAndTheOthersWaitForIt) {
     on_both_engines(
         [](Engine& engine) {
@@ -245,20 +258,8 @@ TEST(Once, IsDoneOnceAndTheOthersWaitForIt) {
                 std::atomic<int> times{0};
                 std::atomic<int> tries{0};
                 auto group = task_group<void>(all_settled());
-                for (int i = 0; i < 10; ++i) {
-                    group.add(
-                        [](Borrow<Once> o, auto done, auto tried) -> Task<Result<void>> {
-                            auto open = [done, tried]() -> Task<Result<void>> {
-                                co_await yield();
-                                if (tried->fetch_add(1) == 0)
-                                    co_return error(Errc::failed, "not yet");
-                                done->fetch_add(1);
-                                co_return Result<void>();
-                            };
-                            co_return co_await o->run(open);
-                        },
-                        borrow(once), borrow(times), borrow(tries));
-                }
+                for (int i = 0; i < 10; ++i)
+                    group.add(open_once, borrow(once), borrow(times), borrow(tries));
                 const auto all = co_await group.run();
                 EXPECT_EQ(std::ranges::count_if(all, [](const auto& r) { return !r; }), 1);
                 EXPECT_EQ(times.load(), 1);
