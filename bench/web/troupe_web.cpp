@@ -1,4 +1,5 @@
-// The routes of the web benchmark, as a user would write them: troupe_web --port P --threads T.
+// The routes of the web benchmark, as a user would write them: troupe_web --port P --threads T,
+// and over TLS with --tls, or with --certificate FILE --key FILE.
 // HTTP, and the WebSockets /echo and /broadcast. Beyond them /health, /crash with a handler that
 // throws, streamed bodies, and what conformance probes ask a server for: an echo of bodies, of
 // header lines and of cookies.
@@ -29,6 +30,9 @@ namespace {
 
 // What the command line said. Written by main before there is anybody to read it.
 std::uint16_t port = 8080;
+bool tls = false;
+std::string certificate;
+std::string key;
 
 http::Response echo_body(http::Request request) {
     http::Response response;
@@ -162,8 +166,24 @@ http::Router routes(troupe::System system) {
     return router;
 }
 
+troupe::Result<troupe::TlsServer> identity() {
+    if (certificate.empty()) return troupe::TlsServer::for_development();
+    TROUPE_TRY(auto files, troupe::TlsCertificate::read_blocking(certificate, key));
+    return troupe::TlsServer::make(troupe::TlsServerOptions().certificate(std::move(files)));
+}
+
 troupe::Task<int> app(troupe::System& system) {
-    auto server = co_await http::serve(system, routes(system), http::ServerOptions().port(port));
+    http::ServerOptions options;
+    options.port(port);
+    if (tls || !certificate.empty()) {
+        auto who = identity();
+        if (!who) {
+            std::fprintf(stderr, "troupe_web: %s\n", who.error().text().c_str());
+            co_return 1;
+        }
+        options.tls(*who);
+    }
+    auto server = co_await http::serve(system, routes(system), options);
     if (!server) {
         std::fprintf(stderr, "troupe_web: %s\n", server.error().text().c_str());
         co_return 1;
@@ -180,6 +200,9 @@ int main(int argc, char** argv) {
     CLI::App options("Serves the routes of the web benchmark.");
     options.add_option("--port", port, "the port to listen on")->capture_default_str();
     options.add_option("--threads", threads, "worker threads, as many as cores when left out");
+    options.add_flag("--tls", tls, "serve https and wss, with a certificate made for the occasion");
+    options.add_option("--certificate", certificate, "serve https and wss, with this chain (PEM)");
+    options.add_option("--key", key, "the certificate's private key (PEM)");
     CLI11_PARSE(options, argc, argv);
     if (threads != 0) setenv("TROUPE_WORKERS", std::to_string(threads).c_str(), 1);
     return troupe::run(argc, argv, app);

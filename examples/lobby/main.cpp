@@ -18,6 +18,7 @@ namespace {
 
 // What the command line said. Written by main before there is anybody to read it.
 std::uint16_t port = 8080;
+bool tls = false;
 
 troupe::Task<int> app(troupe::System& system) {
     auto lobby = co_await open_lobby(system);
@@ -25,12 +26,24 @@ troupe::Task<int> app(troupe::System& system) {
         std::cerr << "lobby: " << lobby.error().text() << "\n";
         co_return 1;
     }
-    auto server = co_await http::serve(system, routes(*lobby), http::ServerOptions().port(port));
+    http::ServerOptions options;
+    options.port(port);
+    if (tls) {
+        auto development = troupe::TlsServer::for_development();
+        if (!development) {
+            std::cerr << "lobby: " << development.error().text() << "\n";
+            co_return 1;
+        }
+        options.tls(*development);
+    }
+    auto server = co_await http::serve(system, routes(*lobby), options);
     if (!server) {
         std::cerr << "lobby: " << server.error().text() << "\n";
         co_return 1;
     }
-    std::cout << "lobby: listening on http://127.0.0.1:" << server->port() << "\n" << std::flush;
+    std::cout << "lobby: listening on " << (tls ? "https" : "http")
+              << "://127.0.0.1:" << server->port() << "\n"
+              << std::flush;
     co_await system.stop_requested();
     troupe::ignore(co_await server->stop(5s), "the program ends either way");
     troupe::ignore(co_await lobby->tree.stop(), "the program ends either way");
@@ -43,6 +56,7 @@ int main(int argc, char** argv) {
     CLI::App options("A chat lobby in the browser: rooms are actors, and may be crashed.");
     options.add_option("--port", port, "the port to listen on, 0 for any that is free")
         ->capture_default_str();
+    options.add_flag("--tls", tls, "serve https, with a certificate made for the occasion");
     CLI11_PARSE(options, argc, argv);
     return troupe::run(argc, argv, app);
 }

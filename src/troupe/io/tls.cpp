@@ -44,6 +44,11 @@ Result<TlsServer> TlsServer::make(const TlsServerOptions& options) {
     return TlsServer(std::make_shared<io_internal::TlsServerState>(options, std::move(identities)));
 }
 
+Result<TlsServer> TlsServer::for_development() {
+    TROUPE_TRY(TlsCertificate certificate, TlsCertificate::self_signed());
+    return make(TlsServerOptions().certificate(std::move(certificate)));
+}
+
 Result<void> TlsServer::reload(std::vector<TlsCertificate> certificates) const {
     return state_->reload(std::move(certificates));
 }

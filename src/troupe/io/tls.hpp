@@ -128,6 +128,9 @@ public:
     /// Threads: any.
     static Result<TlsServer> make(const TlsServerOptions& options);
 
+    /// One with a certificate of its own making: see TlsCertificate::self_signed.
+    static Result<TlsServer> for_development();
+
     /// From now on new connections get these certificates; those that are open keep theirs, and
     /// sessions can still be resumed.
     ///

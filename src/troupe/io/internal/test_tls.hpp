@@ -4,11 +4,14 @@
 /// TLS over one connection.
 
 #include <troupe/io/internal/test_pair.hpp>
+#include <troupe/io/internal/tls_session.hpp>
 #include <troupe/io/tls.hpp>
+#include <troupe/scheduler/engine.hpp>
 
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace troupe::io_internal {
@@ -138,6 +141,16 @@ inline TlsClient test_tls_client(TlsClientOptions options = TlsClientOptions()) 
     Result<TlsClient> client = TlsClient::make(options);
     EXPECT_TRUE(client.has_value()) << (client ? "" : client.error().message());
     return *std::move(client);
+}
+
+/// What a client says first.
+inline std::string test_client_hello(Engine& engine) {
+    TlsSession session(test_tls_client().state(), "localhost", "nobody");
+    if (engine.deterministic()) session.draw_from(engine);
+    std::string hello;
+    std::string_view nothing;
+    session.handshake(nothing, hello);
+    return hello;
 }
 
 }  // namespace troupe::io_internal

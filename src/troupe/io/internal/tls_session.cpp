@@ -16,7 +16,7 @@ namespace troupe::io_internal {
 // ---- OpenSSL's hooks ----------------------------------------------------------------------------
 
 std::size_t TlsSession::take(char* out, std::size_t bytes) noexcept {
-    if (received_ == nullptr) return 0;
+    if (received_ == nullptr || received_->empty()) return 0;
     const std::size_t part = std::min(bytes, received_->size());
     std::memcpy(out, received_->data(), part);
     received_->remove_prefix(part);
