@@ -83,8 +83,8 @@ TEST_P(EverySearch, FindsNothingWhereNothingIs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Search, EverySearch, testing::ValuesIn(sim::kAllSearches),
-                         [](const testing::TestParamInfo<sim::Search>& info) {
-                             std::string text(sim::name(info.param));
+                         [](const testing::TestParamInfo<sim::Search>& search) {
+                             std::string text(sim::name(search.param));
                              std::erase(text, '-');
                              return text;
                          });
