@@ -20,7 +20,6 @@ namespace troupe {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::HasSubstr;
 
 class Curious : public Actor {
 public:
