@@ -4,6 +4,7 @@
 #include <troupe/actor/internal/look.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/registry.hpp>
+#include <troupe/actor/load.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/scheduler/cell_hold.hpp>
 #include <troupe/scheduler/engine.hpp>
@@ -177,6 +178,21 @@ ActorState state_of(const Cell& cell, const CellHold* hold, bool running) noexce
 }
 
 }  // namespace
+
+Load load_of(const Cell* cell, std::uint32_t generation) noexcept {
+    Load load;
+    if (cell == nullptr || !is_actor(*cell, generation)) return load;
+    load.up = cell->state() != CellState::restarting;
+    load.waiting = mailbox_depth(*cell);
+    // Again: a slot may have a new owner by now.
+    load.there = is_actor(*cell, generation);
+    return load.there ? load : Load();
+}
+
+std::uint64_t draw_below(const Cell* cell, std::uint64_t n) noexcept {
+    Engine* const engine = cell != nullptr ? cell->find_engine() : nullptr;
+    return engine != nullptr ? engine->random() % n : 0;
+}
 
 std::optional<ActorInfo> look_at(Cell& cell, std::uint32_t generation) {
     if (!is_actor(cell, generation)) return std::nullopt;
