@@ -124,6 +124,24 @@ TEST(Cancellation, GoesAlongWithAnAskToTheHandlerThatIsAtIt) {
     });
 }
 
+TEST(Cancellation, OfAGroupWhoseTimeIsUpGoesAlongWithTheAsksOfItsChildren) {
+    on_seeds(50, [](OwnedSystem& system) {
+        const Log log = make_log();
+        auto store = system->spawn<Store>(log);
+        auto run = [](Ref<Store> s) -> Task<Result<std::vector<int>>> {
+            auto group = task_group<int>(all_successful());
+            group.within(1ms);
+            group.add(s.ask<&Store::find>(7, Duration(1h)));
+            co_return co_await group.run();
+        };
+        const auto late = system->block_on(run(store));
+        EXPECT_TRUE(!late && late.error() == Errc::timed_out) << late.error().message();
+        EXPECT_EQ(system->block_on(store.ask<&Store::ready>()), 1);
+        EXPECT_THAT(*log, ElementsAre("begun", "cancelled"));
+        EXPECT_EQ(system->now(), 1ms);
+    });
+}
+
 TEST(Cancellation, OfAnAskThatWaitsInAMailboxMeansThatItIsNeverBegun) {
     for (const bool managed : {false, true}) {
         on_seeds(20, [=](OwnedSystem& system) {

@@ -19,6 +19,13 @@ bool ChildBase::stopping() const noexcept {
     return group_.stopping();
 }
 
+void ChildBase::enter_scope() {
+    if (group_.until_ == Duration::max()) return;
+    scope_ = std::make_unique<Scope>();
+    scope_->deadline = group_.until_;
+    scope_->enter();
+}
+
 TaskCell::Owner ChildBase::owner() const noexcept {
     return {group_.owner_, group_.owner_generation_};
 }
@@ -110,12 +117,12 @@ void GroupBase::start(bool in_order_of_ending) noexcept {
     const ScopeView outside = scope_now();
     const MailNode* const handled = handled_now();
     if (handled->ops->timed) asked_until_ = static_cast<const TimedNode*>(handled)->deadline;
-    asked_until_ = std::min(asked_until_, outside.deadline);
+    until_ = outside.deadline;
     facts_ = Facts::carried();
     if (longest_ != Duration::max()) {
         const Duration now = engine_->now();
         deadline_ = longest_ < Duration::max() - now ? now + longest_ : Duration::max();
-        asked_until_ = std::min(asked_until_, deadline_);
+        until_ = std::min(until_, deadline_);
     }
     constexpr std::size_t kLockedAtOnce = 64;  // a child that ends may want the lock
     ChildBase* child = first_;
@@ -206,6 +213,7 @@ GroupBase::Join::Join(GroupBase& group, std::source_location where) noexcept : g
     record_.group = &group;
     record_.what = "group";
     record_.where = where;
+    group.run_at_ = where;
     record_.let_go = &GroupBase::let_go;
 }
 
@@ -224,16 +232,27 @@ bool GroupBase::Join::suspend(std::coroutine_handle<> self) {
 bool GroupBase::Join::resumed() {
     group_.record_ = nullptr;
     if (record_.timed_out) {
-        group_.cut(Error(Errc::timed_out,
-                         "the group was to end within " +
-                             std::to_string(group_.longest_.count() / 1'000'000) + " ms",
-                         record_.where));
+        group_.cut(group_.out_of_time());
     } else if (record_.cancelled) {
         const ScopeView outside = scope_now();
         group_.cut(outside.cancelled_by != nullptr ? outside.cancelled_by->reason()
                                                    : cancelled_error(record_));
     }
     return false;
+}
+
+Error GroupBase::out_of_time() const {
+    return Error(
+        Errc::timed_out,
+        "the group was to end within " + std::to_string(longest_.count() / 1'000'000) + " ms",
+        run_at_);
+}
+
+/// The children may have felt the deadline before the owner has.
+std::optional<Error> GroupBase::cut_short() const {
+    if (cut_short_ || until_ == Duration::max() || engine_->now() < until_) return cut_short_;
+    if (until_ == deadline_) return out_of_time();
+    return Error(Errc::timed_out, "the time set for it has passed", run_at_);
 }
 
 void GroupBase::cut(const Error& why) noexcept {

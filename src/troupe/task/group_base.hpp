@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <source_location>
 
@@ -44,10 +45,17 @@ public:
     ChildBase* next() const noexcept { return next_; }
 
 protected:
+    // What every child's `begin` and `finish` do first and last. Where the group has a deadline,
+    // the child is in a scope with the same, so that it is cancelled then, and what it has asked
+    // for.
+    void enter_scope();
+    void leave_scope() noexcept { scope_.reset(); }
+
     GroupBase& group_;
 
 private:
     friend class GroupBase;
+    std::unique_ptr<Scope> scope_;
     ChildBase* next_ = nullptr;       // in the order of add
     ChildBase* next_done_ = nullptr;  // in the order of ending, where somebody wants to know
     Cell* cell_ = nullptr;            // once it was started
@@ -79,7 +87,7 @@ protected:
     ChildBase* first_child() const noexcept { return first_; }
     std::size_t children() const noexcept { return count_; }
     std::optional<std::size_t> decided_by() const noexcept { return decided_by_; }
-    std::optional<Error> cut_short() const { return cut_short_; }
+    std::optional<Error> cut_short() const;
     void set_deadline(Duration longest) noexcept { longest_ = longest; }
     void ask_to_stop() noexcept { stopping_.store(true, std::memory_order_relaxed); }
 
@@ -139,6 +147,7 @@ private:
     void cancel_all(const Error& why, bool kill, bool services_only) noexcept
         TROUPE_REQUIRES(mutex_);
     void cut(const Error& why) noexcept;
+    Error out_of_time() const;
     void kill() noexcept;
     static bool let_go(Awaiting& record) noexcept;
     static bool wakes(GroupBase& group, MailNode* node, Cell& cell) noexcept;
@@ -167,6 +176,8 @@ private:
     TaskCell* owner_task_ = nullptr;  // null when an actor owns it
     Engine* engine_ = nullptr;
     Duration asked_until_ = Duration::max();  // whoever waits for all this waits no longer
+    Duration until_ = Duration::max();        // when all this is cancelled
+    std::source_location run_at_;
     Duration deadline_ = Duration::max();
     Facts* facts_ = nullptr;  // what the children carry
     bool running_ = false;

@@ -61,13 +61,15 @@ std::uint64_t Semaphore::available() noexcept {
 bool Semaphore::Acquire::await_ready() noexcept {
     if (count_ > semaphore_.all_) return true;
     LockGuard lock(semaphore_.mutex());
-    return ready_ = semaphore_.take(count_);
+    ready_ = semaphore_.take(count_);
+    return ready_;
 }
 
 bool Semaphore::Acquire::suspend(std::coroutine_handle<> self) {
     if (!begin(self)) return record().yielding;
     LockGuard lock(semaphore_.mutex());
-    if ((ready_ = semaphore_.take(count_))) {
+    ready_ = semaphore_.take(count_);
+    if (ready_) {
         call_off();
         return false;
     }

@@ -205,6 +205,7 @@ public:
     const CellType& type() const noexcept override { return kChildType<F>; }
 
     bool begin() override {
+        this->enter_scope();
         // The arguments are moved into the coroutine's frame, which may throw.
         try {
             running_ = Traits::call(function_, kept_);
@@ -223,6 +224,7 @@ public:
             this->outcome.emplace(std::unexpect, why_cancelled());
         }
         running_.reset();
+        this->leave_scope();
     }
 
 private:
