@@ -331,7 +331,7 @@ public:
         auto wait = [](std::remove_cvref_t<A> asked) -> Task<Result<Value>> {
             co_return co_await std::move(asked);
         };
-        return add(std::move(wait), std::move(ask));
+        return add(std::move(wait), std::forward<A>(ask));
     }
 
     /// Adds a child that runs as long as the others, and is cancelled when they have ended. Its
