@@ -96,8 +96,10 @@ private:
 };
 void registry_race(Sim& sim, bool planted) {
     auto registry = sim.spawn<Registry>();
+    constexpr int kCandidates = 3;
     std::vector<Ref<Candidate>> candidates;
-    for (int i = 0; i < 3; ++i)
+    candidates.reserve(kCandidates);
+    for (int i = 0; i < kCandidates; ++i)
         candidates.push_back(sim.spawn<Candidate>());
     for (auto& candidate : candidates)
         candidate.tell<&Candidate::stand>(registry, planted);

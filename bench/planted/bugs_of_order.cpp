@@ -46,7 +46,7 @@ private:
     bool asleep_ = false;
     int items_ = 0;
 };
-class Worker : public Actor {
+class Joiner : public Actor {
 public:
     Task<> work(Ref<Bench> bench) {
         const auto empty = co_await bench.ask<&Bench::empty>();
@@ -64,7 +64,7 @@ public:
 };
 void lost_wake_up(Sim& sim, bool planted) {
     auto bench = sim.spawn<Bench>(planted);
-    sim.spawn<Worker>().tell<&Worker::work>(bench);
+    sim.spawn<Joiner>().tell<&Joiner::work>(bench);
     sim.spawn<Producer>().tell<&Producer::put>(bench);
     sim.settle();
     if (*sim.run(bench.ask<&Bench::left>()) != 0) sim.fail("an item lies there, the worker sleeps");

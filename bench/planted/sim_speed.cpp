@@ -32,6 +32,7 @@ private:
 
 void ring(troupe::Sim& sim) {
     std::vector<troupe::Ref<Node>> nodes;
+    nodes.reserve(kActors);
     for (int i = 0; i < kActors; ++i)
         nodes.push_back(sim.spawn<Node>());
     for (std::size_t i = 0; i < nodes.size(); ++i)
