@@ -59,31 +59,14 @@ std::size_t least_loaded(const std::vector<Member>& members) noexcept {
     return best;
 }
 
-bool is_up(const Load& load) noexcept {
-    return load.there && load.up;
-}
-
-struct TwoOf {
-    std::size_t first;
-    std::size_t second;
-};
-
-/// Two different ones at random; of two at least.
-TwoOf two_different(const std::vector<Member>& members) noexcept {
+/// Two different ones at random, and of them the one with less mail.
+std::size_t better_of_two(const std::vector<Member>& members) noexcept {
+    if (members.size() == 1) return 0;
     const std::size_t n = members.size();
     const auto first = static_cast<std::size_t>(actor_internal::draw_below(members[0].cell, n));
     auto second = static_cast<std::size_t>(actor_internal::draw_below(members[0].cell, n - 1));
     if (second >= first) ++second;
-    return {first, second};
-}
-
-/// Of two the one with less mail.
-std::size_t better_of_two(const std::vector<Member>& members) noexcept {
-    if (members.size() == 1) return 0;
-    const TwoOf two = two_different(members);
-    const bool second_is_better =
-        load_of(members[two.second]).waiting < load_of(members[two.first]).waiting;
-    return second_is_better ? two.second : two.first;
+    return load_of(members[second]).waiting < load_of(members[first]).waiting ? second : first;
 }
 
 }  // namespace
@@ -164,27 +147,17 @@ std::size_t Members::choose(const std::vector<Member>& from, std::optional<std::
     return 0;
 }
 
-/// The usual pick, without a look at all members: those it falls on are there and up. Null when one
-/// of them is not, or the route wants to see all.
-const Member* Members::quick_pick() noexcept {
-    const std::size_t n = members_.size();
-    if (n == 0) return nullptr;
-    if (route_ == Route::round_robin) {
-        const Member& next = members_[turn_ % n];
-        if (!is_up(load_of(next))) return nullptr;
-        ++turn_;
-        return &next;
-    }
-    if (route_ == Route::random || (route_ == Route::power_of_two && n == 1)) {
-        const Member& drawn = members_[actor_internal::draw_below(members_[0].cell, n)];
-        return is_up(load_of(drawn)) ? &drawn : nullptr;
-    }
-    if (route_ != Route::power_of_two) return nullptr;
-    const TwoOf two = two_different(members_);
-    const Load first = load_of(members_[two.first]);
-    const Load second = load_of(members_[two.second]);
-    if (!is_up(first) || !is_up(second)) return nullptr;
-    return &members_[second.waiting < first.waiting ? two.second : two.first];
+/// The usual pick, without a look at all members: whom it falls on is there and up. Null when not,
+/// or when the route wants to see all.
+const Member* Members::quick_pick() {
+    const bool sees_all = route_ == Route::smallest_mailbox || route_ == Route::consistent_hash;
+    if (members_.empty() || sees_all) return nullptr;
+    const std::uint64_t turn = turn_;
+    const Member& chosen = members_[choose(members_, std::nullopt)];
+    const Load load = load_of(chosen);
+    if (load.there && load.up) return &chosen;
+    turn_ = turn;  // whoever is picked instead is picked in this turn
+    return nullptr;
 }
 
 Result<Member> Members::pick(std::optional<std::uint64_t> key) {

@@ -70,7 +70,7 @@ public:
     Result<std::vector<Member>> pick_several(std::size_t count, std::optional<std::uint64_t> key);
 
 private:
-    const Member* quick_pick() noexcept TROUPE_REQUIRES(mutex_);
+    const Member* quick_pick() TROUPE_REQUIRES(mutex_);
     void strike_off() TROUPE_REQUIRES(mutex_);
     std::vector<Member> those_up() TROUPE_REQUIRES(mutex_);
     std::size_t choose(const std::vector<Member>& from, std::optional<std::uint64_t> key)

@@ -8,16 +8,6 @@ namespace troupe {
 
 using task_internal::Waiter;
 
-namespace {
-
-/// Appends one who was served.
-void chain(Waiter*& first, Waiter*& last, Waiter* served) noexcept {
-    (last == nullptr ? first : last->after) = served;
-    last = served;
-}
-
-}  // namespace
-
 // ---- semaphore ----------------------------------------------------------------------------------
 
 void Permit::release() noexcept {
@@ -38,7 +28,9 @@ void Semaphore::give_back(std::uint64_t count) noexcept {
         available_ += count;
         while (!waiters().empty() && waiters().first()->wanted <= available_) {
             available_ -= waiters().first()->wanted;
-            chain(first, last, waiters().serve());
+            Waiter* const served = waiters().serve();
+            (last == nullptr ? first : last->after) = served;
+            last = served;
         }
     }
     task_internal::wake(first);
@@ -107,15 +99,13 @@ Semaphore::Acquire::~Acquire() {
 // ---- event --------------------------------------------------------------------------------------
 
 void Event::set() noexcept {
-    Waiter* first = nullptr;
-    Waiter* last = nullptr;
+    Waiter* served = nullptr;
     {
         LockGuard lock(mutex());
         set_ = true;
-        while (Waiter* const waiter = waiters().serve())
-            chain(first, last, waiter);
+        served = waiters().serve_all();
     }
-    task_internal::wake(first);
+    task_internal::wake(served);
 }
 
 void Event::reset() noexcept {
@@ -139,23 +129,7 @@ bool Event::Wait::suspend(std::coroutine_handle<> self) {
     return true;
 }
 
-Result<void> Event::Wait::await_resume() {
-    const Outcome outcome = leave(event_.mutex(), event_.waiters());
-    if (outcome == Outcome::cancelled || (outcome == Outcome::untouched && record().cancelled)) {
-        return std::unexpected(why_cancelled());
-    }
-    return {};
-}
-
 // ---- barrier ------------------------------------------------------------------------------------
-
-Waiter* Barrier::let_all_go() noexcept {
-    Waiter* first = nullptr;
-    Waiter* last = nullptr;
-    while (Waiter* const waiter = waiters().serve())
-        chain(first, last, waiter);
-    return first;
-}
 
 /// Arrives as the last, if it is the last.
 bool Barrier::complete() noexcept {
@@ -163,7 +137,7 @@ bool Barrier::complete() noexcept {
     {
         LockGuard lock(mutex());
         if (waiters().size() + 1 < parties_) return false;
-        served = let_all_go();
+        served = waiters().serve_all();
     }
     task_internal::wake(served);
     return true;
@@ -178,19 +152,11 @@ bool Barrier::Arrive::suspend(std::coroutine_handle<> self) {
             barrier_.waiters().push(waiter());
             return true;
         }
-        served = barrier_.let_all_go();
+        served = barrier_.waiters().serve_all();
     }
     call_off();
     task_internal::wake(served);
     return false;
-}
-
-Result<void> Barrier::Arrive::await_resume() {
-    const Outcome outcome = leave(barrier_.mutex(), barrier_.waiters());
-    if (outcome == Outcome::cancelled || (outcome == Outcome::untouched && record().cancelled)) {
-        return std::unexpected(why_cancelled());
-    }
-    return {};
 }
 
 }  // namespace troupe

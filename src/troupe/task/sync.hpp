@@ -121,7 +121,9 @@ public:
             return suspend(self);
         }
         [[nodiscard("the wait may have been cancelled: check the Result")]] Result<void>
-        await_resume();
+        await_resume() {
+            return leave_with_result(event_.mutex(), event_.waiters());
+        }
 
     private:
         bool suspend(std::coroutine_handle<> self);
@@ -159,7 +161,9 @@ public:
             return suspend(self);
         }
         [[nodiscard("the wait may have been cancelled: check the Result")]] Result<void>
-        await_resume();
+        await_resume() {
+            return leave_with_result(barrier_.mutex(), barrier_.waiters());
+        }
 
     private:
         bool suspend(std::coroutine_handle<> self);
@@ -176,7 +180,6 @@ public:
 
 private:
     bool complete() noexcept;
-    task_internal::Waiter* let_all_go() noexcept TROUPE_REQUIRES(mutex());
     const std::size_t parties_;  // those who wait have arrived
 };
 

@@ -44,6 +44,14 @@ Waiter* WaitList::serve() noexcept {
     return waiter;
 }
 
+Waiter* WaitList::serve_all() noexcept {
+    for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->after)
+        waiter->waits = false;
+    last_ = nullptr;
+    size_ = 0;
+    return std::exchange(first_, nullptr);
+}
+
 void wake(Waiter* served) noexcept {
     while (served != nullptr) {
         Waiter& waiter = *std::exchange(served, served->after);
@@ -95,6 +103,14 @@ InLine::Outcome InLine::leave(Mutex& mutex, WaitList& list) noexcept {
     list.remove(*waiter);
     free_waiter(waiter);
     return Outcome::cancelled;
+}
+
+Result<void> InLine::leave_with_result(Mutex& mutex, WaitList& list) {
+    const Outcome outcome = leave(mutex, list);
+    if (outcome == Outcome::cancelled || (outcome == Outcome::untouched && record_.cancelled)) {
+        return std::unexpected(why_cancelled());
+    }
+    return {};
 }
 
 }  // namespace troupe::task_internal

@@ -43,6 +43,8 @@ public:
     void remove(Waiter& waiter) noexcept;
     /// Takes the first out, to be woken; null when nobody waits.
     Waiter* serve() noexcept;
+    /// The same for all, who hang together by `after`.
+    Waiter* serve_all() noexcept;
 
 private:
     Waiter* first_ = nullptr;
@@ -96,6 +98,8 @@ protected:
     /// How the wait came to its end, taking the waiter out of the list if it is still there. Once
     /// after each wait: in await_resume, or in the destructor.
     Outcome leave(Mutex& mutex, WaitList& list) noexcept;
+    /// The same in words, for a wait that gives nothing but its end.
+    Result<void> leave_with_result(Mutex& mutex, WaitList& list);
 
     Awaiting& record() noexcept { return record_; }
     Waiter& waiter() noexcept { return *waiter_; }
