@@ -1,4 +1,5 @@
 #include <troupe/actor/all.hpp>
+#include <troupe/actor/internal/test_log.hpp>
 #include <troupe/actor/internal/test_systems.hpp>
 #include <troupe/scheduler/simulated_engine.hpp>
 #include <troupe/task/sleep.hpp>
@@ -19,19 +20,15 @@ namespace {
 using namespace std::chrono_literals;
 using actor_internal::BodyChooser;
 using actor_internal::check_no_blocks_left;
+using actor_internal::Log;
+using actor_internal::make_log;
+using actor_internal::Mark;
 using actor_internal::on_both_engines;
 using actor_internal::on_seeds;
 using actor_internal::QuietLog;
 using actor_internal::run_and_check;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-/// What happened, in order. Written by one cell after the other.
-using Log = std::shared_ptr<std::vector<std::string>>;
-
-Log make_log() {
-    return std::make_shared<std::vector<std::string>>();
-}
 
 class Store : public Actor {
 public:
@@ -211,19 +208,6 @@ TEST(All, AsksAtOnceAndGivesEachAnswer) {
 }
 
 // ---- groups in actors ---------------------------------------------------------------------------
-
-/// Says when it is destroyed.
-class Mark {
-public:
-    Mark(Log log, std::string name) : log_(std::move(log)), name_(std::move(name)) {}
-    Mark(const Mark&) = delete;
-    Mark& operator=(const Mark&) = delete;
-    ~Mark() { log_->push_back("~" + name_); }
-
-private:
-    Log log_;
-    std::string name_;
-};
 
 class Foreman : public Actor {
 public:

@@ -1,3 +1,4 @@
+#include <troupe/actor/internal/test_log.hpp>
 #include <troupe/actor/internal/test_systems.hpp>
 #include <troupe/actor/shutdown.hpp>
 
@@ -12,15 +13,11 @@ namespace troupe {
 namespace {
 
 using namespace std::chrono_literals;
+using actor_internal::Log;
+using actor_internal::make_log;
 using actor_internal::on_both_engines;
 using actor_internal::on_seeds;
 using Outcome = ShutdownTaskReport::Outcome;
-
-/// What the tasks did, in order. Read when the system has stopped.
-using Log = std::shared_ptr<std::vector<std::string>>;
-Log make_log() {
-    return std::make_shared<std::vector<std::string>>();
-}
 
 /// A task that notes its name, after a while.
 auto noting(const Log& log, std::string text, Duration work = {}) {

@@ -1,3 +1,4 @@
+#include <troupe/actor/internal/test_log.hpp>
 #include <troupe/actor/internal/test_systems.hpp>
 #include <troupe/actor/stash.hpp>
 
@@ -12,14 +13,11 @@ namespace troupe {
 namespace {
 
 using namespace std::chrono_literals;
+using actor_internal::Log;
+using actor_internal::make_log;
 using actor_internal::on_both_engines;
 using actor_internal::on_seeds;
 using actor_internal::wait_for_end;
-
-using Log = std::shared_ptr<std::vector<std::string>>;
-Log make_log() {
-    return std::make_shared<std::vector<std::string>>();
-}
 
 /// Keeps what it is asked for until it is connected.
 class Store : public Actor {

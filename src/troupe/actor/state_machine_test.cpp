@@ -1,3 +1,4 @@
+#include <troupe/actor/internal/test_log.hpp>
 #include <troupe/actor/internal/test_systems.hpp>
 #include <troupe/actor/state_machine.hpp>
 
@@ -11,13 +12,11 @@ namespace troupe {
 namespace {
 
 using namespace std::chrono_literals;
+using actor_internal::Log;
+using actor_internal::make_log;
 using actor_internal::on_both_engines;
 using actor_internal::on_seeds;
 
-using Log = std::shared_ptr<std::vector<std::string>>;
-Log make_log() {
-    return std::make_shared<std::vector<std::string>>();
-}
 using Texts = std::vector<std::string>;
 
 // ---- the program of the guide -------------------------------------------------------------------

@@ -1,3 +1,4 @@
+#include <troupe/actor/internal/test_log.hpp>
 #include <troupe/actor/internal/test_systems.hpp>
 
 #include <gtest/gtest.h>
@@ -13,30 +14,13 @@ namespace {
 
 using namespace std::chrono_literals;
 using actor_internal::Gate;
+using actor_internal::Log;
+using actor_internal::make_log;
+using actor_internal::Mark;
 using actor_internal::on_all_schedules;
 using actor_internal::on_both_engines;
 using actor_internal::on_seeds;
 using actor_internal::wait_for_end;
-
-/// What happened, in order. Written by one actor, read when it has ended.
-using Log = std::shared_ptr<std::vector<std::string>>;
-
-Log make_log() {
-    return std::make_shared<std::vector<std::string>>();
-}
-
-/// Says when it is destroyed.
-class Mark {
-public:
-    Mark(Log log, std::string name) : log_(std::move(log)), name_(std::move(name)) {}
-    Mark(const Mark&) = delete;
-    Mark& operator=(const Mark&) = delete;
-    ~Mark() { log_->push_back("~" + name_); }
-
-private:
-    Log log_;
-    std::string name_;
-};
 
 class Worker : public Actor {
 public:
