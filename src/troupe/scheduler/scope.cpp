@@ -5,9 +5,9 @@
 #include <troupe/scheduler/internal/context.hpp>
 #include <troupe/scheduler/scope.hpp>
 #include <troupe/scheduler/timer.hpp>
+#include <troupe/scheduler/waiting_report.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <string>
 #include <utility>
@@ -55,12 +55,6 @@ Scope& root_scope(MailNode& handling) {
 bool still_waits(const Awaiting* record) noexcept {
     return record != nullptr && record->cancellable && record->arrived == nullptr &&
            !record->timed_out && !record->cancelled && !record->in_cycle;
-}
-
-std::string place_of(const std::source_location& where) {
-    const char* const slash = std::strrchr(where.file_name(), '/');
-    const char* const file = slash != nullptr ? slash + 1 : where.file_name();
-    return std::string(file) + ":" + std::to_string(where.line());
 }
 
 }  // namespace

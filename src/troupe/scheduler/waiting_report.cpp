@@ -18,10 +18,6 @@ std::string shown(const Cell& cell) {
            std::string(cell.type()->name);
 }
 
-std::string file_of(std::string_view path) {
-    return std::string(path.substr(path.rfind('/') + 1));
-}
-
 /// For whom the cell waits, or null.
 const Cell* awaited_by(const Cell& cell) {
     if (cell.awaiting_ == nullptr || cell.awaiting_->edge == nullptr) return nullptr;
@@ -33,9 +29,8 @@ std::string line_of(const Cell& cell) {
     const Awaiting& at = *cell.awaiting_;
     std::string line = "  " + shown(cell) + " waits in " + at.what;
     if (!at.subject.empty()) line += " " + std::string(at.subject);
-    if (at.where.line() != 0) {
-        line += " at " + file_of(at.where.file_name()) + ":" + std::to_string(at.where.line());
-    }
+    const std::string place = place_of(at.where);
+    if (!place.empty()) line += " at " + place;
     if (const Cell* const target = awaited_by(cell)) line += " for " + shown(*target);
     return line + "\n";
 }
@@ -55,6 +50,12 @@ std::string circle_at(const Cell& first, std::size_t cells) {
 }
 
 }  // namespace
+
+std::string place_of(const std::source_location& where) {
+    const std::string_view path = where.file_name();
+    if (path.empty()) return {};
+    return std::string(path.substr(path.rfind('/') + 1)) + ":" + std::to_string(where.line());
+}
 
 std::string waiting_report(const Engine& engine) {
     std::vector<const Cell*> waiting;

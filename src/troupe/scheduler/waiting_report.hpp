@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <source_location>
 #include <string>
 
 namespace troupe {
@@ -14,5 +15,8 @@ class Engine;
 ///
 /// Threads: the engine must be at rest: deterministic, or stuck for good.
 std::string waiting_report(const Engine& engine);
+
+/// "bank_test.cpp:41", as reports name a place; empty when it is nowhere.
+std::string place_of(const std::source_location& where);
 
 }  // namespace troupe

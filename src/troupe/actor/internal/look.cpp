@@ -9,11 +9,11 @@
 #include <troupe/scheduler/cell_hold.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/mail_mark.hpp>
+#include <troupe/scheduler/waiting_report.hpp>
 #include <troupe/task/task_cell.hpp>
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 
 namespace troupe {
 
@@ -53,13 +53,6 @@ std::string seconds(Duration duration) {
     std::snprintf(text, sizeof(text), "%.1f s",
                   std::chrono::duration<double>(std::max(duration, Duration::zero())).count());
     return text;
-}
-
-std::string place(const std::source_location& where) {
-    const char* const slash = std::strrchr(where.file_name(), '/');
-    const char* const file = slash != nullptr ? slash + 1 : where.file_name();
-    if (*file == '\0') return std::string();
-    return std::string(file) + ":" + std::to_string(where.line());
 }
 
 bool is_actor(const Cell& cell, std::uint32_t generation) noexcept {
@@ -117,7 +110,7 @@ void look_at_the_wait(const Cell& cell, ActorInfo& info) {
     const Awaiting& awaiting = *cell.awaiting_;
     info.method = shown(method_in_which_it_waits(cell));
     info.awaits = what_it_awaits(awaiting);
-    info.where = place(awaiting.where);
+    info.where = place_of(awaiting.where);
     info.waiting = std::max(cell.engine().now() - awaiting.since, Duration::zero());
 }
 
@@ -254,7 +247,7 @@ std::optional<TaskInfo> look_at_task(Cell& cell, std::uint32_t generation) {
         info.complete = true;
         info.owner = pid_of(owner.cell, owner.generation);
         info.awaits = what_it_awaits(*cell.awaiting_);
-        info.where = place(cell.awaiting_->where);
+        info.where = place_of(cell.awaiting_->where);
         info.waiting = std::max(cell.engine().now() - cell.awaiting_->since, Duration::zero());
     });
     if (!task_internal::is_task(cell) || cell.generation() != generation) return std::nullopt;
@@ -272,7 +265,7 @@ std::optional<WaitStep> look_at_wait(Cell& cell, std::uint32_t generation) {
         step->line += shown(cell.type()->name);
         if (!task) step->line += ")";
         step->line += " waits in " + what_it_awaits(awaiting);
-        const std::string where = place(awaiting.where);
+        const std::string where = place_of(awaiting.where);
         if (!where.empty()) step->line += " at " + where;
         const task_internal::TaskCell::Owner next = waited_by(cell);
         step->waited_by = next.cell;
