@@ -19,8 +19,9 @@ enum class DeadLetterReason : std::uint8_t {
     conflated,  ///< a newer call of the same method took its place
     expired,    ///< its asker's deadline had passed before it was handled
     poison,     ///< it has ended its actor as often as the child's policy allows
+    unrouted,   ///< a router had nobody to give it to: no member, or no key to find one by
 };
-inline constexpr std::size_t kDeadLetterReasons = 7;
+inline constexpr std::size_t kDeadLetterReasons = 8;
 const char* name(DeadLetterReason reason) noexcept;
 
 /// How many messages were not handled, by reason.

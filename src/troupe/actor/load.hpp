@@ -10,6 +10,7 @@
 namespace troupe {
 
 class Engine;
+struct MailNode;
 
 /// How busy an actor was a moment ago.
 struct Load {
@@ -23,6 +24,9 @@ namespace actor_internal {
 Load load_of(const Cell* cell, std::uint32_t generation) noexcept;
 /// A number from 0 to n - 1, drawn by the engine of the actor's. n is not 0.
 std::uint64_t draw_below(const Cell* cell, std::uint64_t n) noexcept;
+/// Makes a message a dead letter that found nobody to be given to. `of_system`: somebody of the
+/// system that is to hear of it, who may have ended; null for that of the calling worker.
+void lose_unrouted(const Cell* of_system, MailNode* message) noexcept;
 
 }  // namespace actor_internal
 

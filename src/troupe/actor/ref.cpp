@@ -92,6 +92,7 @@ Error why_dropped(DeadLetterReason reason) {
             return Error(Errc::timed_out);
         case DeadLetterReason::poison:
             return Error(Errc::failed);
+        case DeadLetterReason::unrouted:
         case DeadLetterReason::gone:
         case DeadLetterReason::stopped:
         case DeadLetterReason::stale:
@@ -106,6 +107,12 @@ void dead_letter(Cell* cell, DeadLetterReason reason, MailNode* message) noexcep
     SystemCore* const core = SystemCore::find(cell);
     if (core != nullptr) core->note_refused(cell, reason, message);
     message->ops->drop(message, why_dropped(reason));
+}
+
+void lose_unrouted(const Cell* of_system, MailNode* message) noexcept {
+    SystemCore* const core = SystemCore::find(of_system);
+    if (core != nullptr) core->note_refused(nullptr, DeadLetterReason::unrouted, message);
+    message->ops->drop(message, why_dropped(DeadLetterReason::unrouted));
 }
 
 void lose_accepted(Cell* cell, DeadLetterReason reason, MailNode* message, Pid sender) noexcept {

@@ -138,15 +138,23 @@ std::uint64_t Supervisor::add_group(std::string name, const ChildPolicy& policy)
 
 // ---- starting it --------------------------------------------------------------------------------
 
-Task<Result<SupervisorRef>> System::start(Supervisor tree) const {
+namespace actor_internal {
+
+Task<Result<SupervisorRef>> start_tree(Engine& engine, Cell* parent, Supervisor tree) {
     auto running = std::make_shared<Tree>(std::move(tree.plan_));
     Result<void> fine = running->prepare();
     if (!fine) co_return std::unexpected(std::move(fine).error());
-    Result<Ref<SupervisorActor>> started = co_await actor_internal::start<SupervisorActor>(
-        engine(), SpawnOptions(), running, &running->root());
+    Result<Ref<SupervisorActor>> started =
+        co_await start<SupervisorActor>(engine, parent, SpawnOptions(), running, &running->root());
     if (!started) co_return std::unexpected(std::move(started).error());
     running->set_address(0, {RefAccess::cell(*started), RefAccess::generation(*started)});
     co_return SupervisorRef(running);
+}
+
+}  // namespace actor_internal
+
+Task<Result<SupervisorRef>> System::start(Supervisor tree) const {
+    return actor_internal::start_tree(engine(), nullptr, std::move(tree));
 }
 
 void mark_healthy() noexcept {

@@ -71,6 +71,9 @@ struct Address {
 
 struct GroupShards;
 
+/// Starts a tree whose supervisor is a child of `parent`, in that one's turn: it ends with it.
+Task<Result<SupervisorRef>> start_tree(Engine& engine, Cell* parent, Supervisor tree);
+
 /// The supervisor of a dynamic group, and those of its shards if it has some.
 struct GroupAddress {
     Address at;
@@ -297,7 +300,8 @@ public:
     }
 
 private:
-    friend class System;
+    friend Task<Result<SupervisorRef>> actor_internal::start_tree(Engine& engine, Cell* parent,
+                                                                  Supervisor tree);
 
     template <class A, class... Arguments>
     Child<A> add(std::string name, const ChildPolicy& policy, Arguments&&... arguments) {
@@ -486,7 +490,8 @@ public:
     Task<Result<Readiness>> readiness() const;
 
 private:
-    friend class System;
+    friend Task<Result<SupervisorRef>> actor_internal::start_tree(Engine& engine, Cell* parent,
+                                                                  Supervisor tree);
     explicit SupervisorRef(std::shared_ptr<const actor_internal::Tree> tree) noexcept;
 
     // Shared with the supervisors of the tree: the addresses, which change when a child that had

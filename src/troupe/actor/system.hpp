@@ -113,12 +113,14 @@ private:
     Awaiting awaiting_;
 };
 
+/// `parent`: null for nobody's child; else in its turn.
 template <class A, class NamedAs, class... Arguments>
-Task<Result<Ref<A>>> start(Engine& engine, OptionsFor<NamedAs> options, Arguments... arguments) {
+Task<Result<Ref<A>>> start(Engine& engine, Cell* parent, OptionsFor<NamedAs> options,
+                           Arguments... arguments) {
     Ref<A> ref;
     auto spawn_now = [&](AskEnvelope<void>* outcome) {
         options.settings().start_outcome = outcome;
-        ref = spawn_given<A>(engine, nullptr, options, std::move(arguments)...);
+        ref = spawn_given<A>(engine, parent, options, std::move(arguments)...);
         return RefAccess::cell(ref);
     };
     StartAwaiter<decltype(spawn_now)> awaiter(spawn_now);
@@ -164,11 +166,12 @@ public:
     template <class A, class... Arguments>
         requires(!actor_internal::kOptionsFirst<Arguments...>)
     Task<Result<Ref<A>>> start(Arguments... arguments) const {
-        return actor_internal::start<A>(engine(), SpawnOptions(), std::move(arguments)...);
+        return actor_internal::start<A>(engine(), nullptr, SpawnOptions(), std::move(arguments)...);
     }
     template <class A, class NamedAs, class... Arguments>
     Task<Result<Ref<A>>> start(OptionsFor<NamedAs> options, Arguments... arguments) const {
-        return actor_internal::start<A>(engine(), std::move(options), std::move(arguments)...);
+        return actor_internal::start<A>(engine(), nullptr, std::move(options),
+                                        std::move(arguments)...);
     }
 
     /// The actor that has this name now. It may end at any time, but when it has ended already it

@@ -19,6 +19,7 @@ enum class LockRank : std::uint16_t {
     engine_services = 300,
     whereabouts = 310,
     groups = 320,
+    router = 330,
     mailbox = 350,
     registry = 360,
     task_group = 370,
@@ -68,6 +69,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "whereabouts";
         case LockRank::groups:
             return "groups";
+        case LockRank::router:
+            return "router";
         case LockRank::mailbox:
             return "mailbox";
         case LockRank::registry:

@@ -16,9 +16,9 @@ using namespace std::chrono_literals;
 using actor_internal::EndWatch;
 using actor_internal::on_both_engines;
 using actor_internal::on_seeds;
+using route_internal::Clerk;
 using route_internal::done_by;
 using route_internal::spawn_workers;
-using route_internal::Worker;
 
 constexpr std::size_t kSeeds = 30;
 
@@ -98,13 +98,13 @@ TEST(AskFirst, SaysHowAllHaveFailedAndNoMemberOfNobody) {
 TEST(AskFirst, DoesWithoutAMemberThatDies) {
     on_both_engines(
         [](OwnedSystem& system) {
-            Router<Worker> router(Route::power_of_two, spawn_workers(system, 2));
+            Router<Clerk> router(Route::power_of_two, spawn_workers(system, 2));
             const auto workers = router.members();
             EndWatch watch(system, workers[0]);
             workers[0].stop(Stop::kill);
-            EXPECT_EQ(system->block_on(router.ask_first<&Worker::name_of_it>(1)).has_value(), true);
+            EXPECT_EQ(system->block_on(router.ask_first<&Clerk::name_of_it>(1)).has_value(), true);
             watch.wait();
-            EXPECT_EQ(system->block_on(router.ask_first<&Worker::name_of_it>(1)), "worker 1");
+            EXPECT_EQ(system->block_on(router.ask_first<&Clerk::name_of_it>(1)), "worker 1");
         },
         kSeeds);
 }
@@ -158,7 +158,7 @@ TEST(Hedge, AsksTheNextAtOnceWhenOneFails) {
                 watch.wait();
             }
             // Nobody waits for the delay: it is an hour, and an ask's own deadline 5 s.
-            EXPECT_EQ(system->block_on(hedge<&Worker::name_of_it>(kNever, workers, 1)), "worker 2");
+            EXPECT_EQ(system->block_on(hedge<&Clerk::name_of_it>(kNever, workers, 1)), "worker 2");
             EXPECT_EQ(done_by(system, workers[2]), 1);
         },
         kSeeds);

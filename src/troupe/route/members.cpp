@@ -89,7 +89,17 @@ void Members::add(Member member, std::optional<std::string_view> name) {
     if (std::find(members_.begin(), members_.end(), member) != members_.end()) return;
     member.number = name ? fnv1a_64(*name) : mix_64(numbered_);
     ++numbered_;
+    if (member.cell != nullptr) last_added_ = member.cell;
     members_.push_back(member);
+}
+
+void Members::lose(MailNode* message) {
+    const Cell* of_system = nullptr;
+    {
+        LockGuard lock(mutex_);
+        of_system = last_added_;
+    }
+    actor_internal::lose_unrouted(of_system, message);
 }
 
 bool Members::remove(const Member& member) {
@@ -101,6 +111,31 @@ std::vector<Member> Members::all() {
     LockGuard lock(mutex_);
     strike_off();
     return members_;
+}
+
+std::vector<Member> Members::everybody() {
+    LockGuard lock(mutex_);
+    note_use();
+    strike_off();
+    return members_;
+}
+
+void Members::watch_use(UniqueFunction<void()> on_use) {
+    LockGuard lock(mutex_);
+    on_use_ = std::move(on_use);
+    resting_ = false;
+}
+
+bool Members::rest() {
+    LockGuard lock(mutex_);
+    resting_ = !std::exchange(used_, false);
+    return resting_;
+}
+
+void Members::note_use() {
+    used_ = true;
+    if (resting_ && on_use_) on_use_();
+    resting_ = false;
 }
 
 void Members::strike_off() {
@@ -162,6 +197,7 @@ const Member* Members::quick_pick() {
 
 Result<Member> Members::pick(std::optional<std::uint64_t> key) {
     LockGuard lock(mutex_);
+    note_use();
     const Member* const quick = key ? nullptr : quick_pick();
     if (quick != nullptr) return *quick;
     Result<void> good = check(key);
@@ -175,6 +211,7 @@ Result<Member> Members::pick(std::optional<std::uint64_t> key) {
 Result<std::vector<Member>> Members::pick_several(std::size_t count,
                                                   std::optional<std::uint64_t> key) {
     LockGuard lock(mutex_);
+    note_use();
     Result<void> good = check(key);
     if (!good) return std::unexpected(std::move(good).error());
     std::vector<Member> left = key ? members_ : those_up();

@@ -9,6 +9,7 @@
 #include <troupe/actor/load.hpp>
 #include <troupe/base/mutex.hpp>
 #include <troupe/base/result.hpp>
+#include <troupe/base/unique_function.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -62,6 +63,8 @@ public:
 
     /// The members that have not ended, in the order in which they came.
     std::vector<Member> all();
+    /// The same, to be called, each of them.
+    std::vector<Member> everybody();
 
     /// One of them. Those between two lives are picked only when nobody else is there, and when a
     /// key is theirs.
@@ -69,7 +72,19 @@ public:
     /// Up to `count` different ones, the pick first.
     Result<std::vector<Member>> pick_several(std::size_t count, std::optional<std::uint64_t> key);
 
+    /// Makes a message a dead letter that nobody could be picked for. Where it was sent by a thread
+    /// of its own, the system of whoever was added last hears of it; if nobody ever was, none does.
+    void lose(MailNode* message);
+
+    /// For whoever keeps the members and rests while nobody calls them: `on_use` is called when
+    /// somebody does, once after each `rest`, with the lock held.
+    void watch_use(UniqueFunction<void()> on_use);
+    /// From now on the next use is told. False when there was one since the last `rest`, or the
+    /// last time that this was false: then nothing is told.
+    bool rest();
+
 private:
+    void note_use() TROUPE_REQUIRES(mutex_);
     const Member* quick_pick() TROUPE_REQUIRES(mutex_);
     void strike_off() TROUPE_REQUIRES(mutex_);
     std::vector<Member> those_up() TROUPE_REQUIRES(mutex_);
@@ -78,8 +93,12 @@ private:
     Result<void> check(std::optional<std::uint64_t> key) TROUPE_REQUIRES(mutex_);
 
     const Route route_;
-    Mutex mutex_{LockRank::groups};
+    Mutex mutex_{LockRank::router};
     std::vector<Member> members_ TROUPE_GUARDED_BY(mutex_);
+    UniqueFunction<void()> on_use_ TROUPE_GUARDED_BY(mutex_);
+    bool resting_ TROUPE_GUARDED_BY(mutex_) = false;
+    bool used_ TROUPE_GUARDED_BY(mutex_) = false;
+    const Cell* last_added_ TROUPE_GUARDED_BY(mutex_) = nullptr;
     std::uint64_t numbered_ TROUPE_GUARDED_BY(mutex_) = 0;
     std::uint64_t turn_ TROUPE_GUARDED_BY(mutex_) = 0;
 };

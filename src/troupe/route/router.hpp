@@ -32,6 +32,10 @@
 
 namespace troupe {
 
+namespace route_internal {
+struct RouterAccess;
+}
+
 /// What a router's `ask` gives: an Ask of the member picked, or the error that there is none.
 template <class T>
 class [[nodiscard("an ask is sent when it is awaited: write co_await, or use tell")]] RoutedAsk {
@@ -122,8 +126,9 @@ public:
 
         template <auto M, class... Arguments>
         SendStatus tell(Arguments&&... arguments) const {
-            return pick().value_or(Ref<A>()).template tell<M>(
-                std::forward<Arguments>(arguments)...);
+            const Result<Ref<A>> picked = pick();
+            if (picked) return picked->template tell<M>(std::forward<Arguments>(arguments)...);
+            return lose<M>(*members_, std::forward<Arguments>(arguments)...);
         }
         template <auto M, class... Arguments>
         Task<Result<void>> send(Arguments... arguments) const {
@@ -163,9 +168,8 @@ public:
 
     /// Sends a message to one, or with Route::broadcast a copy to each. Does not wait.
     ///
-    /// Errors:  gone, when there is nobody; no dead letter tells of it, since it was for nobody;
-    /// full.
-    ///          Of a broadcast the worst of all.
+    /// Errors:  gone, when there is nobody, or no key to find somebody by: a dead letter, whose
+    ///          reason is `unrouted`; full. Of a broadcast the worst of all.
     template <auto M, class... Arguments>
     SendStatus tell(Arguments&&... arguments) const {
         if (route() != Route::broadcast)
@@ -186,7 +190,7 @@ public:
     Task<Result<void>> send(Arguments... arguments) const {
         if constexpr ((std::is_copy_constructible_v<Arguments> && ...)) {
             if (route() == Route::broadcast)
-                return send_each<M>(members(), std::move(arguments)...);
+                return send_each<M>(refs(members_->everybody()), std::move(arguments)...);
         }
         TROUPE_ASSERT(route() != Route::broadcast,
                       "a broadcast copies its arguments: one of these cannot be copied");
@@ -205,7 +209,7 @@ public:
     /// Asks all members; the first success counts: first.hpp.
     template <auto M, class... Arguments>
     Task<Result<actor_internal::ReplyOf<M>>> ask_first(Arguments... arguments) const {
-        return troupe::ask_first<M>(members(), std::move(arguments)...);
+        return troupe::ask_first<M>(refs(members_->everybody()), std::move(arguments)...);
     }
 
     /// Asks the one picked; each time it has taken so long, another one as well, up to `most` in
@@ -217,6 +221,8 @@ public:
     }
 
 private:
+    friend struct route_internal::RouterAccess;
+
     static route_internal::Member seen(const Ref<A>& ref) noexcept {
         return {actor_internal::RefAccess::cell(ref), actor_internal::RefAccess::generation(ref),
                 actor_internal::RefAccess::offset(ref)};
@@ -240,9 +246,18 @@ private:
     By any() const { return By(members_, std::nullopt); }
 
     template <auto M, class... Arguments>
+    static SendStatus lose(route_internal::Members& members, Arguments&&... arguments) {
+        if constexpr (actor_internal::check_call<M, A, Arguments...>()) {
+            members.lose(
+                actor_internal::make_call<M, false>(0, std::forward<Arguments>(arguments)...));
+        }
+        return SendStatus::gone;
+    }
+
+    template <auto M, class... Arguments>
     SendStatus tell_each(const Arguments&... arguments) const {
-        const std::vector<Ref<A>> all = members();
-        if (all.empty()) return Ref<A>().template tell<M>(arguments...);
+        const std::vector<Ref<A>> all = refs(members_->everybody());
+        if (all.empty()) return lose<M>(*members_, arguments...);
         SendStatus worst = SendStatus::sent;
         for (const Ref<A>& member : all) {
             const SendStatus status = member.template tell<M>(arguments...);
@@ -277,5 +292,24 @@ private:
     // Shared by the copies of the router: they have the same members.
     std::shared_ptr<route_internal::Members> members_;
 };
+
+namespace route_internal {
+
+struct RouterAccess {
+    template <class A>
+    static const std::shared_ptr<Members>& members(const Router<A>& router) noexcept {
+        return router.members_;
+    }
+    template <class A>
+    static Member seen(const Ref<A>& ref) noexcept {
+        return Router<A>::seen(ref);
+    }
+    template <class A>
+    static Ref<A> ref(const Member& member) noexcept {
+        return Router<A>::ref(member);
+    }
+};
+
+}  // namespace route_internal
 
 }  // namespace troupe

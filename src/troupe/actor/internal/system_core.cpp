@@ -394,6 +394,8 @@ const char* name(DeadLetterReason reason) noexcept {
             return "expired";
         case DeadLetterReason::poison:
             return "poison";
+        case DeadLetterReason::unrouted:
+            return "unrouted";
     }
     return "unknown";
 }

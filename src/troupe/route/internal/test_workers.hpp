@@ -13,9 +13,9 @@
 
 namespace troupe::route_internal {
 
-class Worker : public Actor {
+class Clerk : public Actor {
 public:
-    explicit Worker(std::string name) : name_(std::move(name)) {}
+    explicit Clerk(std::string name) : name_(std::move(name)) {}
 
     void work(int) { ++done_; }
     int done() const { return done_; }
@@ -44,15 +44,16 @@ private:
     int cancelled_ = 0;
 };
 
-inline std::vector<Ref<Worker>> spawn_workers(OwnedSystem& system, std::size_t count) {
-    std::vector<Ref<Worker>> workers;
+inline std::vector<Ref<Clerk>> spawn_workers(OwnedSystem& system, std::size_t count) {
+    std::vector<Ref<Clerk>> workers;
+    workers.reserve(count);
     for (std::size_t i = 0; i < count; ++i)
-        workers.push_back(system->spawn<Worker>("worker " + std::to_string(i)));
+        workers.push_back(system->spawn<Clerk>("worker " + std::to_string(i)));
     return workers;
 }
 
-inline int done_by(OwnedSystem& system, const Ref<Worker>& worker) {
-    return system->block_on(worker.ask<&Worker::done>()).value_or(-1);
+inline int done_by(OwnedSystem& system, const Ref<Clerk>& worker) {
+    return system->block_on(worker.ask<&Clerk::done>()).value_or(-1);
 }
 
 }  // namespace troupe::route_internal
