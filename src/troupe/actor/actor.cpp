@@ -1,4 +1,5 @@
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/own_mail.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/own_message.hpp>
@@ -20,6 +21,10 @@ void post_event(const Actor& actor, MailNode* message) {
 
 void post_chore(Cell& cell, MailNode* message, bool before_all) {
     put_chore(cell, message, before_all);
+}
+void watch_children(Cell& parent,
+                    void (*told)(Actor& parent, const Pid& child, bool abnormal) noexcept) {
+    ties_of(parent).child_ended = told;
 }
 Cell* cell_of(const Actor& actor) noexcept {
     return ActorAccess::cell(actor);

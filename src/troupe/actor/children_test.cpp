@@ -1,4 +1,5 @@
 #include <troupe/actor/internal/test_systems.hpp>
+#include <troupe/actor/own_message.hpp>
 
 #include <gtest/gtest.h>
 
@@ -64,6 +65,50 @@ TEST(Children, ThatEndAreForgottenByTheirParent) {
         root.stop();
         wait_for_end(system, root);
         EXPECT_EQ(system->block_on(other.ask<&Node::alive>()), 1);
+    });
+}
+
+/// Hears of each child's end without a monitor.
+class Counting : public Actor {
+public:
+    Counting() {
+        actor_internal::watch_children(*actor_internal::cell_of(*this),
+                                       [](Actor& self, const Pid& child, bool abnormal) noexcept {
+                                           auto& me = static_cast<Counting&>(self);
+                                           me.ended_.push_back(child);
+                                           if (abnormal) ++me.failed_;
+                                       });
+    }
+    Ref<Node> grow() { return spawn<Node>(0, nullptr); }
+    std::vector<Pid> ended() const { return ended_; }
+    int failed() const { return failed_; }
+
+private:
+    std::vector<Pid> ended_;
+    int failed_ = 0;
+};
+
+TEST(Children, AreHeardOfByAParentThatWatchesThemAll) {
+    on_both_engines([](OwnedSystem& system) {
+        auto root = system->spawn<Counting>();
+        std::vector<Pid> grown;
+        for (int i = 0; i < 12; ++i) {
+            auto child = *system->block_on(root.ask<&Counting::grow>());
+            grown.push_back(child.pid());
+            if (i % 4 == 3) {
+                child.tell<&Node::fail>();
+            } else {
+                child.stop(static_cast<Stop>(i % 4));
+            }
+            wait_for_end(system, child);
+            // The parent's news may still be on its way: the next child waits for it.
+            while (system->block_on(root.ask<&Counting::ended>())->size() < grown.size()) {
+            }
+        }
+        EXPECT_EQ(system->block_on(root.ask<&Counting::ended>()), grown);
+        EXPECT_EQ(system->block_on(root.ask<&Counting::failed>()), 6) << "killed or thrown";
+        root.stop();
+        wait_for_end(system, root);
     });
 }
 

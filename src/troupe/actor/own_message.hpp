@@ -4,6 +4,7 @@
 /// connection, for example, in the turn in which it came.
 
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/pid.hpp>
 #include <troupe/scheduler/cell.hpp>
 #include <troupe/scheduler/mail.hpp>
 
@@ -18,6 +19,12 @@ Actor& actor_in(Cell& cell) noexcept;
 /// mailbox: it takes no room there, so it is never refused, and nobody misses it when the actor
 /// ends before. In the actor's turn, also while a handler waits.
 void post_chore(Cell& cell, MailNode* message, bool before_all);
+
+/// From now on `told` is called whenever a child of this actor has ended: in place of a monitor for
+/// each, for who has very many of them. In the actor's turn, between two messages or while a
+/// handler waits; behind the child's end and before all mail that waits.
+void watch_children(Cell& parent,
+                    void (*told)(Actor& parent, const Pid& child, bool abnormal) noexcept);
 
 /// Calls M of this actor so, behind its mail.
 template <auto M, class A, class... Arguments>

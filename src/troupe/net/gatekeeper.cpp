@@ -1,10 +1,21 @@
+#include <troupe/actor/own_message.hpp>
 #include <troupe/base/error.hpp>
 #include <troupe/base/log.hpp>
 #include <troupe/net/gatekeeper.hpp>
 
+#include <algorithm>
 #include <optional>
 
 namespace troupe::net {
+
+/// All connections are children of ours, so nobody is monitored but the acceptor.
+Gatekeeper::Gatekeeper(std::size_t connections_max) : connections_max_(connections_max) {
+    actor_internal::watch_children(
+        *actor_internal::cell_of(*this),
+        [](Actor& gatekeeper, const Pid& child, bool abnormal) noexcept {
+            static_cast<Gatekeeper&>(gatekeeper).connection_ended(child, abnormal);
+        });
+}
 
 void Gatekeeper::open(Listener listener) {
     acceptor_ = spawn<Acceptor>(std::move(listener), self(this));
@@ -22,16 +33,17 @@ bool Gatekeeper::admit(Stream stream) {
 }
 
 void Gatekeeper::add(Guest guest) {
+    if (guest.actor == Ref<Actor>()) return;  // the system ends, and spawns nobody
     if (draining_ && guest.phase) guest.phase->close();
     if (waits_ended_ && !guest.phase) guest.actor.stop();
-    const std::uint64_t number = numbered_++;
-    monitor<&Gatekeeper::connection_ended>(guest.actor, number);
-    guests_.emplace(number, std::move(guest));
+    guest.number = numbered_++;
+    const Pid pid = guest.actor.pid();
+    guests_.emplace(pid, std::move(guest));
 }
 
-void Gatekeeper::connection_ended(Down down, std::uint64_t number) {
-    guests_.erase(number);
-    if (down.reason.abnormal()) ++failed_;
+void Gatekeeper::connection_ended(const Pid& pid, bool abnormal) {
+    if (guests_.erase(pid) == 0) return;
+    if (abnormal) ++failed_;
     answer_if_empty();
     if (!paused_ || draining_) return;
     paused_ = false;
@@ -65,23 +77,38 @@ Reply<void> Gatekeeper::end_waits() {
 
 Reply<void> Gatekeeper::kill() {
     begin_to_end_waits();
-    for (const auto& [number, guest] : guests_)
-        guest.actor.stop(Stop::kill);
+    for_each_guest([](const Guest& guest) { guest.actor.stop(Stop::kill); });
     return when_empty();
+}
+
+/// In the order they came, whatever numbers their actors have: a run that is replayed does the
+/// same.
+template <class F>
+void Gatekeeper::for_each_guest(F f) {
+    std::vector<const Guest*> guests;
+    guests.reserve(guests_.size());
+    for (const auto& [pid, guest] : guests_)
+        guests.push_back(&guest);
+    std::sort(guests.begin(), guests.end(),
+              [](const Guest* left, const Guest* right) { return left->number < right->number; });
+    for (const Guest* guest : guests)
+        f(*guest);
 }
 
 void Gatekeeper::begin_to_drain() {
     if (std::exchange(draining_, true)) return;
     acceptor_.stop();
-    for (const auto& [number, guest] : guests_)
+    for_each_guest([](const Guest& guest) {
         if (guest.phase) guest.phase->close();
+    });
 }
 
 void Gatekeeper::begin_to_end_waits() {
     begin_to_drain();
     waits_ended_ = true;
-    for (const auto& [number, guest] : guests_)
+    for_each_guest([](const Guest& guest) {
         if (!guest.phase || guest.phase->end_waits()) guest.actor.stop();
+    });
 }
 
 /// The system stops. Our children are stopped after us; those that wait for a request are told so

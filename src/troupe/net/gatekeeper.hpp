@@ -1,6 +1,7 @@
 #pragma once
 
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/pid.hpp>
 #include <troupe/actor/reply.hpp>
 #include <troupe/io/listener.hpp>
 #include <troupe/io/stream.hpp>
@@ -9,9 +10,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -21,16 +22,20 @@ class Acceptor;
 
 /// A connection, as the gatekeeper sees it.
 struct Guest {
+    Guest(Ref<Actor> the_actor, std::shared_ptr<ConnectionPhase> the_phase)
+        : actor(the_actor), phase(std::move(the_phase)) {}
+
     Ref<Actor> actor;
     /// Shared with the connection. Null: it has none, and may be stopped at any time.
     std::shared_ptr<ConnectionPhase> phase;
+    std::uint64_t number = 0;  ///< in the order they came
 };
 
 /// Knows the connections of a server: lets new ones in while there is room, and sees all of them
 /// out. It waits for nothing, so it always answers at once.
 class Gatekeeper : public Actor {
 public:
-    explicit Gatekeeper(std::size_t connections_max) : connections_max_(connections_max) {}
+    explicit Gatekeeper(std::size_t connections_max);
 
     /// Begins to accept.
     void open(Listener listener);
@@ -54,13 +59,15 @@ public:
 protected:
     virtual Guest welcome(Stream stream) = 0;
 
-    /// Counts an actor among the connections, which it is until it ends. For one that takes a
-    /// connection over from another.
+    /// Counts an actor, a child of ours, among the connections, which it is until it ends. For one
+    /// that takes a connection over from another.
     void add(Guest guest);
 
 private:
     Task<void> on_stop(const ExitReason& reason) override;
-    void connection_ended(Down down, std::uint64_t number);
+    void connection_ended(const Pid& pid, bool abnormal);
+    template <class F>
+    void for_each_guest(F f);
     void acceptor_ended(Down down);
     void begin_to_drain();
     void begin_to_end_waits();
@@ -69,7 +76,7 @@ private:
     bool empty() const { return guests_.empty() && !accepting_; }
 
     const std::size_t connections_max_;
-    std::map<std::uint64_t, Guest> guests_;  // in the order they came
+    std::unordered_map<Pid, Guest> guests_;
     std::uint64_t numbered_ = 0;
     std::uint64_t accepted_ = 0;
     std::uint64_t failed_ = 0;
@@ -92,7 +99,7 @@ private:
     Guest welcome(Stream stream) override {
         return std::apply(
             [&](const Arguments&... arguments) {
-                return Guest{this->template spawn<A>(std::move(stream), arguments...), nullptr};
+                return Guest(this->template spawn<A>(std::move(stream), arguments...), nullptr);
             },
             arguments_);
     }

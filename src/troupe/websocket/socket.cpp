@@ -132,7 +132,7 @@ std::uint64_t Socket::messages_dropped() const noexcept {
     return core_->wire.messages_dropped();
 }
 std::string_view Socket::protocol() const noexcept {
-    return core_->protocol;
+    return core_->protocol();
 }
 
 Member Socket::member(std::string name) const {
@@ -153,7 +153,7 @@ void Socket::handle_events() {
 
 /// Before all other mail.
 void Socket::go_on_as_coroutine() {
-    actor_internal::call_first<&Socket::handle_rest>(*this, core_->cell);
+    actor_internal::call_first<&Socket::handle_rest>(*this, core_->cell());
 }
 
 Task<void> Socket::handle_rest() {

@@ -7,6 +7,7 @@
 #include <troupe/net/internal/test_transport.hpp>
 #include <troupe/task/sleep.hpp>
 #include <troupe/websocket/internal/deflate.hpp>
+#include <troupe/websocket/internal/socket_core.hpp>
 #include <troupe/websocket/internal/test_peer.hpp>
 #include <troupe/websocket/socket.hpp>
 #include <troupe/websocket/upgrade.hpp>
@@ -606,6 +607,73 @@ Task<void> lives_by_pongs(System system) {
 
 TEST(Socket, KeepsAPeerThatAnswersPings) {
     in_virtual_time(20, lives_by_pongs);
+}
+
+/// Says whether its connection has given back what only messages need.
+class Resting final : public Socket {
+public:
+    explicit Resting(Ref<Log> log) : log_(log) {}
+
+private:
+    Task<void> on_text(std::string text) override {
+        send_text(text);
+        after<&Resting::look>(TimerKey("at once"), 1ms);
+        after<&Resting::look>(TimerKey("soon"), 350ms);
+        after<&Resting::look>(TimerKey("later"), 700ms);
+        return {};
+    }
+    void look() {
+        log_.tell<&Log::note>(SocketCore::of(*this).wire.at_rest() ? "rests" : "in use");
+    }
+
+    Ref<Log> log_;
+};
+
+/// A peer that speaks twice, and between only answers pings; compressed, when it offers so.
+Task<std::string> speaks_twice(System system, std::string offer) {
+    Ref<Log> log = system.spawn<Log>();
+    http::Router router;
+    router.get("/rest", to<Resting>(short_times(), log));
+    Result<http::Server> server = co_await http::serve(
+        system, std::move(router), net_internal::on_transport<http::ServerOptions>());
+    EXPECT_TRUE(server.has_value());
+    Peer peer = co_await Peer::open(system, server->port(), "/rest", offer);
+    Deflater deflater(9, offer.find("client_no") != std::string::npos);
+    for (int i = 0; i < 2; ++i) {
+        const std::string text = "the second time this refers to the first: " + std::to_string(i);
+        std::string small = text;
+        if (!offer.empty()) {
+            small.clear();
+            deflater.compress(text, small);
+        }
+        EXPECT_EQ(co_await peer.ask(raw_frame(offer.empty() ? 0x81 : 0xC1, small)), "text " + text);
+        for (int pings = 0; pings < 4; ++pings) {
+            const std::string ping = co_await peer.receive();
+            EXPECT_TRUE(ping.starts_with("ping ")) << ping;
+            const bool sent = co_await peer.send(raw_frame(0x8A, ping.substr(5)));
+            EXPECT_TRUE(sent);
+        }
+    }
+    Result<void> stopped = co_await server->stop(20ms);
+    EXPECT_TRUE(stopped.has_value());
+    Result<std::string> told = co_await log.ask<&Log::text>();
+    co_return told.value_or("no log");
+}
+
+Task<void> gives_back(System system) {
+    const std::string_view deflate = "Sec-WebSocket-Extensions: permessage-deflate";
+    const std::string once = "in use\nin use\nrests\n";
+    EXPECT_EQ(co_await speaks_twice(system, ""), once + once);
+    EXPECT_EQ(
+        co_await speaks_twice(system, std::string(deflate) + "; client_no_context_takeover\r\n"),
+        once + once);
+    const std::string kept = "in use\nin use\nin use\n";
+    EXPECT_EQ(co_await speaks_twice(system, std::string(deflate) + "\r\n"), kept + kept)
+        << "the peer may refer to what it has sent";
+}
+
+TEST(Socket, GivesBackWhatOnlyMessagesNeedWhenItIsSilent) {
+    in_virtual_time(20, gives_back);
 }
 
 Task<void> wrong_pongs(System system) {

@@ -98,15 +98,17 @@ void tell_relatives(Cell& cell, const ExitReason& reason, bool address_stays) no
     tell_supervisor(cell, reason, address_stays);
     tell_links(cell, reason);
     tell_monitors(cell, reason);
+    if (Ties* const ties = existing_ties(cell)) ties->child_ended = nullptr;  // nobody to be told
     stop_children(cell, address_stays ? After::keep : After::end);
 }
 
-void tell_parent(Cell& cell) noexcept {
+void tell_parent(Cell& cell, const ExitReason& reason) noexcept {
     Extension* const extension = existing_extension(cell);
     if (extension == nullptr || extension->to_parent == nullptr) return;
     ChildEnded* const news = std::exchange(extension->to_parent, nullptr);
     news->slot = cell.slot();
     news->child_generation = cell.generation();
+    news->abnormal = reason.abnormal();
     post_signal(*news->parent, news->parent_generation, news);
 }
 
@@ -130,7 +132,7 @@ void finish_end(Cell& cell, MailNode* handled_in_place, const ExitReason& reason
     drop_mail(cell, take_suspect(cell), reason);
     drop_mail(cell, mail, reason);
     tell_relatives(cell, reason, false);
-    tell_parent(cell);
+    tell_parent(cell, reason);
     free_extension(cell);
     cell.flags_ = 0;
     cell.engine().release_cell(cell);

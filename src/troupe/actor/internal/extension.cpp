@@ -9,6 +9,7 @@
 #include <troupe/actor/internal/pipes.hpp>
 #include <troupe/actor/internal/supervised.hpp>
 #include <troupe/actor/internal/system_core.hpp>
+#include <troupe/actor/own_message.hpp>
 #include <troupe/actor/ref.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/assert.hpp>
@@ -251,13 +252,18 @@ const MailOps ChildEnded::kOps{
     [](MailNode* node, const Error&) noexcept { free_node(static_cast<ChildEnded*>(node)); },
     [](MailNode* node, Cell& cell) {
         auto* const news = static_cast<ChildEnded*>(node);
-        auto& children = ties_of(cell).children;
-        const auto at = children.find(news->slot);
+        Ties& ties = ties_of(cell);
+        const auto at = ties.children.find(news->slot);
         // The slot may belong to a younger child by now.
-        if (at != children.end() && at->second.second == news->child_generation) {
-            children.erase(at);
+        if (at != ties.children.end() && at->second.second == news->child_generation) {
+            ties.children.erase(at);
         }
+        Pid child;
+        child.slot = news->slot;
+        child.generation = news->child_generation;
+        const bool abnormal = news->abnormal;
         free_node(news);
+        if (ties.child_ended != nullptr) ties.child_ended(actor_in(cell), child, abnormal);
         return false;
     }};
 

@@ -14,8 +14,9 @@
 #include <utility>
 
 namespace troupe {
+class Actor;
 class Arena;
-}
+}  // namespace troupe
 
 namespace troupe::actor_internal {
 
@@ -64,6 +65,8 @@ struct Ties {
     // Children by slot: a map, so that one of a hundred thousand leaves at once. Keyed by number,
     // not by address, so that a replayed run walks them in the same order.
     std::unordered_map<std::uint32_t, std::pair<Cell*, std::uint32_t>> children;
+    // Is told when one of them has ended: watch_children.
+    void (*child_ended)(Actor& parent, const Pid& child, bool abnormal) noexcept = nullptr;
 
     WatchBook watched;       // whose end it wants to hear of
     NewsQueue news;          // of ends, which has arrived
@@ -213,6 +216,7 @@ struct ChildEnded : MailNode {
     std::uint32_t parent_generation = 0;
     std::uint32_t slot = 0;
     std::uint32_t child_generation = 0;
+    bool abnormal = false;
 
     static const MailOps kOps;
 };

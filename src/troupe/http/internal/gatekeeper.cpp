@@ -13,12 +13,12 @@ net::Guest Gatekeeper::welcome(Stream stream) {
     auto connection =
         spawn<Connection>(server_, phase, std::move(rate), self(this), std::move(stream));
     connection.tell<&Connection::serve>();
-    return net::Guest{connection, std::move(phase)};
+    return net::Guest(connection, std::move(phase));
 }
 
 void Gatekeeper::take_over(std::unique_ptr<http::Takeover> next, Stream stream,
                            std::string received) {
-    add(net::Guest{next->begin(*this, std::move(stream), std::move(received)), nullptr});
+    add(net::Guest(next->begin(*this, std::move(stream), std::move(received)), nullptr));
 }
 
 }  // namespace troupe::http_internal

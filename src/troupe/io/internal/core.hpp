@@ -9,7 +9,9 @@
 #include <troupe/io/tls.hpp>
 #include <troupe/scheduler/cell.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,7 +33,7 @@ public:
     /// Counts an operation that found everything there, and moved so many bytes. True after so much
     /// in a row that others on the same worker should have a turn.
     bool has_run_long(std::size_t bytes) noexcept {
-        effort_ += kEffort + bytes;
+        effort_ += kEffort + static_cast<std::uint32_t>(std::min<std::size_t>(bytes, kEffortMax));
         return effort_ >= kEffortMax;
     }
     void has_waited() noexcept { effort_ = 0; }
@@ -48,9 +50,9 @@ private:
     // A peer that sends or takes faster than we do would otherwise keep the worker for itself. As
     // many small operations as a turn handles messages, or bytes that take some tens of
     // microseconds to copy and more to work on. An operation costs about as much as so many bytes.
-    static constexpr std::size_t kEffort = 1024;
-    static constexpr std::size_t kEffortMax = 64 * kEffort;
-    std::size_t effort_ = 0;
+    static constexpr std::uint32_t kEffort = 1024;
+    static constexpr std::uint32_t kEffortMax = 64 * kEffort;
+    std::uint32_t effort_ = 0;
 };
 
 /// One end of a connection.

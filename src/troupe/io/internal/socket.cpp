@@ -96,9 +96,20 @@ bool try_operation_again(Awaiting& record) {
     return false;
 }
 
+/// Many of them are idle, so it is small: 40 bytes.
 class SocketStream final : public StreamCore {
 public:
-    SocketStream(IoWatch& watch, const SocketAddress& peer) noexcept : watch_(watch), peer_(peer) {}
+    SocketStream(IoWatch& watch, const SocketAddress& peer) noexcept
+        : peer_family_(static_cast<std::uint8_t>(peer.any.sa_family)), watch_(watch) {
+        static_assert(AF_INET < 256 && AF_INET6 < 256);
+        if (peer_family_ == AF_INET6) {
+            peer_port_ = peer.v6.sin6_port;
+            peer_v6_ = peer.v6.sin6_addr;
+        } else {
+            peer_port_ = peer.v4.sin_port;
+            peer_v4_ = peer.v4.sin_addr;
+        }
+    }
 
     bool read(std::span<char> buffer, Result<std::size_t>& result) override {
         // Taken in any case, so that what the read empties is not reported again.
@@ -154,7 +165,18 @@ public:
         if (::getsockname(watch_.fd(), &address.any, &address.bytes) != 0) return Endpoint({}, 0);
         return to_endpoint(address);
     }
-    Endpoint peer() const override { return to_endpoint(peer_); }
+    Endpoint peer() const override {
+        SocketAddress address;
+        address.any.sa_family = peer_family_;
+        if (peer_family_ == AF_INET6) {
+            address.v6.sin6_port = peer_port_;
+            address.v6.sin6_addr = peer_v6_;
+        } else {
+            address.v4.sin_port = peer_port_;
+            address.v4.sin_addr = peer_v4_;
+        }
+        return to_endpoint(address);
+    }
 
     void close() noexcept override {
         watch_.close();
@@ -162,11 +184,17 @@ public:
     }
 
 private:
+    std::uint16_t peer_port_ = 0;  // and the address: as the network writes them
+    std::uint8_t peer_family_;
+    bool more_to_read_ : 1 = false;
+    bool room_to_write_ : 1 = true;
     IoWatch& watch_;
-    SocketAddress peer_;
-    bool more_to_read_ = false;
-    bool room_to_write_ = true;
+    union {
+        in_addr peer_v4_;
+        in6_addr peer_v6_;
+    };
 };
+static_assert(sizeof(SocketStream) <= 40);
 
 class SocketListener final : public ListenerCore {
 public:

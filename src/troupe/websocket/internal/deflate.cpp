@@ -180,10 +180,12 @@ Inflater::Outcome Inflater::end_message(std::string& out, std::size_t bytes_max)
     return outcome;
 }
 
-void Inflater::rest() {
-    if (!stream_) return;
-    if (!forgets_) keep_window();
-    end();
+bool Inflater::rest() {
+    if (stream_) {
+        if (!forgets_) keep_window();
+        end();
+    }
+    return window_.empty();
 }
 
 }  // namespace troupe::websocket_internal

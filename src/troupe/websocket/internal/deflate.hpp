@@ -74,8 +74,9 @@ public:
     /// The message ends here. Appends what was held back.
     Outcome end_message(std::string& out, std::size_t bytes_max);
 
-    /// Between two messages: keeps no more than what the next one may refer to.
-    void rest();
+    /// Between two messages: keeps no more than what the next one may refer to. True when that is
+    /// nothing.
+    bool rest();
 
 private:
     void begin();

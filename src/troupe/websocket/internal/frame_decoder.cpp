@@ -260,11 +260,11 @@ std::size_t FrameDecoder::bytes_wanted() const noexcept {
     return in_frame_ ? static_cast<std::size_t>(std::min(frame_left_, kAtOnceMax)) : 0;
 }
 
-void FrameDecoder::rest() {
-    if (inside_message()) return;
+bool FrameDecoder::rest() {
+    if (failed_ || inside_message()) return false;
     message_ = std::string();
     control_ = std::string();
-    if (inflater_) inflater_->rest();
+    return inflater_ == nullptr || inflater_->rest();
 }
 
 }  // namespace troupe::websocket_internal

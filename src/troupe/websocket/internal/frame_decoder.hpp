@@ -56,12 +56,14 @@ public:
 
     /// Whether the beginning of a message or a frame is here and the rest is not.
     bool inside_message() const noexcept { return in_frame_ || in_message_; }
+    /// The same of a message only.
+    bool inside_data() const noexcept { return in_message_; }
 
     /// How many bytes are worth receiving at once; 0 when nothing is known.
     std::size_t bytes_wanted() const noexcept;
 
-    /// Between messages: gives memory back.
-    void rest();
+    /// Between messages: gives memory back. True when a new decoder would do for what comes next.
+    bool rest();
 
 private:
     Status fail(unsigned code, std::string_view problem);

@@ -173,11 +173,12 @@ void Outbox::consume(std::size_t bytes) noexcept {
     bytes_.clear();
 }
 
-void Outbox::rest() noexcept {
-    if (!empty()) return;
+bool Outbox::rest() noexcept {
+    if (!empty()) return false;
     bytes_ = std::string();
     controls_ = std::string();
     if (deflater_) deflater_->rest();
+    return dropped_ == 0;
 }
 
 bool Outbox::between_frames() const noexcept {

@@ -63,8 +63,8 @@ public:
 
     std::uint64_t messages_dropped() const noexcept { return dropped_; }
 
-    /// When it is empty: gives memory back.
-    void rest() noexcept;
+    /// When it is empty: gives memory back. True when a new one would do for what comes next.
+    bool rest() noexcept;
 
 private:
     /// A message, or frames that are ready.

@@ -18,50 +18,60 @@ const std::shared_ptr<const websocket::Options>& default_options() {
 
 }  // namespace
 
+Wire& wire_in(Cell& cell) noexcept {
+    return SocketCore::of(static_cast<websocket::Socket&>(actor_internal::actor_in(cell))).wire;
+}
+
 SocketCore::SocketCore(websocket::Socket& the_socket, Cell& the_cell,
                        std::optional<Opening> opening)
     : socket(the_socket),
-      cell(the_cell),
-      options(opening ? opening->options : default_options()),
-      wire(*this, the_cell, opening ? opening->role : Role::server, *options) {
+      wire(*this, the_cell, opening ? opening->role : Role::server,
+           opening ? opening->options : default_options()) {
     if (!opening) return;
     opening_ = std::make_unique<Opening>(std::move(*opening));
 }
 
 SocketCore::SocketCore(websocket::Socket& the_socket, Cell& the_cell,
-                       std::shared_ptr<const websocket::Options> the_options)
-    : socket(the_socket),
-      cell(the_cell),
-      options(std::move(the_options)),
-      wire(*this, the_cell, Role::client, *options) {}
+                       std::shared_ptr<const websocket::Options> options)
+    : socket(the_socket), wire(*this, the_cell, Role::client, std::move(options)) {}
+
+SocketCore& SocketCore::of(websocket::Socket& socket) noexcept {
+    return *socket.core_;
+}
 
 void SocketCore::open() {
-    if (!opening_) return;
-    const std::unique_ptr<Opening> opening = std::move(opening_);
-    open(std::move(*opening));
+    if (opening_) open_wire();
 }
 
 void SocketCore::open(Opening opening) {
-    protocol = std::move(opening.agreement.protocol);
-    request_ = std::make_unique<http::Request>(std::move(opening.request));
-    wire.open(std::move(opening.stream), opening.agreement, std::move(opening.received));
+    opening_ = std::make_unique<Opening>(std::move(opening));
+    open_wire();
+}
+
+void SocketCore::open_wire() {
+    if (!opening_->agreement.protocol.empty()) {
+        rare().protocol = std::move(opening_->agreement.protocol);
+    }
+    wire.open(std::move(opening_->stream), opening_->agreement, std::move(opening_->received));
 }
 
 void SocketCore::renew_wire() {
     const Role role = wire.role();
+    std::shared_ptr<const websocket::Options> options = wire.options();
+    Cell& the_cell = cell();
     WireOwner& owner = *this;
     std::destroy_at(&wire);
-    std::construct_at(&wire, owner, cell, role, *options);
-    closed_reason_.clear();
+    std::construct_at(&wire, owner, the_cell, role, std::move(options));
+    rare_.reset();
 }
 
 Task<void> SocketCore::dispatch(Event event) {
     const bool closed = event.kind == Event::Kind::closed;
-    if (thrown_ && !closed) return {};
+    if (has_thrown() && !closed) return {};
     try {
         switch (event.kind) {
             case Event::Kind::opened:
-                return socket.on_open(*request_);
+                return socket.on_open(opening_->request);
             case Event::Kind::text:
                 return socket.on_text(std::move(event.payload));
             case Event::Kind::binary:
@@ -69,8 +79,8 @@ Task<void> SocketCore::dispatch(Event event) {
             case Event::Kind::drained:
                 return socket.on_drain();
             case Event::Kind::closed:
-                closed_reason_ = std::move(event.payload);
-                return socket.on_close(event.code, closed_reason_);
+                rare().closed_reason = std::move(event.payload);
+                return socket.on_close(event.code, rare_->closed_reason);
         }
     } catch (...) {
         hook_threw();
@@ -79,13 +89,13 @@ Task<void> SocketCore::dispatch(Event event) {
 }
 
 void SocketCore::hook_threw() {
-    if (!thrown_) thrown_ = std::current_exception();
+    if (!has_thrown()) rare().thrown = std::current_exception();
     wire.fail(kHookFailed, is_client() ? "the client failed to handle this"
                                        : "the server failed to handle this");
 }
 
 void SocketCore::events_handled() {
-    request_.reset();
+    opening_.reset();
     wire.events_handled();
 }
 

@@ -45,6 +45,8 @@ public:
     SocketCore(websocket::Socket& socket, Cell& cell,
                std::shared_ptr<const websocket::Options> options);
 
+    static SocketCore& of(websocket::Socket& socket) noexcept;
+
     void open();
     void open(Opening opening);
     /// In place of a wire that has ended: what is sent from now on waits for the next opening.
@@ -69,25 +71,40 @@ public:
 
     /// Everything was handled, and nothing more comes.
     bool over() const noexcept { return wire.ended() && !wire.has_events(); }
-    std::exception_ptr take_thrown() noexcept { return std::exchange(thrown_, nullptr); }
+    std::exception_ptr take_thrown() noexcept {
+        return rare_ != nullptr ? std::exchange(rare_->thrown, nullptr) : nullptr;
+    }
+
+    std::string_view protocol() const noexcept {
+        return rare_ != nullptr ? std::string_view(rare_->protocol) : std::string_view();
+    }
+    Cell& cell() const noexcept { return wire.cell(); }
 
     websocket::Socket& socket;
-    Cell& cell;
-    const std::shared_ptr<const websocket::Options> options;  // as Opening says
     Wire wire;
-    std::string protocol;
     Task<void> waiting;  // a hook that has to be awaited, until somebody does
 
 private:
+    void open_wire();
     void events_are_here(Cell& cell) noexcept override;
     void flush_behind(Cell& cell) noexcept override;
     bool wire_has_ended(Cell& cell) noexcept override;
 
-    std::unique_ptr<Opening> opening_;        // until it is opened
-    std::unique_ptr<http::Request> request_;  // until on_open has ended
-    std::string closed_reason_;               // on_close has a view of it
-    std::exception_ptr thrown_;               // by a hook, until the actor ends with it
-    const Awaiting* end_wait_ = nullptr;      // on_stop waits here
+    /// What most connections have not, or not until their end.
+    struct Rare {
+        std::string protocol;
+        std::string closed_reason;  // on_close has a view of it
+        std::exception_ptr thrown;  // by a hook, until the actor ends with it
+    };
+    Rare& rare() {
+        if (rare_ == nullptr) rare_ = std::make_unique<Rare>();
+        return *rare_;
+    }
+    bool has_thrown() const noexcept { return rare_ != nullptr && rare_->thrown != nullptr; }
+
+    std::unique_ptr<Opening> opening_;  // until on_open has ended, which is shown its request
+    std::unique_ptr<Rare> rare_;
+    const Awaiting* end_wait_ = nullptr;  // on_stop waits here
     bool stopping_ = false;
 };
 

@@ -52,22 +52,24 @@ std::string number_text(std::uint32_t number) {
 
 // ---- signals to ourselves -----------------------------------------------------------------------
 
+/// Every connection has one, so it is one cache line: whose it is the cell knows.
 struct Wire::Timer : TimerNode {
-    Wire* wire = nullptr;  // null: it is gone
-
     static void free(MailNode* node) noexcept {
-        free_block(static_cast<Timer*>(node), sizeof(Timer));
+        free_block_of<sizeof(Timer)>(static_cast<Timer*>(node));
     }
-    static bool arrive(MailNode* node, Cell&) {
-        Wire* const wire = static_cast<Timer*>(node)->wire;
+    static bool arrive(MailNode* node, Cell& cell) {
+        const bool late = node->tag == kLate;
         free(node);
-        if (wire == nullptr) return false;
-        wire->timer_ = nullptr;
-        return wire->time_is_up();
+        if (late) return false;
+        Wire& wire = wire_in(cell);
+        wire.timer_ = nullptr;
+        return wire.time_is_up();
     }
     static void drop(MailNode* node, const Error&) noexcept { free(node); }
 
     static constexpr MailOps kOps{MailKind::signal, &drop, &arrive};
+    /// The tag, once the connection has ended; nobody else looks at it.
+    static constexpr std::uint32_t kLate = 1;
 };
 
 struct Wire::FlushSignal : MailNode {
@@ -88,20 +90,42 @@ struct Wire::FlushSignal : MailNode {
     static constexpr MailOps kOps{MailKind::signal, &drop, &arrive};
 };
 
-Wire::Wire(WireOwner& owner, Cell& cell, Role role, const websocket::Options& options)
-    : owner_(owner),
-      cell_(cell),
-      options_(options),
-      decoder_(role, options.message_bytes_max()),
-      outbox_(options, role == Role::client ? &cell.engine() : nullptr),
-      role_(role) {}
+Wire::Wire(WireOwner& owner, Cell& cell, Role role,
+           std::shared_ptr<const websocket::Options> options)
+    : owner_(owner), cell_(cell), options_(std::move(options)), role_(role) {
+    static_assert(sizeof(Timer) == kBlockAlignment);
+}
+
+Wire::Traffic::Traffic(const Wire& wire)
+    : decoder(wire.role_, wire.options_->message_bytes_max()),
+      outbox(*wire.options_, wire.role_ == Role::client ? &wire.cell_.engine() : nullptr) {
+    decoder.use_deflate(wire.terms_);
+    outbox.use_deflate(wire.terms_);
+}
+
+Wire::Traffic& Wire::traffic() {
+    if (traffic_ == nullptr) traffic_ = std::make_unique<Traffic>(*this);
+    return *traffic_;
+}
+
+/// All that the next message does not need. Between two signals, or messages of the actor.
+void Wire::give_back() {
+    if (phase_ != Phase::open || has_events() || traffic_->head_bytes != 0) return;
+    if (inside_message() || !traffic_->outbox.empty()) return;
+    if (traffic_->decoder.rest() && traffic_->outbox.rest()) {
+        traffic_.reset();
+    } else {
+        traffic_->events = std::vector<Event>();
+    }
+}
 
 /// Still open: the actor has failed or was killed.
 Wire::~Wire() {
     if (talks()) {
-        outbox_.drop_messages();
-        outbox_.add_close(close_payload(kCrashed, "the actor has ended"));
-        const std::string_view last = outbox_.pending();
+        Outbox& outbox = traffic().outbox;
+        outbox.drop_messages();
+        outbox.add_close(close_payload(kCrashed, "the actor has ended"));
+        const std::string_view last = outbox.pending();
         ignore(stream_.try_write(last), "whether it is heard changes nothing");
         ignore(stream_.shutdown_write(), "the same");
     }
@@ -112,14 +136,13 @@ Wire::~Wire() {
 void Wire::open(Stream stream, const Agreement& agreement, std::string received) {
     stream_ = std::move(stream);
     phase_ = Phase::open;
-    decoder_.use_deflate(agreement.deflate);
-    outbox_.use_deflate(agreement.deflate);
-    if (agreement.deflate.on) {
-        window_bits_ = role_ == Role::server ? agreement.deflate.server_window_bits
-                                             : agreement.deflate.client_window_bits;
+    terms_ = agreement.deflate;
+    if (traffic_ != nullptr) {  // something was sent already
+        traffic_->decoder.use_deflate(terms_);
+        traffic_->outbox.use_deflate(terms_);
     }
     heard_at_ = now();
-    ping_at_ = later(heard_at_, options_.ping_interval());
+    ping_at_ = later(heard_at_, options_->ping_interval());
     add_event(Event::Kind::opened, 0, std::string());
     if (!received.empty()) decode(received.data(), received.size());
     flush();
@@ -137,7 +160,7 @@ bool Wire::ready(Cell&) noexcept {
         receive();
     }
     // Whoever has pinged or closed waits for the answer, not for the actor.
-    if (!outbox_.empty() && !blocked_) flush();
+    if (!nothing_to_send() && !blocked_) flush();
     return after_signal();
 }
 
@@ -160,11 +183,11 @@ bool Wire::time_is_up() noexcept {
     }
     if (at >= write_due_) lose(Error(Errc::timed_out, "the peer takes nothing"));
     if (at >= pong_due_) {
-        const Duration extended = later(heard_at_, options_.pong_timeout());
+        const Duration extended = later(heard_at_, options_->pong_timeout());
         if (extended > at) {
             pong_due_ = extended;
         } else if (!may_receive()) {
-            pong_due_ = later(at, options_.pong_timeout());  // it is we who do not listen
+            pong_due_ = later(at, options_->pong_timeout());  // it is we who do not listen
         } else {
             lose(Error(Errc::timed_out, "the peer did not answer a ping"));
         }
@@ -178,6 +201,7 @@ bool Wire::time_is_up() noexcept {
 
 /// Whatever has changed: the actor, the reactor and the clock are told.
 bool Wire::after_signal() noexcept {
+    if (!in_use_ && traffic_ != nullptr) give_back();
     if (has_events() || more_to_read_ || phase_ == Phase::ended) post_events();
     observe();
     arm();
@@ -202,9 +226,10 @@ void Wire::observe() {
 
 bool Wire::may_receive() const noexcept {
     if (reads_no_more_ || (phase_ != Phase::open && phase_ != Phase::closing)) return false;
-    const bool inbox_full =
-        event_bytes_ >= kInboxBytesMax || events_.size() - next_event_ >= kInboxEventsMax;
-    const bool outbox_full = outbox_.buffered() > options_.send_buffer_bytes_max() / 2;
+    if (traffic_ == nullptr) return true;
+    const bool inbox_full = traffic_->event_bytes >= kInboxBytesMax ||
+                            traffic_->events.size() - traffic_->next_event >= kInboxEventsMax;
+    const bool outbox_full = buffered() > options_->send_buffer_bytes_max() / 2;
     return !inbox_full && (!outbox_full || phase_ == Phase::closing);
 }
 
@@ -217,14 +242,15 @@ void Wire::receive() {
             return;
         }
         const std::span<char> space = reading_space();
-        std::memcpy(space.data(), head_, head_bytes_);
-        const auto got = stream_.try_read(space.subspan(head_bytes_));
+        const std::size_t head_bytes = traffic_ != nullptr ? traffic_->head_bytes : 0;
+        if (head_bytes != 0) std::memcpy(space.data(), traffic_->head, head_bytes);
+        const auto got = stream_.try_read(space.subspan(head_bytes));
         if (!got) return lose(got.error());
         if (!*got) return;
         if (**got == 0) return receive_end();
         total += **got;
         received_bytes_ += **got;
-        decode(space.data(), head_bytes_ + **got);
+        decode(space.data(), head_bytes + **got);
     }
 }
 
@@ -234,10 +260,11 @@ void Wire::receive_end() {
 }
 
 void Wire::decode(char* bytes, std::size_t size) {
+    FrameDecoder& decoder = traffic().decoder;
     std::size_t used = 0;
     bool alive = false;
     while (!reads_no_more_) {
-        const FrameDecoder::Step step = decoder_.advance(bytes + used, size - used);
+        const FrameDecoder::Step step = decoder.advance(bytes + used, size - used);
         used += step.consumed;
         if (step.status == FrameDecoder::Status::need_more) break;
         switch (step.status) {
@@ -245,10 +272,11 @@ void Wire::decode(char* bytes, std::size_t size) {
                 take_message();
                 break;
             case FrameDecoder::Status::ping:
-                if (phase_ == Phase::open) outbox_.add_control(Opcode::pong, decoder_.payload());
+                if (phase_ == Phase::open)
+                    traffic_->outbox.add_control(Opcode::pong, decoder.payload());
                 break;
             case FrameDecoder::Status::pong:
-                take_pong(decoder_.payload());
+                take_pong(decoder.payload());
                 continue;  // one that answers nothing proves nothing
             case FrameDecoder::Status::close:
                 take_close();
@@ -258,17 +286,19 @@ void Wire::decode(char* bytes, std::size_t size) {
         }
         alive = true;
     }
-    head_bytes_ = 0;
+    traffic_->head_bytes = 0;
     if (reads_no_more_) return;
-    if (alive || decoder_.inside_message()) heard_at_ = now();
-    head_bytes_ = static_cast<std::uint8_t>(size - used);
-    std::memcpy(head_, bytes + used, head_bytes_);
+    if (alive || decoder.inside_message()) heard_at_ = now();
+    if (decoder.inside_data()) use();
+    traffic_->head_bytes = static_cast<std::uint8_t>(size - used);
+    std::memcpy(traffic_->head, bytes + used, size - used);
 }
 
 void Wire::take_message() {
-    const bool text = decoder_.kind() == Opcode::text;
+    use();
+    const bool text = traffic_->decoder.kind() == Opcode::text;
     // What comes behind our own close is read for the peer's alone.
-    std::string payload = decoder_.take_payload();
+    std::string payload = traffic_->decoder.take_payload();
     if (phase_ != Phase::open) return;
     add_event(text ? Event::Kind::text : Event::Kind::binary, 0, std::move(payload));
 }
@@ -288,35 +318,36 @@ void Wire::take_pong(std::string_view payload) {
 void Wire::take_close() {
     peer_closed_ = true;
     answer();
-    tell_closed(decoder_.close_code(), decoder_.payload());
-    if (outbox_.empty()) written_out();
+    tell_closed(traffic_->decoder.close_code(), traffic_->decoder.payload());
+    if (nothing_to_send()) written_out();
 }
 
 /// What was right before it counts, however the network has cut the bytes.
 void Wire::take_rubbish() {
-    if (phase_ != Phase::open) return fail(decoder_.close_code(), decoder_.problem());
+    if (phase_ != Phase::open)
+        return fail(traffic_->decoder.close_code(), traffic_->decoder.problem());
     goes_alone_ = true;
     answer();
-    tell_closed(decoder_.close_code(), std::string(decoder_.problem()));
+    tell_closed(traffic_->decoder.close_code(), std::string(traffic_->decoder.problem()));
 }
 
 /// Nothing more is read, and our close is due behind what is still to be handled.
 void Wire::answer() {
     reads_no_more_ = true;
-    answer_code_ = static_cast<std::uint16_t>(decoder_.close_code());
+    answer_code_ = static_cast<std::uint16_t>(traffic_->decoder.close_code());
     pong_due_ = ping_at_ = kNever;
     if (close_sent_) return;
     phase_ = Phase::answering;
-    close_due_ = later(now(), options_.close_timeout());
+    close_due_ = later(now(), options_->close_timeout());
 }
 
 void Wire::answer_close() {
     if (phase_ != Phase::answering) return;
-    outbox_.add_close(
-        close_payload(answer_code_, peer_closed_ ? std::string_view() : decoder_.problem()));
+    traffic_->outbox.add_close(close_payload(
+        answer_code_, peer_closed_ ? std::string_view() : traffic_->decoder.problem()));
     close_sent_ = true;
     phase_ = Phase::closing;
-    close_due_ = later(now(), options_.close_timeout());
+    close_due_ = later(now(), options_->close_timeout());
     want_flush();
 }
 
@@ -325,25 +356,26 @@ void Wire::throw_away() {
     for (;;) {
         const auto got = stream_.try_read(reading_space());
         if (got && !*got) return;
-        thrown_away_ += got ? **got : 0;
-        if (!got || **got == 0 || thrown_away_ > kThrownAwayMax) return end();
+        received_bytes_ += got ? **got : 0;
+        if (!got || **got == 0 || received_bytes_ > kThrownAwayMax) return end();
     }
 }
 
 // ---- events -------------------------------------------------------------------------------------
 
 void Wire::add_event(Event::Kind kind, unsigned code, std::string payload) {
-    event_bytes_ += payload.size();
-    events_.push_back(Event{kind, static_cast<std::uint16_t>(code), std::move(payload)});
+    traffic().event_bytes += payload.size();
+    traffic_->events.push_back(Event{kind, static_cast<std::uint16_t>(code), std::move(payload)});
 }
 
 Event Wire::take_event() {
-    Event event = std::move(events_[next_event_++]);
-    event_bytes_ -= event.payload.size();
+    Traffic& traffic = *traffic_;
+    Event event = std::move(traffic.events[traffic.next_event++]);
+    traffic.event_bytes -= event.payload.size();
     if (event.kind == Event::Kind::closed) answer_close();
     if (!has_events()) {
-        events_.clear();
-        next_event_ = 0;
+        traffic.events.clear();
+        traffic.next_event = 0;
     }
     return event;
 }
@@ -367,7 +399,8 @@ void Wire::tell_closed(unsigned code, std::string reason) {
 // ---- sending ------------------------------------------------------------------------------------
 
 Outbox::Taken Wire::send(Opcode kind, std::string_view payload) {
-    const Outbox::Taken taken = outbox_.add(kind, payload);
+    use();
+    const Outbox::Taken taken = traffic().outbox.add(kind, payload);
     if (taken != Outbox::Taken::yes) was_full_ = true;
     if (taken == Outbox::Taken::overflow) fail(kTryAgainLater, "too much waits to be sent");
     want_flush();
@@ -375,7 +408,8 @@ Outbox::Taken Wire::send(Opcode kind, std::string_view payload) {
 }
 
 Outbox::Taken Wire::send(SharedFrames frames) {
-    const Outbox::Taken taken = outbox_.add(std::move(frames));
+    use();
+    const Outbox::Taken taken = traffic().outbox.add(std::move(frames));
     if (taken != Outbox::Taken::yes) was_full_ = true;
     if (taken == Outbox::Taken::overflow) fail(kTryAgainLater, "too much waits to be sent");
     if (cell_.batch_ != nullptr || flush_ != nullptr) {
@@ -389,7 +423,7 @@ Outbox::Taken Wire::send(SharedFrames frames) {
 }
 
 bool Wire::ping(std::string_view payload) {
-    const bool added = outbox_.add_control(Opcode::ping, payload);
+    const bool added = traffic().outbox.add_control(Opcode::ping, payload);
     if (added) want_flush();
     return added;
 }
@@ -404,10 +438,11 @@ void Wire::want_flush() {
 
 void Wire::flush() {
     if (phase_ == Phase::fresh || phase_ == Phase::lingering) return;
-    if (outbox_.buffered() > options_.send_buffer_bytes_max() / 2) was_full_ = true;
+    if (buffered() > options_->send_buffer_bytes_max() / 2) was_full_ = true;
     bool moved = false;
     while (phase_ != Phase::ended) {
-        const std::string_view bytes = outbox_.pending();
+        const std::string_view bytes =
+            traffic_ != nullptr ? traffic_->outbox.pending() : std::string_view();
         if (bytes.empty()) {
             blocked_ = false;
             write_due_ = kNever;
@@ -416,11 +451,11 @@ void Wire::flush() {
         const Result<std::size_t> written = stream_.try_write(bytes);
         if (!written) return lose(written.error());
         if (*written == 0) {
-            if (!blocked_ || moved) write_due_ = later(now(), options_.write_timeout());
+            if (!blocked_ || moved) write_due_ = later(now(), options_->write_timeout());
             blocked_ = true;
             return;
         }
-        outbox_.consume(*written);
+        traffic_->outbox.consume(*written);
         moved = true;
     }
 }
@@ -438,10 +473,10 @@ void Wire::written_out() {
 void Wire::close(unsigned code, std::string_view reason) {
     if (phase_ == Phase::fresh) return end();
     if (!talks()) return;
-    outbox_.add_close(close_payload(code, reason));
+    traffic().outbox.add_close(close_payload(code, reason));
     close_sent_ = true;
     phase_ = Phase::closing;
-    close_due_ = later(now(), options_.close_timeout());
+    close_due_ = later(now(), options_->close_timeout());
     pong_due_ = ping_at_ = kNever;
     want_flush();
 }
@@ -452,10 +487,10 @@ void Wire::fail(unsigned code, std::string_view reason) {
     goes_alone_ = true;
     pong_due_ = ping_at_ = kNever;
     if (!close_sent_) {
-        outbox_.drop_messages();
-        outbox_.add_close(close_payload(code, reason));
+        traffic().outbox.drop_messages();
+        traffic_->outbox.add_close(close_payload(code, reason));
         close_sent_ = true;
-        close_due_ = later(now(), options_.close_timeout());
+        close_due_ = later(now(), options_->close_timeout());
     }
     phase_ = Phase::closing;
     tell_closed(code, std::string(reason));
@@ -474,7 +509,8 @@ void Wire::lose(const Error& why) {
 void Wire::linger() {
     phase_ = Phase::lingering;
     pong_due_ = ping_at_ = write_due_ = kNever;
-    close_due_ = later(now(), options_.close_timeout());
+    received_bytes_ = 0;
+    close_due_ = later(now(), options_->close_timeout());
     if (role_ == Role::server && !stream_.shutdown_write()) return end();
     throw_away();
 }
@@ -489,7 +525,7 @@ void Wire::end() {
     if (cell_.engine().cancel_timer(timer_)) {
         Timer::free(timer_);
     } else {
-        timer_->wire = nullptr;
+        timer_->tag = Timer::kLate;
     }
     timer_ = nullptr;
 }
@@ -501,28 +537,23 @@ Duration Wire::now() const noexcept {
 }
 
 void Wire::send_ping(Duration at) {
-    ping_at_ = later(at, options_.ping_interval());
+    ping_at_ = later(at, options_->ping_interval());
     if (phase_ != Phase::open) return;
-    if (received_bytes_ == 0 && outbox_.empty()) {
-        // Silent for a while: it may well stay so.
-        decoder_.rest();
-        outbox_.rest();
-        if (!has_events()) events_ = std::vector<Event>();
-    }
+    in_use_ = std::exchange(used_, false);  // silent for a while, it may well stay so
     received_bytes_ = 0;
-    if (outbox_.add_control(Opcode::ping, number_text(ping_number_ + 1))) ++ping_number_;
-    if (pong_due_ == kNever) pong_due_ = later(at, options_.pong_timeout());
+    if (traffic().outbox.add_control(Opcode::ping, number_text(ping_number_ + 1))) ++ping_number_;
+    if (pong_due_ == kNever) pong_due_ = later(at, options_->pong_timeout());
     flush();
 }
 
 /// A message that takes its time between two pings has to come at some speed.
 void Wire::judge_speed(Duration) {
-    const bool inside = decoder_.inside_message();
+    const bool inside = inside_message();
     const bool all_along = std::exchange(was_inside_, inside) && inside;
     if (!all_along || !may_receive()) return;
-    const auto seconds = options_.ping_interval() / std::chrono::duration<double>(1);
+    const auto seconds = options_->ping_interval() / std::chrono::duration<double>(1);
     if (static_cast<double>(received_bytes_) <
-        seconds * static_cast<double>(options_.bytes_per_second_min())) {
+        seconds * static_cast<double>(options_->bytes_per_second_min())) {
         fail(kPolicy, "the message comes too slowly");
     }
 }
@@ -536,9 +567,8 @@ void Wire::arm() {
     const Duration deadline = next_deadline();
     if (deadline == kNever || (timer_ != nullptr && timer_->deadline <= deadline)) return;
     if (timer_ == nullptr) {
-        timer_ = ::new (allocate_block(sizeof(Timer))) Timer;
+        timer_ = ::new (allocate_block_of<sizeof(Timer)>()) Timer;
         timer_->ops = &Timer::kOps;
-        timer_->wire = this;
         timer_->target = &cell_;
         timer_->generation = cell_.generation();
     } else if (!cell_.engine().cancel_timer(timer_)) {

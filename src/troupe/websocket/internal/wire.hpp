@@ -16,6 +16,11 @@
 //
 // All that was sent in a turn leaves in one write: the first send of a turn posts a signal that is
 // handled behind the mail at hand.
+//
+// Most connections are silent most of the time, so what only a message in one or the other
+// direction needs is made for the first of them, and given back when a ping finds that the
+// connection was not used since the one before. What the peer's compression may still refer to is
+// kept.
 
 #include <troupe/base/duration.hpp>
 #include <troupe/base/error.hpp>
@@ -66,8 +71,9 @@ protected:
 
 class Wire final : private io_internal::Observer {
 public:
-    /// The options outlive it.
-    Wire(WireOwner& owner, Cell& cell, Role role, const websocket::Options& options);
+    /// The options are shared by all connections of one route, or one client.
+    Wire(WireOwner& owner, Cell& cell, Role role,
+         std::shared_ptr<const websocket::Options> options);
     ~Wire();
     Wire(const Wire&) = delete;
     Wire& operator=(const Wire&) = delete;
@@ -81,8 +87,12 @@ public:
     Outbox::Taken send(Opcode kind, std::string_view payload);
     Outbox::Taken send(SharedFrames frames);
     bool ping(std::string_view payload);
-    std::size_t buffered() const noexcept { return outbox_.buffered(); }
-    std::uint64_t messages_dropped() const noexcept { return outbox_.messages_dropped(); }
+    std::size_t buffered() const noexcept {
+        return traffic_ != nullptr ? traffic_->outbox.buffered() : 0;
+    }
+    std::uint64_t messages_dropped() const noexcept {
+        return traffic_ != nullptr ? traffic_->outbox.messages_dropped() : 0;
+    }
 
     /// Begins the end: the frame leaves behind what was sent before.
     void close(unsigned code, std::string_view reason);
@@ -96,7 +106,9 @@ public:
         ignore(after_signal(), "nobody awaits anything: this is the actor's own turn");
     }
 
-    bool has_events() const noexcept { return next_event_ != events_.size(); }
+    bool has_events() const noexcept {
+        return traffic_ != nullptr && traffic_->next_event != traffic_->events.size();
+    }
     Event take_event();
     /// The actor has handled some: there may be room for more.
     void events_handled();
@@ -104,9 +116,12 @@ public:
     Role role() const noexcept { return role_; }
     bool ended() const noexcept { return phase_ == Phase::ended; }
     std::string peer() const { return to_string(stream_.peer()); }
-    bool deflates() const noexcept { return window_bits_ != 0; }
     /// Of the window for what we send; 0 without compression.
-    int window_bits() const noexcept { return window_bits_; }
+    int window_bits() const noexcept { return terms_.on ? our_window_bits() : 0; }
+    /// Whether it holds nothing but what an idle connection needs.
+    bool at_rest() const noexcept { return traffic_ == nullptr; }
+    Cell& cell() const noexcept { return cell_; }
+    const std::shared_ptr<const websocket::Options>& options() const noexcept { return options_; }
 
 private:
     enum class Phase : std::uint8_t {
@@ -116,6 +131,18 @@ private:
         closing,    // our close was sent
         lingering,  // nothing is said any more: until the peer knows, what it sends is thrown away
         ended,
+    };
+    /// What a connection has while it is used.
+    struct Traffic {
+        explicit Traffic(const Wire& wire);
+
+        FrameDecoder decoder;
+        Outbox outbox;
+        std::vector<Event> events;
+        std::size_t next_event = 0;
+        std::size_t event_bytes = 0;
+        std::uint8_t head_bytes = 0;
+        char head[kFrameHeadBytesMax];  // the beginning of a frame that was cut
     };
     struct Timer;
     struct FlushSignal;
@@ -139,7 +166,19 @@ private:
     void answer();
     void answer_close();
     void throw_away();
-    void heard() noexcept;
+
+    Traffic& traffic();
+    void use() noexcept { in_use_ = used_ = true; }
+    void give_back();
+    bool nothing_to_send() const noexcept {
+        return traffic_ == nullptr || traffic_->outbox.empty();
+    }
+    bool inside_message() const noexcept {
+        return traffic_ != nullptr && traffic_->decoder.inside_message();
+    }
+    int our_window_bits() const noexcept {
+        return role_ == Role::server ? terms_.server_window_bits : terms_.client_window_bits;
+    }
 
     void want_flush();
     void written_out();
@@ -159,16 +198,12 @@ private:
 
     WireOwner& owner_;
     Cell& cell_;
-    const websocket::Options& options_;
+    const std::shared_ptr<const websocket::Options> options_;  // as the constructor says
     Stream stream_;
-    FrameDecoder decoder_;
-    Outbox outbox_;
-    std::vector<Event> events_;
-    std::size_t next_event_ = 0;
-    std::size_t event_bytes_ = 0;
-
+    std::unique_ptr<Traffic> traffic_;
     Timer* timer_ = nullptr;        // on the clock, or on its way to us
     FlushSignal* flush_ = nullptr;  // on its way to us
+
     // Engine time; kNever when it does not matter.
     static constexpr Duration kNever = Duration::max();
     Duration ping_at_ = kNever;
@@ -177,26 +212,28 @@ private:
     Duration close_due_ = kNever;  // the peer has to agree to the end, or to hear it, until then
     Duration heard_at_{};
 
+    std::uint64_t received_bytes_ = 0;  // since the last ping; while lingering: in all
     std::uint32_t ping_number_ = 0;     // of the last ping of ours
     std::uint32_t pong_number_ = 0;     // of the last one that was answered
-    std::uint64_t received_bytes_ = 0;  // since the last ping
-    std::uint64_t thrown_away_ = 0;     // while lingering
-    std::uint8_t head_bytes_ = 0;
-    char head_[kFrameHeadBytesMax];  // the beginning of a frame that was cut
-    std::uint8_t window_bits_ = 0;
+    DeflateTerms terms_;
+    std::uint16_t answer_code_ = 0;  // of the close that answers what came last
     Role role_;
     Phase phase_ = Phase::fresh;
-    std::uint16_t answer_code_ = 0;  // of the close that answers what came last
-    bool close_sent_ = false;        // our close frame is in the outbox or gone
-    bool peer_closed_ = false;       // the peer's has come
-    bool closed_told_ = false;       // the actor knows
-    bool reads_no_more_ = false;     // what was received is wrong, or was the last
-    bool goes_alone_ = false;        // the peer need not agree to the end
-    bool more_to_read_ = false;      // we stopped before there was nothing left
-    bool blocked_ = false;           // there are bytes that did not go
-    bool was_full_ = false;          // tell the actor when all has gone
-    bool was_inside_ = false;        // of a message, at the last ping
+    bool close_sent_ = false;     // our close frame is in the outbox or gone
+    bool peer_closed_ = false;    // the peer's has come
+    bool closed_told_ = false;    // the actor knows
+    bool reads_no_more_ = false;  // what was received is wrong, or was the last
+    bool goes_alone_ = false;     // the peer need not agree to the end
+    bool more_to_read_ = false;   // we stopped before there was nothing left
+    bool blocked_ = false;        // there are bytes that did not go
+    bool was_full_ = false;       // tell the actor when all has gone
+    bool was_inside_ = false;     // of a message, at the last ping
     bool events_posted_ = false;
+    bool used_ = false;    // by a message, since the last ping
+    bool in_use_ = false;  // the same, or since the one before
 };
+
+/// The wire of the Socket that lives in a cell.
+Wire& wire_in(Cell& cell) noexcept;
 
 }  // namespace troupe::websocket_internal
