@@ -23,6 +23,8 @@ namespace troupe {
 enum class RouteErrc : std::uint8_t {
     no_member = 1,  ///< nobody is behind the router, or nobody is left
     no_key,         ///< the router goes by keys and was given none
+    lease_ended,    ///< the piece of work is no longer this worker's
+    no_room,        ///< as much is waiting as may
 };
 
 /// Whom a router picks.
