@@ -40,8 +40,29 @@ Task<Result<void>> ActorAccess::on_start(Actor& actor) {
 Task<void> ActorAccess::on_stop(Actor& actor, const ExitReason& reason) {
     return actor.on_stop(reason);
 }
+void ActorAccess::on_slow_handler(Actor& actor, const SlowHandler& slow) {
+    actor.on_slow_handler(slow);
+}
+MailNode* ActorAccess::slow_handler_message(std::ptrdiff_t offset, SlowHandler slow) {
+    return make_call<&Actor::on_slow_handler, false>(offset, std::move(slow));
+}
+MailNode* ActorAccess::starvation_message(std::ptrdiff_t offset, StarvationReport report) {
+    return make_call<&Actor::on_starvation, false>(offset, std::move(report));
+}
 
 }  // namespace actor_internal
+
+const char* name(OnTimeout action) noexcept {
+    switch (action) {
+        case OnTimeout::warn:
+            return "warn";
+        case OnTimeout::cancel:
+            return "cancel";
+        case OnTimeout::stop:
+            return "stop";
+    }
+    return "unknown";
+}
 
 Actor::Actor() noexcept : cell_(actor_internal::cell_being_built(this)) {}
 

@@ -121,6 +121,12 @@ protected:
     virtual Task<Result<void>> on_start() { return {}; }
     /// The last turn, skipped when the actor is killed. The actor can still send and ask.
     virtual Task<void> on_stop(const ExitReason&) { return {}; }
+    /// A handler of this actor has taken longer than `options().handler_timeout(...)` allows: told
+    /// at once when it waits, while it waits, and else when it has ended. Or it has kept its worker
+    /// for too long without waiting: told as a message, after it.
+    virtual void on_slow_handler(const SlowHandler&) {}
+    /// This actor had something to handle and waited long for a worker: told as a message.
+    virtual void on_starvation(const StarvationReport&) {}
 
     /// The actor's own address: `self(this)`.
     template <class A>

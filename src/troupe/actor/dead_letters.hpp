@@ -12,7 +12,7 @@ namespace troupe {
 
 /// Why a message was not handled.
 enum class DeadLetterReason : std::uint8_t {
-    overflow,   ///< the mailbox was full
+    overflow,   ///< the mailbox was full, or held as many calls of the method as it may
     gone,       ///< the actor had ended before it was sent
     stopped,    ///< the actor ended before it was handled
     stale,      ///< it was meant for an earlier owner of the slot
@@ -20,8 +20,9 @@ enum class DeadLetterReason : std::uint8_t {
     expired,    ///< its asker's deadline had passed before it was handled
     poison,     ///< it has ended its actor as often as the child's policy allows
     unrouted,   ///< a router had nobody to give it to: no member, or no key to find one by
+    too_many,   ///< more messages came in a time than the mailbox takes
 };
-inline constexpr std::size_t kDeadLetterReasons = 8;
+inline constexpr std::size_t kDeadLetterReasons = 9;
 const char* name(DeadLetterReason reason) noexcept;
 
 /// How many messages were not handled, by reason.

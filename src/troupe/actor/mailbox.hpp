@@ -11,6 +11,7 @@
 
 #include <troupe/actor/method.hpp>
 #include <troupe/actor/pid.hpp>
+#include <troupe/base/duration.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -44,6 +45,19 @@ struct ConflatedMethod {
     bool (*same_key)(const MailNode* left, const MailNode* right) = nullptr;
 };
 
+/// So many calls of a method may wait.
+struct MethodLimit {
+    const void* method = nullptr;
+    std::size_t waiting_max = 0;
+};
+
+/// So many messages may come in a time.
+struct MessageRate {
+    const void* method = nullptr;  // null: any
+    Duration each{};               // between two, on average
+    std::uint64_t burst = 1;       // as many may come at once
+};
+
 /// What a managed mailbox was asked to do.
 struct MailboxSettings {
     Overflow overflow = Overflow::suspend;
@@ -53,6 +67,8 @@ struct MailboxSettings {
     std::uint32_t redirect_generation = 0;
     std::vector<const void*> high_priority;  // methods
     std::vector<ConflatedMethod> conflated;
+    std::vector<MethodLimit> limits;
+    std::vector<MessageRate> rates;
 };
 
 }  // namespace actor_internal
@@ -92,6 +108,27 @@ public:
     template <auto M, class Key>
     MailboxOptions& conflate(Key key);
 
+    /// At most so many calls of M wait; what becomes of one more, the policy says. So one kind of
+    /// message cannot fill the mailbox for all others.
+    template <auto M>
+    MailboxOptions& limit(std::size_t waiting_max) {
+        settings_.limits.push_back(
+            {&actor_internal::kMethodId<M>, waiting_max != 0 ? waiting_max : 1});
+        managed_ = true;
+        return *this;
+    }
+
+    /// Takes so many messages in `per`, evenly spread, and `burst` at once when none has come for a
+    /// while. One more is refused, whatever the policy: `full`, or the error mailbox_full.
+    MailboxOptions& rate(std::uint64_t messages, Duration per, std::uint64_t burst = 1) {
+        return with_rate(nullptr, messages, per, burst);
+    }
+    /// The same for calls of M.
+    template <auto M>
+    MailboxOptions& rate(std::uint64_t messages, Duration per, std::uint64_t burst = 1) {
+        return with_rate(&actor_internal::kMethodId<M>, messages, per, burst);
+    }
+
     /// Refuses, by the same policy, what would make the waiting arguments larger than this.
     /// Units: bytes, as counted by `message_bytes` over each argument.
     MailboxOptions& bytes(std::size_t budget) {
@@ -112,6 +149,14 @@ private:
     MailboxOptions& with(Overflow policy) {
         settings_.overflow = policy;
         managed_ = managed_ || policy != Overflow::suspend;
+        return *this;
+    }
+
+    MailboxOptions& with_rate(const void* method, std::uint64_t messages, Duration per,
+                              std::uint64_t burst) {
+        const auto count = static_cast<Duration::rep>(messages != 0 ? messages : 1);
+        settings_.rates.push_back({method, per / count, burst != 0 ? burst : 1});
+        managed_ = true;
         return *this;
     }
 

@@ -60,30 +60,40 @@ template <class M>
 struct MethodTraits {
     static constexpr bool kIsMethod = false;
 };
-template <class C, class R, bool RvalueOnly, class... P>
+template <class C, class R, bool Const, bool RvalueOnly, class... P>
 struct MethodTraitsOf {
     static constexpr bool kIsMethod = true;
+    static constexpr bool kConst = Const;
     static constexpr bool kRvalueOnly = RvalueOnly;
     using Class = C;
     using Return = R;
     using Parameters = TypeList<P...>;
 };
-#define TROUPE_METHOD_TRAITS(qualifiers, rvalue_only)                                            \
-    template <class C, class R, class... P>                                                      \
-    struct MethodTraits<R (C::*)(P...) qualifiers> : MethodTraitsOf<C, R, rvalue_only, P...> {}; \
-    template <class C, class R, class... P>                                                      \
-    struct MethodTraits<R (C::*)(P...) qualifiers noexcept>                                      \
-        : MethodTraitsOf<C, R, rvalue_only, P...> {}
-TROUPE_METHOD_TRAITS(, false);
-TROUPE_METHOD_TRAITS(const, false);
-TROUPE_METHOD_TRAITS(&, false);
-TROUPE_METHOD_TRAITS(const&, false);
-TROUPE_METHOD_TRAITS(&&, true);
-TROUPE_METHOD_TRAITS(const&&, true);
+#define TROUPE_METHOD_TRAITS(qualifiers, is_const, rvalue_only) \
+    template <class C, class R, class... P>                     \
+    struct MethodTraits<R (C::*)(P...) qualifiers>              \
+        : MethodTraitsOf<C, R, is_const, rvalue_only, P...> {}; \
+    template <class C, class R, class... P>                     \
+    struct MethodTraits<R (C::*)(P...) qualifiers noexcept>     \
+        : MethodTraitsOf<C, R, is_const, rvalue_only, P...> {}
+TROUPE_METHOD_TRAITS(, false, false);
+TROUPE_METHOD_TRAITS(const, true, false);
+TROUPE_METHOD_TRAITS(&, false, false);
+TROUPE_METHOD_TRAITS(const&, true, false);
+TROUPE_METHOD_TRAITS(&&, false, true);
+TROUPE_METHOD_TRAITS(const&&, true, true);
 #undef TROUPE_METHOD_TRAITS
 
 template <auto M>
 using Traits = MethodTraits<std::remove_cv_t<decltype(M)>>;
+
+template <auto M>
+consteval bool is_const_method() {
+    if constexpr (Traits<M>::kIsMethod) return Traits<M>::kConst;
+    return false;
+}
+template <auto M>
+inline constexpr bool kIsConst = is_const_method<M>();
 
 /// Its address is the method's identity.
 template <auto M, class C = typename Traits<M>::Class>

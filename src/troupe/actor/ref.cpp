@@ -88,6 +88,8 @@ Error why_dropped(DeadLetterReason reason) {
         case DeadLetterReason::overflow:
         case DeadLetterReason::conflated:
             return Error(Errc::mailbox_full);
+        case DeadLetterReason::too_many:
+            return Error(Errc::mailbox_full, "more messages came than the mailbox's rate allows");
         case DeadLetterReason::expired:
             return Error(Errc::timed_out);
         case DeadLetterReason::poison:

@@ -4,6 +4,7 @@
 
 #include <troupe/actor/name.hpp>
 #include <troupe/actor/ref.hpp>
+#include <troupe/actor/scheduling.hpp>
 #include <troupe/base/block_pool.hpp>
 #include <troupe/base/hash.hpp>
 #include <troupe/base/type_name.hpp>
@@ -31,6 +32,8 @@ struct SpawnTie {
 struct SpawnSettings {
     MailboxOptions mailbox = bounded(kMailboxDefault);
     Placement placement;
+    Priority priority = Priority::normal;
+    Scheduling scheduling;
     std::string name;
     std::uint64_t name_hash = 0;
     bool has_name = false;  // an empty one is refused
@@ -85,6 +88,65 @@ public:
     /// Runs it on a thread of its own, which it may block. When there are as many as the engine
     /// allows, nothing is spawned: the Ref is nobody's, and `start` says so.
     OptionsFor own_thread() && { return std::move(*this).placed({Placement::Kind::own_thread}); }
+    /// Which of those that could run on a worker goes first: placement.hpp. Of those that may run
+    /// anywhere.
+    OptionsFor priority(Priority priority) && noexcept {
+        settings_.priority = priority;
+        return std::move(*this);
+    }
+    /// How many messages it handles before the others have their turn, 64 where nothing is said,
+    /// and for how long at most. One message at least.
+    OptionsFor slice(unsigned messages,
+                     Duration time = std::chrono::microseconds(200)) && noexcept {
+        settings_.scheduling.slice_messages = messages != 0 ? messages : 1;
+        settings_.scheduling.slice_time = time;
+        return std::move(*this);
+    }
+
+    /// How long a handler may take, from its first statement to its last, and what happens when it
+    /// takes longer. Looked at when it waits for something, and when it has ended: what computes
+    /// cannot be interrupted, only reported.
+    OptionsFor handler_timeout(Duration longest, OnTimeout action = OnTimeout::warn) && noexcept {
+        settings_.scheduling.handlers = {nullptr, longest, action};
+        return std::move(*this);
+    }
+    /// The same for one method, instead of what holds for all.
+    template <auto M>
+    OptionsFor handler_timeout(Duration longest, OnTimeout action = OnTimeout::warn) && {
+        settings_.scheduling.methods.push_back({&actor_internal::kMethodId<M>, longest, action});
+        return std::move(*this);
+    }
+    /// The same for on_start. Cancelled or stopped, the start has failed.
+    OptionsFor start_timeout(Duration longest, OnTimeout action = OnTimeout::stop) && noexcept {
+        settings_.scheduling.on_start = {nullptr, longest, action};
+        return std::move(*this);
+    }
+    /// The same for on_stop.
+    OptionsFor stop_timeout(Duration longest, OnTimeout action = OnTimeout::stop) && noexcept {
+        settings_.scheduling.on_stop = {nullptr, longest, action};
+        return std::move(*this);
+    }
+
+    /// While a handler waits, the next messages are handled: so many handlers are at work at the
+    /// same time at most, one of them running. After every co_await the actor may have changed.
+    OptionsFor interleaving(std::size_t handlers_max = kHandlersDefault) && noexcept {
+        settings_.scheduling.handlers_max = handlers_max != 0 ? handlers_max : 1;
+        settings_.scheduling.concurrent.clear();
+        return std::move(*this);
+    }
+    /// While calls of these const methods wait, others of them are handled. Any other message waits
+    /// until all of them have ended, and they wait for it: none overtakes another.
+    template <auto... M>
+    OptionsFor concurrent(std::size_t handlers_max = kHandlersDefault) && {
+        static_assert((actor_internal::kIsConst<M> && ...),
+                      "options().concurrent<&A::m>(): handlers that are at work at the same time "
+                      "only read the actor, so their methods are const; for others there is "
+                      "interleaving()");
+        settings_.scheduling.handlers_max = handlers_max != 0 ? handlers_max : 1;
+        settings_.scheduling.concurrent = {&actor_internal::kMethodId<M>...};
+        return std::move(*this);
+    }
+
     /// Gives the actor memory of its own, at most so much: arena.hpp.
     OptionsFor& arena(std::size_t bytes_max) & noexcept {
         settings_.arena_bytes_max = bytes_max;
@@ -151,7 +213,11 @@ struct ActorType : CellType {
     std::size_t bytes = 0;
     bool inline_state = false;
     void (*destroy)(void* object) noexcept = nullptr;
-    Actor* (*as_actor)(void* object) noexcept = nullptr;  // null for a class without the base
+    Actor* (*as_actor)(void* object) noexcept = nullptr;     // null for a class without the base
+    std::ptrdiff_t (*offset_of_actor)() noexcept = nullptr;  // of the base; null as well
+    // Whether it has these hooks of its own.
+    bool hears_of_slow_handlers = false;
+    bool hears_of_starvation = false;
 };
 
 /// The turn of an actor: internal/turn.cpp.
@@ -192,6 +258,28 @@ struct ActorAccess {
     static std::ptrdiff_t offset_in_object(const Actor& actor) noexcept;
     static Task<Result<void>> on_start(Actor& actor);
     static Task<void> on_stop(Actor& actor, const ExitReason& reason);
+    static void on_slow_handler(Actor& actor, const SlowHandler& slow);
+    static MailNode* slow_handler_message(std::ptrdiff_t offset, SlowHandler slow);
+    static MailNode* starvation_message(std::ptrdiff_t offset, StarvationReport report);
+    // A hook that a class has of its own is another member, or one that we may not see.
+    template <class A>
+    static consteval bool hears_of_slow_handlers() {
+        if constexpr (!requires { &A::on_slow_handler; }) {
+            return true;
+        } else {
+            return !std::is_same_v<decltype(&A::on_slow_handler),
+                                   void (A::TroupeActor::*)(const SlowHandler&)>;
+        }
+    }
+    template <class A>
+    static consteval bool hears_of_starvation() {
+        if constexpr (!requires { &A::on_starvation; }) {
+            return true;
+        } else {
+            return !std::is_same_v<decltype(&A::on_starvation),
+                                   void (A::TroupeActor::*)(const StarvationReport&)>;
+        }
+    }
 };
 
 template <class A>
@@ -205,11 +293,21 @@ template <class A>
 inline constexpr auto kClassName = type_name<A>();
 
 template <class A>
-inline constexpr ActorType kActorType{{&run_actor, kClassName<A>, &actor_deadline},
-                                      sizeof(A),
-                                      kInlineState<A>,
-                                      &destroy_object<A>,
-                                      base_of<A>()};
+consteval ActorType actor_type() {
+    ActorType type{{&run_actor, kClassName<A>, &actor_deadline},
+                   sizeof(A),
+                   kInlineState<A>,
+                   &destroy_object<A>,
+                   base_of<A>()};
+    if constexpr (kHasBase<A>) {
+        type.offset_of_actor = &offset_of_base<A, typename A::TroupeActor>;
+        type.hears_of_slow_handlers = ActorAccess::hears_of_slow_handlers<A>();
+        type.hears_of_starvation = ActorAccess::hears_of_starvation<A>();
+    }
+    return type;
+}
+template <class A>
+inline constexpr ActorType kActorType = actor_type<A>();
 
 /// As what others see an actor that has a name.
 struct SeenAs {

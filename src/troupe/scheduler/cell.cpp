@@ -264,13 +264,13 @@ bool handle_signals(Cell& cell, MailNode* signals) {
 }
 
 bool arrive_as_answer(MailNode* node, Cell& cell) {
-    for (Awaiting* record = cell.awaiting_; record != nullptr; record = record->outer) {
-        if (record->number != node->tag || record->arrived != nullptr) continue;
-        record->arrived = node;
-        return record == cell.awaiting_;  // an outer one goes on when the inner ones have ended
+    Awaiting* const record = cell.find_wait(node->tag);
+    if (record == nullptr || record->arrived != nullptr) {
+        node->ops->drop(node, Error(Errc::actor_gone));
+        return false;
     }
-    node->ops->drop(node, Error(Errc::actor_gone));
-    return false;
+    record->arrived = node;
+    return record == cell.awaiting_;  // another goes on when its turn comes
 }
 
 }  // namespace troupe

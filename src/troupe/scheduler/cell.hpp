@@ -58,7 +58,7 @@ struct Awaiting {
     MailNode* arrived = nullptr;          ///< the answer; the resumed coroutine takes it over
     MailNode* message = nullptr;          ///< the message whose handler waits here
     WaitsFor* edge = nullptr;             ///< set while another cell is waited for
-    Awaiting* outer = nullptr;            ///< where the handler waits during which this one began
+    Awaiting* outer = nullptr;            ///< where another handler of the cell waits, or null
     Duration deadline = Duration::max();  ///< engine time; max() when there is none
     Duration scope_deadline = Duration::max();  ///< when the scope it is in will be cancelled
     /// The frame has things out on loan: asked when it is to be destroyed while it waits. False:
@@ -141,6 +141,11 @@ public:
     void set_place(Placement::Kind kind, std::size_t worker) noexcept {
         place_ = static_cast<std::uint8_t>(static_cast<unsigned>(kind) << 6 | worker);
     }
+    /// Which of the runnable ones it goes before. Whoever may schedule it may ask.
+    Priority priority() const noexcept { return static_cast<Priority>(priority_); }
+    void set_priority(Priority priority) noexcept {
+        priority_ = static_cast<std::uint8_t>(priority) & 3U;
+    }
     std::uint64_t word() const noexcept { return word_.load(std::memory_order_relaxed); }
 
     /// The engine this cell belongs to, and the cell's number in the process.
@@ -176,6 +181,14 @@ public:
         }
         node->next = nullptr;
         return node;
+    }
+
+    /// The wait with this number, of all in which its handlers are; null when it is over.
+    Awaiting* find_wait(std::uint32_t number) const noexcept {
+        Awaiting* record = awaiting_;
+        while (record != nullptr && record->number != number)
+            record = record->outer;
+        return record;
     }
 
     /// True when there is a signal to handle.
@@ -226,7 +239,8 @@ public:
     std::atomic<std::uint32_t> generation_{1};         // turn writes at the end, senders read
     std::uint32_t await_number_ = 0;                   // the await that is current or comes next
     MailNode* batch_ = nullptr;                        // circular list, points to its youngest node
-    Awaiting* awaiting_ = nullptr;                     // set while the handler's coroutine waits
+    Awaiting* awaiting_ = nullptr;                     // set while the handler's coroutine waits:
+                                                       // the latest of those that do
     void* extension_ = nullptr;                        // what most cells do not need; layer above
     std::atomic<std::uint16_t> capacity_{kUnbounded};  // set before opening, senders read
     std::atomic<CellState> state_{CellState::free};    // turn writes, listings read
@@ -235,7 +249,8 @@ public:
 
     // The second line: what only the turn touches.
     std::atomic<std::uint32_t> handled_{0};  // messages; turn writes, listings read
-    std::uint8_t stop_kind_ : 7 = 0;         // layer above: why it was asked to end
+    std::uint8_t stop_kind_ : 4 = 0;         // layer above: why it was asked to end
+    std::uint8_t priority_ : 2 = 0;          // see priority(); set before opening
     bool nested_ : 1 = false;                // layer above: handlers wait below the one that runs
     std::uint8_t place_ = 0;                 // see placed(); set before opening, until the release
     // Of a supervised actor; stops at the top. Turn writes, listings read.

@@ -101,6 +101,12 @@ void Engine::tell_stall_listeners(const StallReport& report) noexcept {
         listener->stalled(report);
 }
 
+void Engine::tell_stall_listeners(const StarvationReport& report) noexcept {
+    LockGuard lock(stall_listeners_->mutex);
+    for (const auto& listener : stall_listeners_->all)
+        listener->starved(report);
+}
+
 namespace {
 
 /// The calling thread's context when it is a worker of this engine.

@@ -65,6 +65,8 @@ struct EngineStats {
     std::uint64_t wakes = 0;           ///< how often a sleeping worker was woken by another thread
     std::uint64_t stalls = 0;          ///< turns that kept their worker for too long
     std::uint64_t handed_over = 0;     ///< cells taken from behind such a turn
+    std::uint64_t starved = 0;         ///< cells that waited too long for a worker
+    Duration longest_wait{};           ///< of such a cell
     std::size_t spares = 0;            ///< spare workers there are now
     std::uint64_t spares_started = 0;  ///< and that were ever started
     std::size_t own_threads = 0;       ///< threads that run one cell each
@@ -163,6 +165,7 @@ public:
     void on_stall(std::unique_ptr<StallListener> listener);
     /// For the scheduler.
     void tell_stall_listeners(const StallReport& report) noexcept;
+    void tell_stall_listeners(const StarvationReport& report) noexcept;
 
     /// What runs on the engine: set once by the layer above before anything does.
     void* host() const noexcept { return host_; }
@@ -229,6 +232,10 @@ struct ThreadedOptions {
     /// A turn that lasts longer is reported, and all that waits behind it is served by others. From
     /// a millisecond on; whoever sleeps helps sooner.
     Duration stall_after = std::chrono::milliseconds(10);
+    /// What could run and waits for a worker for longer is starving: it is counted, and one in ten
+    /// seconds is reported.
+    Duration starving_after = std::chrono::milliseconds(100);
+    Duration starving_badly_after = std::chrono::seconds(1);
     /// Workers that are started when all others are stuck. They leave when they are not needed.
     std::size_t spare_workers_max = 8;
     /// Reports say where the turn is at. Its thread is interrupted for that by SIGURG, which ends

@@ -73,7 +73,7 @@ void IoWatch::drop(MailNode* node, const Error&) noexcept {
 
 bool IoWatch::arrive(MailNode* node, Cell& cell) {
     auto* const watch = static_cast<IoWatch*>(node);
-    Awaiting* const record = cell.awaiting_;
+    Awaiting* record = nullptr;
     bool awaited = false;
     bool observed = false;
     for (;;) {
@@ -87,7 +87,8 @@ bool IoWatch::arrive(MailNode* node, Cell& cell) {
             watch->push_to_owner();
             return false;
         }
-        awaited = record != nullptr && record->arrived == nullptr && number == cell.await_number_ &&
+        record = cell.find_wait(number);
+        awaited = record != nullptr && record->arrived == nullptr &&
                   node->generation == cell.generation();
         const Left left = watch->leave_mailbox();
         if (left == Left::freed) return false;
@@ -102,11 +103,11 @@ bool IoWatch::arrive(MailNode* node, Cell& cell) {
     // Only a cell that waits for it can be sure that it still owns it; to others it may be gone.
     if (!awaited || !watch->is_ready(watch->wanted_)) return false;
     if (watch->try_again_ != nullptr && !watch->try_again_(*record)) {
-        watch->wait_for(watch->wanted_, cell, watch->try_again_);
+        watch->wait_for(watch->wanted_, cell, record->number, watch->try_again_);
         return false;
     }
     record->arrived = node;
-    return true;
+    return record == cell.awaiting_;
 }
 
 void IoWatch::belong_to(Cell& cell) noexcept {
@@ -133,13 +134,14 @@ void IoWatch::observe(std::uint32_t bits, Cell& cell, bool (*tell)(void* whom, C
     if (is_ready(bits)) post();
 }
 
-void IoWatch::wait_for(std::uint32_t bits, Cell& cell, bool (*try_again)(Awaiting&)) noexcept {
+void IoWatch::wait_for(std::uint32_t bits, Cell& cell, std::uint32_t number,
+                       bool (*try_again)(Awaiting&)) noexcept {
     belong_to(cell);
     tell_.store(nullptr, std::memory_order_relaxed);
     wanted_ = bits;
     try_again_ = try_again;
     // release: the owner goes before its number; pairs with arrive().
-    await_number_.store(cell.await_number_, std::memory_order_release);
+    await_number_.store(number, std::memory_order_release);
     // A bit set before we became the owner was posted to nobody.
     if (is_ready(bits)) post();
 }

@@ -45,12 +45,17 @@ public:
         return (ready_.load(std::memory_order_acquire) & (bits | kHangUp)) != 0;
     }
 
-    /// Makes the current cell, which has just begun the await in its `awaiting_`, hear of the next
-    /// of these bits: the coroutine goes on with `arrived` pointing to this watch, which it does
-    /// not own. A bit may have been set for what was read long ago: `try_again`, where given, is
-    /// called in the cell's turn with the awaiting record, and answers whether the wait is over.
+    /// Makes the cell, which waits in the await with this number, hear of the next of these bits:
+    /// the coroutine goes on with `arrived` pointing to this watch, which it does not own. A bit
+    /// may have been set for what was read long ago: `try_again`, where given, is called in the
+    /// cell's turn with the awaiting record, and answers whether the wait is over.
     /// Threads: the turn of the cell that waits, one cell at a time.
-    void wait_for(std::uint32_t bits, Cell& cell, bool (*try_again)(Awaiting&) = nullptr) noexcept;
+    void wait_for(std::uint32_t bits, Cell& cell, std::uint32_t number,
+                  bool (*try_again)(Awaiting&)) noexcept;
+    /// The same for the await that has just begun.
+    void wait_for(std::uint32_t bits, Cell& cell, bool (*try_again)(Awaiting&) = nullptr) noexcept {
+        wait_for(bits, cell, cell.await_number_, try_again);
+    }
 
     /// The same without an await: the next of these bits is told to `tell(whom, cell)`, once, in a
     /// turn of the cell; its answer says whether the coroutine that waits there can go on. From now

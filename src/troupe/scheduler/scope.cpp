@@ -202,7 +202,7 @@ bool begin_wait(Awaiting& record, std::coroutine_handle<> leaf) noexcept {
     const ScopeView view = ScopeView::of(handling->context, context->engine->now());
     if (view.cancelled_by == nullptr) {
         record.scope_deadline = view.deadline;
-        if (view.deadline != Duration::max()) arm_deadline(cell, view.deadline);
+        if (view.deadline != Duration::max()) arm_deadline(cell, record, view.deadline);
         return true;
     }
     record.cancelled = true;
@@ -228,8 +228,7 @@ void cancel_handling(MailNode& handling, const Error& why) {
     root_scope(handling).cancel(why);
 }
 
-bool look_at_scope_again(Cell& cell, MailNode* handling) noexcept {
-    Awaiting* const record = cell.awaiting_;
+bool look_at_scope_again(Cell& cell, Awaiting* record, const MailNode* handling) noexcept {
     if (handling == nullptr || handling->context == nullptr || !still_waits(record)) return false;
     const ScopeView view = ScopeView::of(handling->context, cell.engine().now());
     if (view.cancelled_by != nullptr) {
@@ -238,7 +237,7 @@ bool look_at_scope_again(Cell& cell, MailNode* handling) noexcept {
     }
     record->scope_deadline = view.deadline;
     if (view.deadline != Duration::max()) {
-        arm_deadline(cell, std::min(view.deadline, record->deadline));
+        arm_deadline(cell, *record, std::min(view.deadline, record->deadline));
     }
     return false;
 }

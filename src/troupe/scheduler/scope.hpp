@@ -169,9 +169,9 @@ Error cancelled_error(const Awaiting& record);
 /// Cancels the whole of what `handling` does, from now on. In its cell's turn.
 void cancel_handling(MailNode& handling, const Error& why);
 
-/// Something about the scopes of `handling`, which is what waits in the cell, has changed. True
-/// when the wait has ended by it. The cell's turn.
-bool look_at_scope_again(Cell& cell, MailNode* handling) noexcept;
+/// Something about the scopes of `handling`, which waits in the cell at `record`, has changed. True
+/// when the wait has ended by it. Either may be null. The cell's turn.
+bool look_at_scope_again(Cell& cell, Awaiting* record, const MailNode* handling) noexcept;
 
 /// Frees what the message's context owns. After its handler has ended; whoever frees the message.
 void release_context_slowly(MailNode& message) noexcept;

@@ -31,7 +31,21 @@ struct StallReport {
     std::uint64_t unreported = 0;
 };
 
-/// Hears of stalls. It belongs to the engine.
+/// Something that could run has waited for a worker for longer than
+/// `ThreadedOptions::starving_after`: there is more to do than the workers can, or turns are long.
+struct StarvationReport {
+    std::uint32_t slot = 0;  ///< of the cell that waited; with the generation it makes its pid
+    std::uint32_t generation = 0;
+    std::string type;        ///< the actor's class
+    Duration waited{};       ///< until its turn began
+    bool critical = false;   ///< longer than `starving_badly_after`
+    std::size_t behind = 0;  ///< how many cells wait behind it, on this worker
+    std::size_t worker = 0;
+    /// Cells that have waited so long since the last report, and were counted and not reported.
+    std::uint64_t unreported = 0;
+};
+
+/// Hears of stalls and starvation. It belongs to the engine.
 class StallListener {
 public:
     StallListener() = default;
@@ -41,6 +55,7 @@ public:
 
     /// Threads: one of the blocking pool; a call at a time.
     virtual void stalled(const StallReport& report) noexcept = 0;
+    virtual void starved(const StarvationReport&) noexcept {}
 };
 
 }  // namespace troupe

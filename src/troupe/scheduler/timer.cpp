@@ -15,29 +15,38 @@ void free_timer(MailNode* node) noexcept {
     free_block(static_cast<TimerNode*>(node), sizeof(TimerNode));
 }
 
+bool waits_until_a_time(const Awaiting& record) noexcept {
+    return record.deadline != Duration::max() && record.arrived == nullptr && !record.timed_out &&
+           !record.cancelled;
+}
+
 bool deadline_arrived(MailNode* node, Cell& cell) {
     auto* const timer = static_cast<TimerNode*>(node);
     DeadlineSlot& slot = cell.type()->deadline_slot(cell);
     slot.timer = nullptr;
-    Awaiting* const record = cell.awaiting_;
-    const bool waits = record != nullptr && record->deadline != Duration::max() &&
-                       record->arrived == nullptr && !record->timed_out && !record->cancelled;
-    if (!waits) {
-        free_timer(timer);
-        return false;
-    }
     Engine& engine = cell.engine();
-    if (engine.now() >= record->deadline) {
-        free_timer(timer);
+    const Duration now = engine.now();
+    bool can_go_on = false;
+    Duration next = Duration::max();
+    for (Awaiting* record = cell.awaiting_; record != nullptr; record = record->outer) {
+        if (!waits_until_a_time(*record)) continue;
+        if (now < record->deadline) {
+            next = std::min(next, record->deadline);
+            continue;
+        }
         // Of two deadlines at the same time the scope's goes first: its owner is to hear of it.
         const bool of_scope = record->deadline == record->scope_deadline;
         (of_scope ? record->cancelled : record->timed_out) = true;
-        return true;
+        if (record == cell.awaiting_) can_go_on = true;  // another goes on when its turn comes
+    }
+    if (next == Duration::max()) {
+        free_timer(timer);
+        return can_go_on;
     }
     slot.timer = timer;
-    timer->deadline = record->deadline;
+    timer->deadline = next;
     engine.start_timer(timer);
-    return false;
+    return can_go_on;
 }
 
 const MailOps kDeadlineOps{MailKind::signal,
@@ -46,9 +55,9 @@ const MailOps kDeadlineOps{MailKind::signal,
 
 }  // namespace
 
-void arm_deadline(Cell& cell, Duration deadline) {
-    deadline = std::min(deadline, cell.awaiting_->scope_deadline);
-    cell.awaiting_->deadline = deadline;
+void arm_deadline(Cell& cell, Awaiting& record, Duration deadline) {
+    deadline = std::min(deadline, record.scope_deadline);
+    record.deadline = deadline;
     DeadlineSlot& slot = cell.type()->deadline_slot(cell);
     TimerNode* timer = slot.timer;
     if (timer != nullptr) {

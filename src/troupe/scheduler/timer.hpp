@@ -28,9 +28,13 @@ struct DeadlineSlot {
     TimerNode* timer = nullptr;  // on the clock or on its way to the mailbox
 };
 
-/// Sees to it that the current await of `cell` ends with `timed_out` at `deadline`, or before that
-/// with `cancelled` when its scope's deadline comes. Its turn only.
-void arm_deadline(Cell& cell, Duration deadline);
+/// Sees to it that the wait of `cell` at `record` ends with `timed_out` at `deadline`, or before
+/// that with `cancelled` when its scope's deadline comes. Its turn only.
+void arm_deadline(Cell& cell, Awaiting& record, Duration deadline);
+/// The same for the wait that has just begun.
+inline void arm_deadline(Cell& cell, Duration deadline) {
+    arm_deadline(cell, *cell.awaiting_, deadline);
+}
 
 /// Takes the timer off the clock before the cell ends. Before its mailbox is drained.
 void disarm_deadline(DeadlineSlot& slot) noexcept;

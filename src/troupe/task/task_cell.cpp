@@ -93,7 +93,7 @@ const MailOps CancelTask::kOps{MailKind::signal,
                                    if (signal->kill) cell.flags_ |= kKilled;
                                    cancel_handling(task, signal->reason);
                                    free(node);
-                                   return look_at_scope_again(cell, &task);
+                                   return look_at_scope_again(cell, cell.awaiting_, &task);
                                }};
 
 }  // namespace
@@ -143,6 +143,8 @@ Cell& take_cell_for(Engine& engine, const CellType& type, TaskCell& task) {
     cell.extension_ = &task;
     cell.awaiting_ = nullptr;
     cell.flags_ = 0;
+    const Cell* const beginner = current_cell();
+    cell.set_priority(beginner != nullptr ? beginner->priority() : Priority::normal);
     cell.handled_.store(0, std::memory_order_relaxed);
     forget_mail_mark(cell);
     cell.state_.store(CellState::starting, std::memory_order_relaxed);

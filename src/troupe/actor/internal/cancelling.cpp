@@ -34,8 +34,8 @@ bool cancel_request(Cell& cell, const CancelRequest& signal) noexcept {
             continue;
         }
         cancel_handling(*message, signal.reason);
-        // One that waits below another looks at it when that has ended.
-        return at == cell.awaiting_ && look_at_scope_again(cell, message);
+        // One that waits below another goes on when its turn comes.
+        return look_at_scope_again(cell, at, message) && at == cell.awaiting_;
     }
     MailNode* const request = take_request(cell, signal.asker, signal.await_number);
     if (request != nullptr) drop_request(cell, request, signal.reason);

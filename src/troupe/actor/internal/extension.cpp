@@ -518,6 +518,7 @@ Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type,
     forget_mail_mark(cell);
     cell.incarnation_.store(1, std::memory_order_relaxed);
     cell.flags_ = 0;
+    cell.set_priority(settings != nullptr ? settings->priority : Priority::normal);
     cell.state_.store(CellState::starting, std::memory_order_relaxed);
     if (outcome != nullptr) hooks_of(cell).start_outcome = outcome;
     if (Facts* const facts = Facts::carried()) hooks_of(cell).handling.context = facts;

@@ -396,6 +396,8 @@ const char* name(DeadLetterReason reason) noexcept {
             return "poison";
         case DeadLetterReason::unrouted:
             return "unrouted";
+        case DeadLetterReason::too_many:
+            return "too_many";
     }
     return "unknown";
 }

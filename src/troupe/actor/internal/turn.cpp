@@ -562,7 +562,7 @@ void Turn::nested_done() {
         if (!record.timed_out) arm_deadline(cell_, record.deadline);
     }
     can_resume_ = record.arrived != nullptr || record.timed_out || record.in_cycle ||
-                  record.cancelled || look_at_scope_again(cell_, record.message);
+                  record.cancelled || look_at_scope_again(cell_, &record, record.message);
 }
 
 Turn::Next Turn::resume() {

@@ -68,8 +68,10 @@ public:
     /// agreed on. False: it takes longer.
     virtual bool handshake(Result<void>&) { return true; }
     /// As wait(), for what a layer above needs.
-    virtual void wait_for(Cell& cell, Direction direction) = 0;
-    void wait(Cell& cell, Operation& operation) override { wait_for(cell, operation.direction()); }
+    virtual void wait_for(Cell& cell, Direction direction, std::uint32_t number) = 0;
+    void wait(Cell& cell, Operation& operation) override {
+        wait_for(cell, operation.direction(), operation.number);
+    }
     virtual std::optional<TlsInfo> tls() const { return std::nullopt; }
     /// Tells the observer once, in a turn of `cell`, when trying again may help.
     virtual void observe(Cell& cell, Observer& observer, Direction direction) = 0;

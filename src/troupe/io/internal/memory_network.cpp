@@ -49,13 +49,12 @@ void free_wake(MailNode* node) noexcept {
 }
 
 bool wake_arrives(MailNode* node, Cell& cell) {
-    Awaiting* const record = cell.awaiting_;
-    const bool awaited = record != nullptr && node->tag == cell.await_number_;
+    Awaiting* const record = cell.find_wait(node->tag);
     free_wake(node);
-    if (!awaited) return false;
+    if (record == nullptr) return false;
     auto& operation = static_cast<Operation&>(*record);
     if (operation.done()) return false;  // two wakes in one turn: the first has done it
-    if (operation.try_again()) return true;
+    if (operation.try_again()) return record == cell.awaiting_;
     operation.target()->wait(cell, operation);
     return false;
 }
@@ -104,16 +103,16 @@ public:
     Sleeper& operator=(const Sleeper&) = delete;
     ~Sleeper() { forget_observer(); }
 
-    void set(Cell& cell) noexcept {
+    void set(Cell& cell, std::uint32_t await_number) noexcept {
         forget_observer();
         cell_ = &cell;
         generation_ = cell.generation();
-        number_ = cell.await_number_;
+        number_ = await_number;
         wakes_at_ = kNever;
     }
 
     void set(Cell& cell, Observer& observer) {
-        set(cell);
+        set(cell, 0);
         observed_ = new Observed{&observer};
     }
 
@@ -324,7 +323,9 @@ public:
     bool read(unsigned side, std::span<char> buffer, Result<std::size_t>& result);
     Result<std::size_t> write(unsigned side, std::string_view data);
     Result<void> shutdown_write(unsigned side);
-    void wait(unsigned side, Cell& cell, Direction direction, Observer* observer = nullptr);
+    /// `number` is that of the await; with an observer there is none.
+    void wait(unsigned side, Cell& cell, Direction direction, std::uint32_t number,
+              Observer* observer = nullptr);
     void close(unsigned side) noexcept;
     /// What this side has sent and was held back sets out.
     void release(unsigned side);
@@ -349,7 +350,8 @@ private:
                                        (network_ != nullptr ? ": the connection was reset"
                                                             : ": the engine has stopped"));
     }
-    void wait_at(Sleeper& sleeper, Cell& cell, Observer* observer, Duration next);
+    void wait_at(Sleeper& sleeper, Cell& cell, std::uint32_t number, Observer* observer,
+                 Duration next);
     void finish(unsigned side);
     void reset_end(unsigned side, Duration when);
     void free_if_closed() noexcept {
@@ -446,26 +448,28 @@ Result<std::size_t> Connection::write(unsigned side, std::string_view data) {
     return bytes;
 }
 
-void Connection::wait(unsigned side, Cell& cell, Direction direction, Observer* observer) {
+void Connection::wait(unsigned side, Cell& cell, Direction direction, std::uint32_t number,
+                      Observer* observer) {
     if (network_ == nullptr) return;
     // What is on its way already has started no timer for us.
     if (direction != Direction::write) {
         Pipe& pipe = sent_to(side);
         const Duration next = pipe.pieces.empty() ? pipe.end_arrives : pipe.pieces.front().arrives;
-        wait_at(pipe.reader, cell, observer, std::min(next, ends_[side].reset_at));
+        wait_at(pipe.reader, cell, number, observer, std::min(next, ends_[side].reset_at));
     }
     if (direction != Direction::read) {
         Pipe& pipe = sent_by(side);
         const Duration next = pipe.room.empty() ? kNever : pipe.room.front().arrives;
-        wait_at(pipe.writer, cell, observer, std::min(next, ends_[side].reset_at));
+        wait_at(pipe.writer, cell, number, observer, std::min(next, ends_[side].reset_at));
     }
 }
 
-void Connection::wait_at(Sleeper& sleeper, Cell& cell, Observer* observer, Duration next) {
+void Connection::wait_at(Sleeper& sleeper, Cell& cell, std::uint32_t number, Observer* observer,
+                         Duration next) {
     if (observer != nullptr) {
         sleeper.set(cell, *observer);
     } else {
-        sleeper.set(cell);
+        sleeper.set(cell, number);
     }
     if (Pipe::comes(next)) sleeper.wake(network_->engine(), next);
 }
@@ -567,11 +571,11 @@ public:
         return connection_.write(side_, data);
     }
     Result<void> shutdown_write() override { return connection_.shutdown_write(side_); }
-    void wait_for(Cell& cell, Direction direction) override {
-        connection_.wait(side_, cell, direction);
+    void wait_for(Cell& cell, Direction direction, std::uint32_t number) override {
+        connection_.wait(side_, cell, direction, number);
     }
     void observe(Cell& cell, Observer& observer, Direction direction) override {
-        connection_.wait(side_, cell, direction, &observer);
+        connection_.wait(side_, cell, direction, 0, &observer);
     }
     Endpoint local() const override { return connection_.address_of(side_); }
     Endpoint peer() const override { return connection_.address_of(1 - side_); }
@@ -623,7 +627,7 @@ public:
         return Accept::done;
     }
 
-    void wait(Cell& cell, Operation&) override { acceptor_.set(cell); }
+    void wait(Cell& cell, Operation& operation) override { acceptor_.set(cell, operation.number); }
     Endpoint local() const override { return endpoint_; }
 
     void close() noexcept override {

@@ -147,8 +147,8 @@ public:
         }
     }
 
-    void wait_for(Cell& cell, Direction direction) override {
-        watch_.wait_for(bits_of(direction), cell, &try_operation_again);
+    void wait_for(Cell& cell, Direction direction, std::uint32_t number) override {
+        watch_.wait_for(bits_of(direction), cell, number, &try_operation_again);
     }
 
     void observe(Cell& cell, Observer& observer, Direction direction) override {
@@ -238,8 +238,8 @@ public:
         }
     }
 
-    void wait(Cell& cell, Operation&) override {
-        watch_.wait_for(IoWatch::kReadable, cell, &try_operation_again);
+    void wait(Cell& cell, Operation& operation) override {
+        watch_.wait_for(IoWatch::kReadable, cell, operation.number, &try_operation_again);
     }
 
     Endpoint local() const override {
@@ -264,8 +264,8 @@ class Connecting final : public Waitable {
 public:
     explicit Connecting(IoWatch& watch) noexcept : watch_(watch) {}
 
-    void wait(Cell& cell, Operation&) override {
-        watch_.wait_for(IoWatch::kWritable, cell, &try_operation_again);
+    void wait(Cell& cell, Operation& operation) override {
+        watch_.wait_for(IoWatch::kWritable, cell, operation.number, &try_operation_again);
     }
 
     /// False: not yet. Else `reason` is 0 or says why not.

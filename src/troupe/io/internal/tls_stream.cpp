@@ -66,10 +66,10 @@ public:
 
     void wait(Cell& cell, Operation& operation) override {
         if (session_.agreed()) operation.forget_target_deadline();
-        wait_for(cell, operation.direction());
+        wait_for(cell, operation.direction(), operation.number);
     }
-    void wait_for(Cell& cell, Direction direction) override {
-        inner_->wait_for(cell, wanted(direction));
+    void wait_for(Cell& cell, Direction direction, std::uint32_t number) override {
+        inner_->wait_for(cell, wanted(direction), number);
     }
     void observe(Cell& cell, Observer& observer, Direction direction) override {
         inner_->observe(cell, observer, wanted(direction));
