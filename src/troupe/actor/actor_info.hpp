@@ -45,11 +45,12 @@ struct ActorInfo {
     std::string method;  ///< running or suspended: which handler
     Duration running{};  ///< running: for how long, at least; the watchdog looks every 1 to 5 ms
 
-    bool complete = false;     ///< whether what follows is known
-    Pid parent;                ///< Pid() when it has none
-    std::string awaits;        ///< suspended: "ask Rates::get", "sleep"
-    std::string where;         ///< suspended: "shop.cpp:41"
-    Duration waiting{};        ///< suspended: for how long; about as long waits its oldest mail
+    bool complete = false;    ///< whether what follows is known
+    Pid parent;               ///< Pid() when it has none
+    std::size_t in_hand = 0;  ///< messages whose handlers wait; more than one where they interleave
+    std::string awaits;       ///< suspended: "ask Rates::get", "sleep"; of the latest
+    std::string where;        ///< suspended: "shop.cpp:41"
+    Duration waiting{};       ///< suspended: for how long; about as long waits its oldest mail
     std::size_t children = 0;  ///< that have not ended
     std::size_t links = 0;
     std::size_t monitors = 0;  ///< that watch it

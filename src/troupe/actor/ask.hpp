@@ -32,7 +32,16 @@ Duration asker_deadline() noexcept;
 namespace actor_internal {
 
 /// Whether a request is on its way. If not, the envelope is still the caller's.
-enum class AskStatus : std::uint8_t { unsent, sent, gone, asks_itself, cycle, refused, cancelled };
+enum class AskStatus : std::uint8_t {
+    unsent,
+    sent,
+    gone,
+    asks_itself,
+    cycle,
+    refused,
+    too_many,
+    cancelled
+};
 
 /// Sends the request; the current cell waits until it comes back or `timeout` has passed.
 AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, Awaiting& awaiting,

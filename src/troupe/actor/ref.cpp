@@ -310,6 +310,12 @@ Error unsent_error(AskStatus status, Cell* target, std::uint32_t generation,
     }
     if (status == AskStatus::cancelled) return Error(Errc::cancelled, {}, where);
     if (status == AskStatus::cycle) return cycle_error(*current_cell(), where);
+    if (status == AskStatus::too_many) {
+        return Error(Errc::mailbox_full,
+                     text + " was not called: more messages come for " +
+                         describe(target, generation) + " than its mailbox's rate allows",
+                     where);
+    }
     if (status == AskStatus::refused) {
         return Error(Errc::mailbox_full,
                      text + " was not called: the mailbox of " + describe(target, generation) +

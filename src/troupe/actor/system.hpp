@@ -224,6 +224,8 @@ public:
     /// Ends where somebody runs, or is asked by nobody who waits. Any thread.
     std::vector<std::string> backtrace(Pid pid) const;
     DeadLetters dead_letters() const noexcept;
+    /// How many handlers have taken longer than their actor's `handler_timeout` allows.
+    std::uint64_t slow_handlers() const noexcept;
     /// The same by the class of the actor they were for, in alphabetical order.
     std::vector<DeadLettersOfType> dead_letters_by_type() const;
 

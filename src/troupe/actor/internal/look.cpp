@@ -146,6 +146,7 @@ std::size_t bytes_of(Cell& cell) noexcept {
 void look_inside(Cell& cell, ActorInfo& info) {
     info.complete = true;
     if (cell.awaiting_ != nullptr) look_at_the_wait(cell, info);
+    info.in_hand = messages_in_hand(cell);
     if (const Extension* const extension = existing_extension(cell)) {
         look_at_relations(cell, *extension, info);
     }

@@ -417,6 +417,9 @@ bool System::stopping() const noexcept {
 std::uint64_t System::crashes() const noexcept {
     return core_->crashes().count();
 }
+std::uint64_t System::slow_handlers() const noexcept {
+    return core_->slow_handlers();
+}
 DeadLetters System::dead_letters() const noexcept {
     return core_->dead_letters();
 }
