@@ -28,7 +28,7 @@ unset(name)
 #     FUZZERS  a_fuzz.cpp ...             libFuzzer targets, built by the preset fuzz only
 #     SOAKS    a_soak.cpp ...             long runs, each a program, a_soak
 #     LINK     spdlog::spdlog_header_only third parties; never visible to the users of the component
-#     TEST_LINK ...                       third parties of the tests alone
+#     TEST_LINK ...                       what the tests link besides: third parties, troupe::sim
 #     TESTS_OVER_TLS A.* B.* -A.x         which of them ctest runs a second time, over TLS
 # )
 function(troupe_component name)

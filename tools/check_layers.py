@@ -9,7 +9,7 @@ Rules:
   3. a public header includes internal/ only where PUBLIC_USES_INTERNAL says why;
   4. includes are written in full and in angle brackets: <troupe/actor/ref.hpp>;
   5. every folder has a row.
-Tests, benches, fuzzers and soaks may also use the components in TEST_EXTRA.
+Tests, what they share, benches, fuzzers and soaks may also use the components in TEST_EXTRA.
 """
 import pathlib
 import sys
@@ -63,7 +63,8 @@ def file_errors(path, root, rows, public_uses_internal=None):
     here = path.relative_to(root)
     mine = here.parts[0]
     uses = set(rows.get(mine, ()))
-    allowed = {mine} | uses | (TEST_EXTRA if is_test_like(path) else set())
+    for_tests = is_test_like(path) or is_test_helper(path)
+    allowed = {mine} | uses | (TEST_EXTRA if for_tests else set())
     for line, quote, target in includes_of(CppText(path.read_text(encoding="utf-8"))):
         where = f"{here}:{line}"
         parts = target.split("/")

@@ -74,6 +74,8 @@ class CheckLayers(unittest.TestCase):
     def test_the_simulator_is_for_tests_only(self):
         (error,) = self.planted("actor/a.cpp", "#include <troupe/sim/sim.hpp>\n")
         self.assertIn("actor may not include sim", error)
+        include = "#include <troupe/sim/schedules.hpp>\n"
+        self.assertEqual(self.planted("actor/internal/test_systems.hpp", include), [])
 
 
 if __name__ == "__main__":

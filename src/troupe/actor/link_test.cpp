@@ -483,14 +483,16 @@ TEST(SpawnBound, OnceTheSystemStopsIsNoproc) {
         Seen seen_;
     };
     const Seen seen = make_seen();
+    std::size_t runs = 0;
     on_both_engines(
         [&](OwnedSystem& system) {
+            ++runs;
             auto late = system->spawn<Late>(seen);
             EXPECT_TRUE(system->info(late.pid()).has_value());
         },
         2);
-    // Both engines have taken their system down by now, and nothing was left.
-    EXPECT_EQ(seen->size(), 3U);
+    // Every run has taken its system down by now, and nothing was left.
+    EXPECT_EQ(seen->size(), runs);
 }
 
 // ---- every order --------------------------------------------------------------------------------

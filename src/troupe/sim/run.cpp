@@ -28,6 +28,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,10 +40,40 @@ using sim_internal::Shared;
 
 // ---- once ---------------------------------------------------------------------------------------
 
+namespace {
+
+/// Asks another chooser whose turn it is up to some step; from there on turns are fair.
+class FairInTheEnd final : public Chooser {
+public:
+    FairInTheEnd(Chooser& chooser, std::uint64_t steps)
+        : Chooser(chooser.looks_at_steps()), chooser_(chooser), left_(steps) {}
+
+    std::uint64_t choose(std::uint64_t n, ChoiceKind kind, const char* site) override {
+        if (kind == ChoiceKind::next_runnable && is_over()) return 0;
+        return chooser_.choose(n, kind, site);
+    }
+    std::size_t choose_step(std::span<const Alternative> steps) override {
+        return is_over() ? 0 : chooser_.choose_step(steps);
+    }
+
+private:
+    bool is_over() noexcept {
+        if (left_ == 0) return true;
+        --left_;
+        return false;
+    }
+
+    Chooser& chooser_;
+    std::uint64_t left_;
+};
+
+}  // namespace
+
 RunResult run_once(const TestCase& test, Chooser& chooser, const RunOptions& options) {
     count_messages();
     const std::uint64_t live_blocks = block_pool_stats().live_blocks;
-    Recorder recorder(chooser, options.trace);
+    FairInTheEnd fair(chooser, options.fair_after);
+    Recorder recorder(fair, options.trace);
     RunResult result;
     Sim sim(recorder);
     sim.engine().set_steps_max(options.steps_max);
@@ -218,6 +249,7 @@ struct Session {
     Search search = Search::random;
     std::uint64_t first_seed = 0;
     std::size_t runs = 0;
+    bool is_walk = false;  // it is the only one of its strategy
 };
 
 /// Cuts an exploration into sessions, as many as are asked for: those that learn from run to run
@@ -238,6 +270,7 @@ public:
     std::optional<Session> at(std::uint64_t number) const {
         if (number < whole_.size()) {
             Session session = whole_[number];
+            session.is_walk = true;
             session.runs = std::min(session.runs, kRunsOfWalk);
             return session;
         }
@@ -279,7 +312,7 @@ void run_session(const TestCase& test, const Session& session, const ExploreOpti
             if (searcher->exhaustive()) common.exhaustive.store(true, std::memory_order_relaxed);
             return;
         }
-        RunOptions run{.steps_max = options.steps_max};
+        RunOptions run{.steps_max = options.steps_max, .fair_after = options.fair_after};
         run.observer = searcher->observer();
         run.trace = &slot.trace;
         const RunResult result = run_once(test, *chooser, run);
@@ -312,67 +345,110 @@ Found found_in(const Slot& slot, const std::string& ending) {
     return found;
 }
 
-}  // namespace
-
-Explored explore(const TestCase& test, const ExploreOptions& options) {
-    const Duration began = monotonic_now();
-    const Duration until =
-        options.budget < Duration::max() - began ? began + options.budget : Duration::max();
-    const Sessions sessions(options);
-    const Shared<Common> common;
-    const unsigned wanted = options.processes != 0 ? options.processes : cores();
-    const std::size_t processes =
-        std::max<std::size_t>(sessions.count_up_to(std::max(wanted, 1U)), 1);
-    std::vector<std::unique_ptr<SharedSlot>> slots;
-    std::vector<pid_t> children;
-    for (std::size_t i = 0; i < processes; ++i) {
-        Slot& slot = **slots.emplace_back(std::make_unique<SharedSlot>());
-        children.push_back(fork_for(true, [&] {
-            Promises::use(&common->promises);
-            for (;;) {
-                const std::optional<Session> session =
-                    sessions.at(common->next_session.fetch_add(1, std::memory_order_relaxed));
-                if (!session || monotonic_now() >= until) break;
-                if (common->stop.load(std::memory_order_relaxed)) break;
-                run_session(test, *session, options, until, *common, slot);
-                if (slot.failed.load(std::memory_order_relaxed)) break;
-            }
-            if (slot.failed.load(std::memory_order_relaxed)) {
-                common->stop.store(true, std::memory_order_relaxed);
-            }
-            // release: the parent reads the rest once it has seen this; pairs with its load.
-            slot.done.store(true, std::memory_order_release);
-        }));
+/// What `explore` and `explore_here` have in common: the sessions, who takes them, and what was
+/// seen.
+class Exploring {
+public:
+    explicit Exploring(const ExploreOptions& options)
+        : options_(options), began_(monotonic_now()), sessions_(options) {
+        if (options.budget < Duration::max() - began_) until_ = began_ + options.budget;
     }
 
-    Explored explored;
-    for (std::size_t i = 0; i < processes; ++i) {
-        Slot& slot = **slots[i];
-        std::string ending;
-        if (children[i] < 0) {
-            ending = std::string("fork: ") + std::strerror(errno);
-        } else {
-            ending = wait_for(children[i], slot, options.run_time_max);
+    std::size_t processes_up_to(unsigned wanted) const {
+        return std::max<std::size_t>(sessions_.count_up_to(std::max(wanted, 1U)), 1);
+    }
+
+    /// Takes sessions until there are none, the time is up or some run has failed.
+    void work(const TestCase& test, Slot& slot) const {
+        Promises::use(&common_->promises);
+        for (;;) {
+            const std::optional<Session> session =
+                sessions_.at(common_->next_session.fetch_add(1, std::memory_order_relaxed));
+            if (!session || monotonic_now() >= until_) break;
+            if (common_->stop.load(std::memory_order_relaxed)) break;
+            run_session(test, *session, options_, until_for(*session), *common_, slot);
+            if (slot.failed.load(std::memory_order_relaxed)) break;
         }
+        if (slot.failed.load(std::memory_order_relaxed)) {
+            common_->stop.store(true, std::memory_order_relaxed);
+        }
+        // release: the parent reads the rest once it has seen this; pairs with its load.
+        slot.done.store(true, std::memory_order_release);
+    }
+
+    /// Adds what the one with this slot has done; `ending`: how its process ended, if not as it
+    /// should.
+    void add(Explored& explored, const Slot& slot, const std::string& ending) const {
         explored.runs += slot.runs.load(std::memory_order_relaxed);
         explored.steps += slot.steps.load(std::memory_order_relaxed);
         // acquire: pairs with keep.
         const bool failed = slot.failed.load(std::memory_order_acquire);
         if (!ending.empty() && !failed) {
-            common->stop.store(true, std::memory_order_relaxed);
+            common_->stop.store(true, std::memory_order_relaxed);
             ++explored.runs;
         }
-        if (explored.found || (!failed && ending.empty())) continue;
+        if (explored.found || (!failed && ending.empty())) return;
         explored.found = found_in(slot, failed ? std::string() : ending);
     }
-    const std::size_t hashes = std::min(common->hashes.load(std::memory_order_relaxed), kHashesMax);
-    const auto begin = common->hash_of_run.begin();
-    const auto end = begin + static_cast<std::ptrdiff_t>(hashes);
-    std::sort(begin, end);
-    explored.distinct = static_cast<std::size_t>(std::unique(begin, end) - begin);
-    explored.exhaustive = common->exhaustive.load(std::memory_order_relaxed);
-    explored.unmet = common->promises.unmet();
-    explored.took = monotonic_now() - began;
+
+    void sum_up(Explored& explored) const {
+        const std::size_t hashes =
+            std::min(common_->hashes.load(std::memory_order_relaxed), kHashesMax);
+        const auto begin = common_->hash_of_run.begin();
+        const auto end = begin + static_cast<std::ptrdiff_t>(hashes);
+        std::sort(begin, end);
+        explored.distinct = static_cast<std::size_t>(std::unique(begin, end) - begin);
+        explored.exhaustive = common_->exhaustive.load(std::memory_order_relaxed);
+        explored.unmet = common_->promises.unmet();
+        explored.took = monotonic_now() - began_;
+    }
+
+private:
+    /// A walk could take all the time there is.
+    Duration until_for(const Session& session) const {
+        if (!session.is_walk || until_ == Duration::max()) return until_;
+        const auto shares = static_cast<std::int64_t>(options_.searches.size());
+        return std::min(until_, monotonic_now() + (until_ - began_) / shares);
+    }
+
+    const ExploreOptions& options_;
+    Duration began_;
+    Duration until_ = Duration::max();
+    Sessions sessions_;
+    Shared<Common> common_;
+};
+
+}  // namespace
+
+Explored explore(const TestCase& test, const ExploreOptions& options) {
+    const Exploring exploring(options);
+    const unsigned wanted = options.processes != 0 ? options.processes : cores();
+    const std::size_t processes = exploring.processes_up_to(wanted);
+    std::vector<std::unique_ptr<SharedSlot>> slots;
+    std::vector<pid_t> children;
+    for (std::size_t i = 0; i < processes; ++i) {
+        Slot& slot = **slots.emplace_back(std::make_unique<SharedSlot>());
+        children.push_back(fork_for(true, [&] { exploring.work(test, slot); }));
+    }
+    Explored explored;
+    for (std::size_t i = 0; i < processes; ++i) {
+        const std::string ending = children[i] < 0
+                                       ? std::string("fork: ") + std::strerror(errno)
+                                       : wait_for(children[i], **slots[i], options.run_time_max);
+        exploring.add(explored, **slots[i], ending);
+    }
+    exploring.sum_up(explored);
+    return explored;
+}
+
+Explored explore_here(const TestCase& test, const ExploreOptions& options) {
+    const Exploring exploring(options);
+    const SharedSlot slot;
+    exploring.work(test, *slot);
+    Promises::use(nullptr);
+    Explored explored;
+    exploring.add(explored, *slot, {});
+    exploring.sum_up(explored);
     return explored;
 }
 

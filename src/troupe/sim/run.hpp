@@ -27,7 +27,10 @@ struct TestCase {
 
 struct RunOptions {
     std::uint64_t steps_max = 1'000'000;  ///< a run that takes more goes round in a circle
-    std::uint64_t break_at = 0;           ///< stops in the debugger before this step; 0: nowhere
+    /// Behind so many steps whoever has been runnable for longest goes on: who polls would
+    /// otherwise go round for ever where whom it waits for never has a turn.
+    std::uint64_t fair_after = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t break_at = 0;  ///< stops in the debugger before this step; 0: nowhere
     EngineObserver* observer = nullptr;
     TraceBuffer* trace = nullptr;
     bool silent = true;  ///< in a process of its own: whether what it prints is thrown away
@@ -50,6 +53,7 @@ struct ExploreOptions {
     Duration budget = Duration::max();  ///< by the machine's clock; the first to be used up counts
     unsigned processes = 0;             ///< 0: as many as this process may use cores
     std::uint64_t steps_max = RunOptions().steps_max;
+    std::uint64_t fair_after = 10'000;                ///< steps of a run, see RunOptions
     Duration run_time_max = std::chrono::minutes(2);  ///< of one run, by the machine's clock
 };
 
@@ -80,6 +84,10 @@ struct Explored {
 /// one, so a crash is a failure like any other and leaves nothing behind. Call it while this
 /// process has one thread.
 Explored explore(const TestCase& test, const ExploreOptions& options = {});
+
+/// The same runs in this process, one after the other: what the test keeps outside of its body is
+/// seen by the next run and by whoever called. A crash ends it all; `explore` finds that one again.
+Explored explore_here(const TestCase& test, const ExploreOptions& options = {});
 
 /// Runs one trace in a process of its own.
 struct Replayed {

@@ -49,7 +49,7 @@ Sim::~Sim() {
             ignore(probe.release(), "actors may still use it");
     } else {
         probes_.clear();
-        stop();
+        if (system_ != nullptr) stop();
     }
     current_sim = outer_;
 }
@@ -192,7 +192,8 @@ bool Sim::inject_failure(Pid pid, std::string_view reason) {
 void Sim::fail(std::string text) {
     if (failed_) return;
     failed_ = true;
-    failure_ = {std::move(text), engine_->steps(), now()};
+    if (engine_ != nullptr) last_ = {engine_->steps(), now()};
+    failure_ = {std::move(text), last_.steps, last_.time};
 }
 
 void Sim::give_up(std::string text) {
@@ -252,6 +253,7 @@ void Sim::finish(std::uint64_t live_blocks) {
             fail("the test ended before it happened: " + monitor.what);
         }
     }
+    last_ = {engine_->steps(), now()};
     monitors_.clear();
     probes_.clear();  // whoever asked one hears that nobody answers
     stop();
@@ -262,6 +264,8 @@ void Sim::finish(std::uint64_t live_blocks) {
              " accepted, but " + std::to_string(accounts.handled) + " handled and " +
              std::to_string(accounts.lost) + " lost");
     }
+    system_.reset();  // names and other things it keeps are not left
+    engine_ = nullptr;
     const std::uint64_t live = block_pool_stats().live_blocks;
     if (live != live_blocks) {
         fail(std::to_string(static_cast<std::int64_t>(live - live_blocks)) +

@@ -71,6 +71,7 @@ public:
     static Sim* current() noexcept;
 
     System& system() noexcept { return **system_; }
+    OwnedSystem& owned_system() noexcept { return *system_; }
     SimulatedEngine& engine() noexcept { return *engine_; }
     Duration now() const noexcept { return engine_->now(); }
 
@@ -188,11 +189,16 @@ private:
     bool run_while(Condition wanted, Duration time_max);
 
     std::vector<std::unique_ptr<sim_internal::ProbeCore>> probes_;
-    SimulatedEngine* engine_;  // the system's
+    SimulatedEngine* engine_;  // the system's; null once that has gone
     std::unique_ptr<OwnedSystem> system_;
     std::vector<Ref<Actor>> supervised_;  // in the order they were started
     std::vector<Monitor> monitors_;
     std::vector<std::pair<const char*, bool>> fault_sites_;
+    struct Last {
+        std::uint64_t steps = 0;
+        Duration time{};
+    };
+    Last last_;  // once the engine has gone
     sim::Failure failure_;
     bool failed_ = false;
     bool exhausted_ = false;  // it is left as it is: something in it runs for ever

@@ -2,15 +2,21 @@
 
 #include <troupe/sim/internal/determinism.hpp>
 #include <troupe/sim/internal/settings.hpp>
+#include <troupe/sim/schedules.hpp>
 #include <troupe/sim/shrink.hpp>
 #include <troupe/sim/story.hpp>
 #include <troupe/sim/test.hpp>
 
+#include <signal.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -154,29 +160,137 @@ void log_steps_of(const TestCase& test, const Settings& settings, const Report& 
     sim_internal::log_steps(test, chooser, settings.step_log);
 }
 
-}  // namespace
+// ---- in this process ----------------------------------------------------------------------------
 
-void run_test(const TestCase& test, const std::function<void(const std::string& text)>& report) {
+/// While it lives, whatever ends the process says first how the run is found again.
+class Announced {
+public:
+    explicit Announced(const TestCase& test) {
+        std::snprintf(text_.data(), text_.size(),
+                      "\ntroupe: a simulated run has ended the process; it is found again, shrunk "
+                      "and told by: TROUPE_APART=1 %s --gtest_filter=%s\n",
+                      program().c_str(), test.name.c_str());
+        static const bool installed = install();
+        static_cast<void>(installed);
+    }
+    ~Announced() { text_[0] = '\0'; }
+    Announced(const Announced&) = delete;
+    Announced& operator=(const Announced&) = delete;
+
+private:
+    static bool install() {
+        for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
+            struct sigaction before{};
+            ::sigaction(signal, nullptr, &before);
+            if (before.sa_handler != SIG_DFL) continue;  // a sanitizer's
+            struct sigaction ours{};
+            ours.sa_handler = [](int number) {
+                // What it says is there already: nothing may be allocated here.
+                static_cast<void>(!::write(STDERR_FILENO, text_.data(), std::strlen(text_.data())));
+                ::raise(number);  // it comes again once we have returned, and ends the process
+            };
+            ours.sa_flags = static_cast<int>(SA_RESETHAND);
+            ::sigaction(signal, &ours, nullptr);
+        }
+        return true;
+    }
+
+    static std::array<char, 1024> text_;  // one thread runs tests; its handler reads
+};
+
+constinit std::array<char, 1024> Announced::text_{};
+
+/// The bodies of one test share this much of a budget by time: ctest ends a test after 300 s. Those
+/// behind have as many runs as without a budget.
+constexpr Duration kBudgetOfTestMax = std::chrono::seconds(200);
+
+class TimeOfTest {
+public:
+    Duration left(const std::string& test) {
+        if (test != test_) spent_ = Duration::zero();
+        test_ = test;
+        return kBudgetOfTestMax - spent_;
+    }
+    void spend(Duration time) { spent_ += time; }
+
+private:
+    std::string test_;
+    Duration spent_{};
+};
+
+enum class Where : std::uint8_t { apart, here };
+
+Explored search(const TestCase& test, const ExploreOptions& options, Where where) {
+    if (where == Where::apart) return explore(test, options);
+    const Announced announced(test);
+    return explore_here(test, options);
+}
+
+Explored run_as_asked(const TestCase& test, std::size_t runs, Where where, const Report& report) {
     const Result<Settings> settings = Settings::of_process();
-    if (!settings) return report(settings.error().message());
-    if (!settings->step_log.empty()) return log_steps_of(test, *settings, report);
-    if (!settings->shrink.empty()) return shrink_given(test, *settings, report);
-    if (!settings->replay.empty()) return replay(test, *settings, report);
+    const auto fail = [&](const std::string& text) {
+        report(text);
+        return Explored();
+    };
+    if (!settings) return fail(settings.error().message());
+    if (!settings->step_log.empty()) {
+        log_steps_of(test, *settings, report);
+        return {};
+    }
+    if (!settings->shrink.empty()) {
+        shrink_given(test, *settings, report);
+        return {};
+    }
+    if (!settings->replay.empty()) {
+        replay(test, *settings, report);
+        return {};
+    }
     ExploreOptions options;
-    options.runs = kRunsPerTest;
+    options.runs = runs;
     settings->apply_to(options);
     if (settings->check_determinism) {
         const std::string difference = sim_internal::first_difference(
             test.name, "TROUPE_SEED=" + std::to_string(options.first_seed));
-        if (!difference.empty()) return report(difference);
+        if (!difference.empty()) return fail(difference);
         std::printf("%s: two processes agree in every step\n", test.name.c_str());
     }
-    const Explored explored = explore(test, options);
+    static TimeOfTest time_of_test;
+    const Duration left = time_of_test.left(test.name);
+    if (options.budget > left && settings->budget) {
+        options.budget = Duration::max();
+        options.runs = settings->runs.value_or(runs);
+    }
+    Explored explored = search(test, options, settings->apart ? Where::apart : where);
+    time_of_test.spend(explored.took);
     std::printf("%s: %s\n", test.name.c_str(), summary(explored).c_str());
-    if (explored.found) return tell(test, *explored.found, *settings, report);
+    if (explored.found) {
+        tell(test, *explored.found, *settings, report);
+        return explored;
+    }
     for (const std::string& promise : explored.unmet) {
         report(test.name + ": no run has met this, so nothing was tested there: " + promise);
     }
+    return explored;
+}
+
+}  // namespace
+
+void run_test(const TestCase& test, const std::function<void(const std::string& text)>& report) {
+    static_cast<void>(run_as_asked(test, kRunsPerTest, Where::apart, report));
+}
+
+Exploration on_schedules(const ScheduledTest& test, std::size_t runs) {
+    std::size_t failures_before = 0;
+    const TestCase simulated{
+        test.name,
+        [&](Sim& sim) {
+            failures_before = test.failures();
+            test.body(sim.owned_system());
+        },
+        [&] { return test.failures() != failures_before; },
+    };
+    const Explored explored = run_as_asked(simulated, runs, Where::here, test.report);
+    return {explored.runs, explored.distinct, explored.exhaustive};
 }
 
 }  // namespace troupe::sim

@@ -8,10 +8,10 @@
 ///         on_both_engines([](OwnedSystem& system) { ... });
 ///     }
 ///
-/// It runs once on the threaded engine with two workers, then on the deterministic one for each of
-/// many seeds, until one fails; then the command that replays that seed is printed. After each run
-/// no actor and no block of memory may be left, and the messages must add up: each that was
-/// accepted was handled, or is a dead letter.
+/// It runs once on the threaded engine with two workers, then simulated under many schedules of
+/// every strategy, until one fails; that one is shrunk, told, and the command that replays it is
+/// printed: <troupe/sim/schedules.hpp>. After each run no actor and no block of memory may be left,
+/// and the messages must add up: each that was accepted was handled, or is a dead letter.
 
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/internal/system_core.hpp>
@@ -23,6 +23,7 @@
 #include <troupe/scheduler/choice.hpp>
 #include <troupe/scheduler/explore.hpp>
 #include <troupe/scheduler/latch.hpp>
+#include <troupe/sim/internal/test_schedules.hpp>
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -120,25 +121,10 @@ public:
     QuietLog& operator=(const QuietLog&) = delete;
 };
 
-/// TROUPE_SEED and TROUPE_SEEDS in the environment go first, as for explore_seeds.
+/// Under schedules of every strategy; the environment goes first: <troupe/sim/test.hpp>.
 inline Exploration on_seeds(std::size_t count, const SystemBody& body) {
-    const auto range = explore_internal::seeds_to_run({1, count});
     const QuietLog quiet;
-    Exploration exploration;
-    std::vector<std::uint64_t> hashes;
-    for (std::uint64_t seed = range.first; exploration.runs < range.count; ++seed) {
-        const explore_internal::AnnouncedRun announced(explore_internal::AnnouncedRun::Kind::seed,
-                                                       seed);
-        SCOPED_TRACE("replay: " + replay_command(seed));
-        const std::uint64_t live_before = block_pool_stats().live_blocks;
-        RandomChooser chooser(seed);
-        hashes.push_back(run_and_check(make_deterministic_engine(chooser), body));
-        check_no_blocks_left(live_before);
-        ++exploration.runs;
-        if (testing::Test::HasFailure()) break;
-    }
-    exploration.distinct = explore_internal::count_distinct(std::move(hashes));
-    return print("seeds", exploration);
+    return sim_internal::on_schedules(count, body);
 }
 
 inline void on_both_engines(const SystemBody& body, std::size_t seeds = kSeedsPerTest) {

@@ -4,27 +4,20 @@
 /// the deterministic one and its in-memory network.
 
 #include <troupe/scheduler/engine.hpp>
-#include <troupe/scheduler/explore.hpp>
+#include <troupe/sim/internal/test_schedules.hpp>
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <cstdio>
 #include <memory>
 
 namespace troupe::io_internal {
 
-/// The same body under `seeds` schedules; says how many of them were different.
+/// The same body under `seeds` schedules; they have to be different.
 template <class Body>
 void on_many_schedules(std::size_t seeds, Body body) {
-    const Exploration seen = explore_seeds(1, seeds, [&](Engine& engine, std::uint64_t seed) {
-        SCOPED_TRACE(replay_hint(seed));
-        body(engine);
-        return !testing::Test::HasFailure();
-    });
-    std::printf("%zu schedules, %zu of them distinct\n", seen.runs, seen.distinct);
+    const Exploration seen = sim_internal::on_schedules_of_engine(seeds, body);
     // A test with few choices runs out of schedules; one without any has few runs.
     if (seen.runs > 10) {
         EXPECT_GT(seen.distinct, std::min(seen.runs / 2, std::size_t{100}));

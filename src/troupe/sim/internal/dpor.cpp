@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <unordered_map>
 
 namespace troupe::sim::dpor_internal {
 
@@ -180,18 +181,18 @@ void DporChooser::want(std::size_t i, std::size_t j, const std::vector<std::size
         const std::size_t index = of == kClock ? 0 : of == kJobs ? 1 : std::size_t{of} + 1;
         return index < clock.size() && clock[index] >= rank_[earlier];
     };
-    // Steps behind i that do not need it, j the last of them; and who can begin that sequence.
-    std::vector<std::size_t> rest;
-    for (std::size_t k = i + 1; k < j; ++k) {
-        if (!after(k, i)) rest.push_back(k);
-    }
-    rest.push_back(j);
+    // Of the steps behind i that do not need it, j the last of them: who can begin that sequence.
+    // Those are the first steps of subjects that come after no other's first.
+    std::vector<std::size_t> firsts;
+    std::vector<Key> seen;
     std::vector<Key> initials;
-    for (std::size_t a = 0; a < rest.size(); ++a) {
-        bool first = !has(initials, subject(rest[a]));
-        for (std::size_t b = 0; b < a && first; ++b)
-            first = !after(rest[a], rest[b]);
-        if (first) initials.push_back(subject(rest[a]));
+    for (std::size_t k = i + 1; k <= j; ++k) {
+        if ((k != j && after(k, i)) || has(seen, subject(k))) continue;
+        const bool begins = std::none_of(firsts.begin(), firsts.end(),
+                                         [&](std::size_t first) { return after(k, first); });
+        seen.push_back(subject(k));
+        firsts.push_back(k);
+        if (begins) initials.push_back(subject(k));
     }
     Node& node = path_[node_of_step[i]];
     const auto wanted_already = [&](Key one) { return has(node.wanted, one); };
@@ -219,7 +220,8 @@ void DporChooser::find_races() {
     rank_.assign(count, 0);
     std::map<std::uint32_t, std::size_t> last_of;  // a subject's last step
     std::map<std::uint32_t, std::size_t> woken_by;
-    std::map<std::uint64_t, std::vector<std::size_t>> users;  // of a thing, oldest first
+    // Of a thing, the last step of each subject: those before it are ordered by the last.
+    std::unordered_map<std::uint64_t, std::map<std::uint32_t, std::size_t>> users;
     const auto index_of = [](std::uint32_t subject) {
         return subject == kClock ? 0 : subject == kJobs ? 1 : std::size_t{subject} + 1;
     };
@@ -253,8 +255,8 @@ void DporChooser::find_races() {
         // Conflicting steps, the youngest first: what it comes after is no race any more.
         std::vector<std::size_t> rivals;
         for (const std::uint64_t thing : footprints_[j]) {
-            const auto& of = users[thing];
-            rivals.insert(rivals.end(), of.begin(), of.end());
+            for (const auto& [user, last] : users[thing])
+                rivals.push_back(last);
         }
         std::sort(rivals.begin(), rivals.end(), std::greater<>());
         rivals.erase(std::unique(rivals.begin(), rivals.end()), rivals.end());
@@ -265,11 +267,12 @@ void DporChooser::find_races() {
             const std::uint32_t other = key(steps[i].step.kind, steps[i].step.subject);
             const std::size_t theirs = index_of(other);
             const bool ordered = theirs < clock.size() && clock[theirs] >= rank_[i];
-            if (!ordered) want(i, j, node_of_step);
+            if (ordered) continue;
+            want(i, j, node_of_step);
             comes_after(i);
         }
         for (const std::uint64_t thing : footprints_[j])
-            users[thing].push_back(j);
+            users[thing][subject] = j;
         for (const Effect& effect : effects) {
             if (effect.kind == EffectKind::woke && effect.subject != 0) {
                 woken_by[effect.subject] = j;

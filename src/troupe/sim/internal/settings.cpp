@@ -66,6 +66,8 @@ Result<bool> set(Settings& settings, std::string_view name, std::string_view val
         settings.check_determinism = value != "0";
     } else if (name == "mermaid") {
         settings.wants_mermaid = value != "0";
+    } else if (name == "apart") {
+        settings.apart = value != "0";
     } else {
         return false;
     }
@@ -90,6 +92,7 @@ constexpr Name kNames[] = {
     {"break-at", "TROUPE_BREAK_AT", true},
     {"check-determinism", "TROUPE_CHECK_DETERMINISM", false},
     {"mermaid", "TROUPE_MERMAID", false},
+    {"apart", "TROUPE_APART", false},
 };
 
 std::vector<std::string> arguments_of_process() {

@@ -28,6 +28,7 @@ struct Settings {
     std::uint64_t break_at = 0;
     bool check_determinism = false;
     bool wants_mermaid = false;
+    bool apart = false;
 
     /// Of this process. The command line goes before the environment.
     ///

@@ -5,11 +5,11 @@
 
 #include <troupe/base/block_pool.hpp>
 #include <troupe/scheduler/engine.hpp>
-#include <troupe/scheduler/explore.hpp>
+#include <troupe/sim/internal/test_schedules.hpp>
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
+#include <cstddef>
 #include <functional>
 
 namespace troupe::task_internal {
@@ -40,17 +40,7 @@ inline void on_one_thread(const EngineBody& body) {
 }
 
 inline void on_seeds(std::size_t count, const EngineBody& body) {
-    const std::uint64_t live_before = block_pool_stats().live_blocks;
-    const Exploration exploration =
-        explore_seeds(1, count, [&](Engine& engine, std::uint64_t seed) {
-            SCOPED_TRACE(replay_hint(seed));
-            body(engine);
-            engine.stop();
-            EXPECT_EQ(block_pool_stats().live_blocks, live_before) << "frames or timers are left";
-            return !testing::Test::HasFailure();
-        });
-    std::printf("seeds: %zu runs, %zu distinct schedules\n", exploration.runs,
-                exploration.distinct);
+    sim_internal::on_schedules_of_engine(count, body);
 }
 
 inline void on_both_engines(const EngineBody& body, std::size_t seeds = 3) {
