@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace troupe {
 
@@ -30,6 +31,11 @@ struct NetworkConditions {
     unsigned resets_per_thousand = 0;
     /// Of a thousand looks for a new connection, how many find the machine out of descriptors.
     unsigned failed_accepts_per_thousand = 0;
+
+    /// Of a thousand names that are looked up, how many cannot be found out now.
+    unsigned failed_lookups_per_thousand = 0;
+    /// How long that takes at most.
+    Duration lookup_latency_max{};
 };
 
 /// Changes what the network of this engine is like from now on.
@@ -49,5 +55,27 @@ enum class NetworkWay : std::uint8_t { to_server, to_client, both };
 void hold_network(Engine& engine, std::uint16_t port, NetworkWay way = NetworkWay::both);
 /// Ends that: what was held back sets out now, in order.
 void release_network(Engine& engine, std::uint16_t port, NetworkWay way = NetworkWay::both);
+
+// ---- several machines ---------------------------------------------------------------------------
+//
+// The machines of a simulation (SimulatedEngine::make_machine) share one network. By 127.0.0.1 each
+// reaches itself. The one it began with is at 10.0.0.1, and at every address that no other has.
+
+/// The address of this engine's machine. When a machine that was lost had it before, this is the
+/// same one, started again: what its peers then say over connections of before is answered with a
+/// reset.
+void set_machine_address(Engine& engine, std::string address);
+
+enum class MachineLoss : std::uint8_t {
+    silent,  ///< nobody hears anything of it any more
+    reset,   ///< its connections are reset, and new ones refused
+};
+/// The machine has gone: its engine is frozen, or has stopped.
+void lose_machine(Engine& engine, MachineLoss how);
+
+/// From now on nothing that the one machine sends reaches the other, as hold_network says. Until
+/// that is over, neither can connect to the other. `engine`: any of the simulation.
+void hold_between(Engine& engine, const std::string& from, const std::string& to);
+void release_between(Engine& engine, const std::string& from, const std::string& to);
 
 }  // namespace troupe

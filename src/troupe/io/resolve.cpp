@@ -1,12 +1,18 @@
 #include <troupe/base/assert.hpp>
 #include <troupe/base/error.hpp>
+#include <troupe/io/internal/memory_network.hpp>
 #include <troupe/io/internal/socket_address.hpp>
+#include <troupe/io/network_conditions.hpp>
 #include <troupe/io/resolve.hpp>
+#include <troupe/scheduler/choice.hpp>
 #include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/simulated_engine.hpp>
 #include <troupe/task/sleep.hpp>
 
 #include <netdb.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <utility>
@@ -72,12 +78,36 @@ Result<Addresses> look_up_blocking(const std::string& host) {
     return addresses;
 }
 
+/// All machines of a simulation ask the same servers.
+HostTable& hosts_of(Engine& engine) {
+    return static_cast<SimulatedEngine&>(engine).home().service<HostTable>();
+}
+
+Task<Result<Addresses>> look_up_simulated(Engine* engine, std::string host) {
+    const NetworkConditions conditions = io_internal::network_conditions(*engine);
+    if (conditions.lookup_latency_max > Duration::zero()) {
+        constexpr std::uint64_t kLatencies = 4;  // few, for depth-first walks
+        const auto chosen = static_cast<std::int64_t>(
+            engine->choose(kLatencies, ChoiceKind::delay, "name lookup latency"));
+        const Duration latency = conditions.lookup_latency_max * chosen / (kLatencies - 1);
+        co_await or_return(co_await sleep(latency));
+    }
+    const unsigned failing = std::min(conditions.failed_lookups_per_thousand, 1000U);
+    // The first alternative is the plain one.
+    const bool fails =
+        failing != 0 && engine->choose(1000, ChoiceKind::fault, "name lookup") >= 1000 - failing;
+    if (fails) {
+        co_return error(Errc::failed, "looking up the host '" + host + "': no server has answered");
+    }
+    co_return hosts_of(*engine).find(host);
+}
+
 Task<Result<Addresses>> resolve_on(Engine* engine, std::string host) {
     if (io_internal::to_address(Endpoint(host, 0))) co_return Addresses(1, host);
     if (host.empty() || host.size() > kNameBytesMax) {
         co_return unknown(host, "a name has 1 to 253 characters");
     }
-    if (engine->deterministic()) co_return engine->service<HostTable>().find(host);
+    if (engine->deterministic()) co_return co_await look_up_simulated(engine, std::move(host));
     auto look_up = [host = std::move(host)] { return look_up_blocking(host); };
     Result<Result<Addresses>> looked_up = co_await offload(std::move(look_up));
     if (!looked_up) co_return std::unexpected(std::move(looked_up).error());
@@ -93,7 +123,7 @@ Task<Result<Addresses>> resolve(Engine& engine, std::string host) {
 void set_host_addresses(Engine& engine, std::string host, std::vector<std::string> addresses) {
     TROUPE_ASSERT(engine.deterministic(),
                   "only a deterministic engine can be told what a name stands for");
-    engine.service<HostTable>().set(std::move(host), std::move(addresses));
+    hosts_of(engine).set(std::move(host), std::move(addresses));
 }
 
 }  // namespace troupe

@@ -48,12 +48,38 @@ public:
     virtual void touched(const void* thing) = 0;
 };
 
+/// How a machine's clocks differ from the simulation's.
+struct MachineClock {
+    Duration wall_offset{};      ///< of the wall clock
+    std::int32_t drift_ppm = 0;  ///< both clocks run so many millionths too fast, or too slow
+};
+
+/// One machine of a simulation, or the only one.
+///
+/// Several machines share the choices, the steps and the time of the one they were made from: to
+/// drive one of them is to drive all. Each has its own actors, timers, random numbers and clock.
 class SimulatedEngine : public Engine {
 public:
     using Engine::run_until;
 
-    /// Takes one step; time jumps for it where it must, but not past `time_max`. False when there
-    /// is none to take.
+    /// A further machine in the simulation of this one, which must outlive it. Its time begins now.
+    virtual std::unique_ptr<SimulatedEngine> make_machine(const MachineClock& clock) = 0;
+    /// The machine that the simulation began with: what all share hangs on it, and its clock is
+    /// that of the simulation.
+    virtual SimulatedEngine& home() noexcept = 0;
+
+    /// From now on its clocks run so; the wall clock may jump, what `now` says does not.
+    virtual void set_clock(const MachineClock& clock) noexcept = 0;
+    virtual const MachineClock& clock() const noexcept = 0;
+
+    /// Nothing of this machine runs any more, as if it had lost its power, until it is thawed. Not
+    /// from one of its own steps.
+    virtual void freeze() noexcept = 0;
+    virtual void thaw() noexcept = 0;
+    virtual bool frozen() const noexcept = 0;
+
+    /// Takes one step of some machine; time jumps for it where it must, but not past `time_max`,
+    /// which is the simulation's. False when there is none to take.
     virtual bool step(Duration time_max) = 0;
     bool step() { return step(Duration::max()); }
 
@@ -78,7 +104,7 @@ public:
     /// none, and asks nobody.
     virtual void heal() noexcept = 0;
 
-    /// The deadline of the next timer; Duration::max() when there is none.
+    /// The deadline of the next timer in the simulation's time; Duration::max() when there is none.
     virtual Duration next_timer() const noexcept = 0;
     /// Whether something can run at the present time.
     virtual bool runnable() const noexcept = 0;

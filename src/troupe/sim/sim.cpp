@@ -1,6 +1,7 @@
 #include <troupe/actor/accounting.hpp>
 #include <troupe/base/block_pool.hpp>
 #include <troupe/base/error.hpp>
+#include <troupe/io/network_conditions.hpp>
 #include <troupe/scheduler/latch.hpp>
 #include <troupe/scheduler/waiting_report.hpp>
 #include <troupe/sim/internal/promises.hpp>
@@ -45,9 +46,12 @@ Sim::~Sim() {
     if (exhausted_) {
         // What runs for ever cannot be stopped; the process is about to end.
         ignore(system_.release(), "what runs there cannot be stopped");
+        for (auto& node : nodes_)
+            ignore(node.release(), "the same");
         for (auto& probe : probes_)
             ignore(probe.release(), "actors may still use it");
     } else {
+        end_nodes();
         probes_.clear();
         if (system_ != nullptr) stop();
     }
@@ -156,6 +160,10 @@ bool Sim::run_until(const std::function<bool()>& condition, Duration longest) {
     return run_while([&] { return !condition(); }, later(longest));
 }
 
+void Sim::run_steps(std::uint64_t count) {
+    run_while([&] { return count-- != 0; }, Duration::max());
+}
+
 Duration Sim::later(Duration duration) const noexcept {
     const Duration time = now();
     if (duration <= Duration::zero()) return time;
@@ -185,6 +193,54 @@ bool Sim::inject_failure(Pid pid, std::string_view reason) {
     actor_internal::post_stop(cell, pid.generation, Stop::kill,
                               ExitReason(ExitReason::Kind::failed, reason));
     return true;
+}
+
+// ---- machines -----------------------------------------------------------------------------------
+
+sim::Node& Sim::node(std::string name, sim::NodeMain main, const sim::NodeOptions& options) {
+    constexpr std::size_t kNodesMax = 250;  // as many as have an address
+    if (nodes_.size() == kNodesMax) give_up("too many nodes");
+    // The test's own machine is 10.0.0.1.
+    std::string address = "10.0.0." + std::to_string(nodes_.size() + 2);
+    sim::Node& node = *nodes_.emplace_back(std::make_unique<sim::Node>(
+        *this, std::move(name), std::move(address), std::move(main), options));
+    node.start();
+    return node;
+}
+
+void Sim::end_nodes() {
+    for (const auto& node : nodes_)
+        node->halt();
+    for (const auto& node : nodes_)
+        node->finish();
+    nodes_.clear();
+}
+
+const std::string& Sim::address_of(std::string_view machine) {
+    static const std::string of_test = "10.0.0.1";
+    if (machine == sim::kTestMachine) return of_test;
+    for (const auto& node : nodes_) {
+        if (node->name() == machine) return node->address();
+    }
+    give_up("there is no node " + std::string(machine));
+}
+
+void Sim::cut(std::string_view from, std::string_view to) {
+    hold_between(*engine_, address_of(from), address_of(to));
+}
+
+void Sim::mend(std::string_view from, std::string_view to) {
+    release_between(*engine_, address_of(from), address_of(to));
+}
+
+void Sim::partition(std::string_view one, std::string_view other) {
+    cut(one, other);
+    cut(other, one);
+}
+
+void Sim::mend_partition(std::string_view one, std::string_view other) {
+    mend(one, other);
+    mend(other, one);
 }
 
 // ---- what is promised ---------------------------------------------------------------------------
@@ -255,6 +311,7 @@ void Sim::finish(std::uint64_t live_blocks) {
     }
     last_ = {engine_->steps(), now()};
     monitors_.clear();
+    end_nodes();
     probes_.clear();  // whoever asked one hears that nobody answers
     stop();
     if (!system().actors().empty()) fail("actors are left after the system has stopped");

@@ -19,6 +19,7 @@
 #include <troupe/base/duration.hpp>
 #include <troupe/base/result.hpp>
 #include <troupe/scheduler/simulated_engine.hpp>
+#include <troupe/sim/node.hpp>
 #include <troupe/sim/probe.hpp>
 #include <troupe/task/block_on.hpp>
 #include <troupe/task/task.hpp>
@@ -49,6 +50,9 @@ public:
 }  // namespace sim_internal
 
 namespace sim {
+
+/// The machine that a test's body itself is on.
+inline constexpr std::string_view kTestMachine = "the test";
 
 /// What a run has failed with.
 struct Failure {
@@ -115,6 +119,8 @@ public:
     /// Runs until the condition holds, which is looked at after every step; false: not in time, or
     /// never.
     bool run_until(const std::function<bool()>& condition, Duration longest);
+    /// Takes so many steps, or as many as there are.
+    void run_steps(std::uint64_t count);
     /// So long from now, or the end of time.
     Duration later(Duration duration) const noexcept;
 
@@ -127,6 +133,17 @@ public:
                                   *actor_internal::RefAccess::cell(actor),
                                   actor_internal::RefAccess::generation(actor), 0));
     }
+
+    /// A machine beside the test's own, started at once. It lives as long as the test: node.hpp.
+    sim::Node& node(std::string name, sim::NodeMain main,
+                    const sim::NodeOptions& options = sim::NodeOptions());
+    /// From now on nothing that `from` sends reaches `to`, until `mend`. The other way it does, but
+    /// no new connection comes about. The test's own machine is `kTestMachine`.
+    void cut(std::string_view from, std::string_view to);
+    void mend(std::string_view from, std::string_view to);
+    /// Both ways.
+    void partition(std::string_view one, std::string_view other);
+    void mend_partition(std::string_view one, std::string_view other);
 
     /// Makes an actor fail, as if its handler had thrown, at the next point where it waits or
     /// handles a message. False when there is no such actor.
@@ -180,6 +197,8 @@ private:
     };
 
     sim_internal::ProbeCore& add_probe();
+    const std::string& address_of(std::string_view machine);
+    void end_nodes();
     std::string next_name();
     void drive(Task<void> task);
     bool step(Duration time_max);
@@ -191,6 +210,7 @@ private:
     std::vector<std::unique_ptr<sim_internal::ProbeCore>> probes_;
     SimulatedEngine* engine_;  // the system's; null once that has gone
     std::unique_ptr<OwnedSystem> system_;
+    std::vector<std::unique_ptr<sim::Node>> nodes_;
     std::vector<Ref<Actor>> supervised_;  // in the order they were started
     std::vector<Monitor> monitors_;
     std::vector<std::pair<const char*, bool>> fault_sites_;

@@ -22,6 +22,7 @@
 #include <troupe/io/network_conditions.hpp>
 #include <troupe/scheduler/choice.hpp>
 #include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/simulated_engine.hpp>
 #include <troupe/scheduler/timer.hpp>
 #include <troupe/task/sleep.hpp>
 
@@ -178,10 +179,31 @@ public:
                                         1000 - std::min(per_thousand, 1000U);
     }
 
-    Result<std::uint16_t> bind(std::uint16_t port, MemoryListener* listener);
-    void unbind(std::uint16_t port) noexcept { listeners_.erase(port); }
-    MemoryListener* find(std::uint16_t port) const noexcept {
-        const auto it = listeners_.find(port);
+    // Machines, by their places in `hosts_`.
+    std::size_t host_of(const Engine& engine) const noexcept;
+    std::size_t host_at(const std::string& address, std::size_t seen_from) const noexcept;
+    const std::string& address_of(std::size_t host) const noexcept { return hosts_[host].address; }
+    void add_host(const Engine& engine, std::string address);
+    void lose_host(std::size_t host, MachineLoss how);
+    bool is_lost(std::size_t host) const noexcept { return hosts_[host].fate != Fate::up; }
+    bool is_silent(std::size_t host) const noexcept { return hosts_[host].fate == Fate::silent; }
+    /// Whether it was lost, and is up again in another life.
+    bool has_come_back(std::size_t host) const noexcept {
+        return is_lost(host) && !is_lost(host_at(hosts_[host].address, 0));
+    }
+    bool is_cut(std::size_t from, std::size_t to) const noexcept {
+        return from != to && std::find(cuts_.begin(), cuts_.end(),
+                                       Cut{address_of(from), address_of(to)}) != cuts_.end();
+    }
+    void cut(const std::string& from, const std::string& to) { cuts_.push_back(Cut{from, to}); }
+    void mend(const std::string& from, const std::string& to);
+
+    Result<std::uint16_t> bind(std::size_t host, std::uint16_t port, MemoryListener* listener);
+    void unbind(std::size_t host, std::uint16_t port, const MemoryListener* listener) noexcept {
+        if (find(host, port) == listener) listeners_.erase({host, port});
+    }
+    MemoryListener* find(std::size_t host, std::uint16_t port) const noexcept {
+        const auto it = listeners_.find({host, port});
         return it != listeners_.end() ? it->second : nullptr;
     }
 
@@ -215,7 +237,20 @@ private:
 
     Engine& engine_;
     NetworkConditions conditions_;
-    std::map<std::uint16_t, MemoryListener*> listeners_;
+    std::map<std::pair<std::size_t, std::uint16_t>, MemoryListener*> listeners_;
+    enum class Fate : std::uint8_t { up, silent, gone };
+    struct Host {
+        const Engine* engine;
+        std::string address;
+        Fate fate = Fate::up;
+    };
+    std::vector<Host> hosts_{{nullptr, "10.0.0.1"}};  // the first: whoever is none of the others
+    struct Cut {
+        std::string from;
+        std::string to;
+        bool operator==(const Cut&) const = default;
+    };
+    std::vector<Cut> cuts_;
     struct Held {
         std::uint16_t port;
         unsigned side;  // the sender's: 0 is the client
@@ -249,14 +284,40 @@ std::size_t MemoryNetwork::part_of(std::size_t bytes, const char* site) {
     }
 }
 
-Result<std::uint16_t> MemoryNetwork::bind(std::uint16_t port, MemoryListener* listener) {
+/// All machines of a simulation share one.
+MemoryNetwork& network_of(Engine& engine) {
+    return static_cast<SimulatedEngine&>(engine).home().service<MemoryNetwork>();
+}
+
+std::size_t MemoryNetwork::host_of(const Engine& engine) const noexcept {
+    for (std::size_t host = hosts_.size() - 1; host != 0; --host) {
+        if (hosts_[host].engine == &engine) return host;
+    }
+    return 0;
+}
+
+std::size_t MemoryNetwork::host_at(const std::string& address,
+                                   std::size_t seen_from) const noexcept {
+    if (address.starts_with("127.") || address == "::1" || address == "0.0.0.0") return seen_from;
+    for (std::size_t host = hosts_.size() - 1; host != 0; --host) {
+        if (hosts_[host].address == address) return host;  // its latest life
+    }
+    return 0;
+}
+
+void MemoryNetwork::add_host(const Engine& engine, std::string address) {
+    hosts_.push_back({&engine, std::move(address)});
+}
+
+Result<std::uint16_t> MemoryNetwork::bind(std::size_t host, std::uint16_t port,
+                                          MemoryListener* listener) {
     if (port != 0) {
-        if (listeners_.emplace(port, listener).second) return port;
+        if (listeners_.emplace(std::pair(host, port), listener).second) return port;
         return error(Errc::already_registered);
     }
     for (unsigned free = kListenPortMin; free <= 0xFFFF; ++free) {
         const auto candidate = static_cast<std::uint16_t>(free);
-        if (listeners_.emplace(candidate, listener).second) return candidate;
+        if (listeners_.emplace(std::pair(host, candidate), listener).second) return candidate;
     }
     return error(Errc::failed, "all ports are in use");
 }
@@ -297,6 +358,7 @@ struct Pipe {
 /// What one end knows of its fate.
 struct End {
     Endpoint address;
+    std::size_t host = 0;
     bool closed = false;
     Duration reset_at = kNever;   // kHeld: it has been sent, and is held back
     bool reset_discards = false;  // what had arrived before and was not read
@@ -305,9 +367,8 @@ struct End {
 /// Owned by its two ends: the last one that closes frees it.
 class Connection {
 public:
-    Connection(MemoryNetwork& network, Endpoint client, Endpoint server) : network_(&network) {
-        ends_[0].address = std::move(client);
-        ends_[1].address = std::move(server);
+    Connection(MemoryNetwork& network, End client, End server)
+        : network_(&network), ends_{std::move(client), std::move(server)} {
         network.add(*this);
     }
     Connection(const Connection&) = delete;
@@ -331,6 +392,8 @@ public:
     void release(unsigned side);
     /// Closes without a proper end: the other one hears of a reset.
     void abort(unsigned side) noexcept;
+    /// A machine has gone, and the other one of a connection hears of it.
+    void lose(std::size_t host);
 
 private:
     ~Connection() {
@@ -341,7 +404,10 @@ private:
     Pipe& sent_by(unsigned side) noexcept { return pipes_[side]; }
     Pipe& sent_to(unsigned side) noexcept { return pipes_[other(side)]; }
     bool is_reset(unsigned side) const noexcept { return network_->now() >= ends_[side].reset_at; }
-    bool held(unsigned side) const noexcept { return network_->holds(ends_[1].address.port, side); }
+    bool held(unsigned side) const noexcept {
+        return network_->holds(ends_[1].address.port, side) ||
+               network_->is_cut(ends_[side].host, ends_[other(side)].host);
+    }
     /// When so many bytes that this side sends now arrive.
     Duration arrival_from(unsigned side, std::size_t bytes);
 
@@ -431,7 +497,7 @@ Result<std::size_t> Connection::write(unsigned side, std::string_view data) {
         std::min(data.size(), conditions.buffer_bytes - pipe.used), "network write");
     data = data.substr(0, bytes);
     pipe.used += bytes;
-    if (ends_[other(side)].closed) {
+    if (ends_[other(side)].closed || network_->has_come_back(ends_[other(side)].host)) {
         // There is nobody to take it; we learn of that when the answer has come back.
         const bool gets_there = !held(side) && !held(other(side));
         reset_end(side,
@@ -492,6 +558,7 @@ Duration Connection::arrival_from(unsigned side, std::size_t bytes) {
 }
 
 void Connection::release(unsigned side) {
+    if (held(side)) return;  // for another reason
     Pipe& pipe = sent_by(side);
     if (pipe.last_arrival == kHeld) pipe.last_arrival = network_->now();
     for (Pipe::Piece& piece : pipe.pieces) {
@@ -553,6 +620,13 @@ void Connection::close(unsigned side) noexcept {
     free_if_closed();
 }
 
+void Connection::lose(std::size_t host) {
+    for (const unsigned side : {0U, 1U}) {
+        if (ends_[side].host != host || ends_[other(side)].host == host) continue;
+        reset_end(other(side), held(side) ? kHeld : network_->arrival());
+    }
+}
+
 void Connection::abort(unsigned side) noexcept {
     if (network_ != nullptr) reset_end(other(side), arrival_from(side, 0));
     ends_[side].closed = true;
@@ -597,8 +671,10 @@ private:
 
 class MemoryListener final : public ListenerCore {
 public:
-    MemoryListener(MemoryNetwork& network, Endpoint endpoint, const ListenOptions& options)
+    MemoryListener(MemoryNetwork& network, std::size_t host, Endpoint endpoint,
+                   const ListenOptions& options)
         : network_(&network),
+          host_(host),
           endpoint_(std::move(endpoint)),
           room_(static_cast<std::size_t>(std::max(options.backlog(), 1))) {}
 
@@ -631,7 +707,7 @@ public:
     Endpoint local() const override { return endpoint_; }
 
     void close() noexcept override {
-        if (network_ != nullptr) network_->unbind(endpoint_.port);
+        if (network_ != nullptr) network_->unbind(host_, endpoint_.port, this);
         for (MemoryStream* const stream : waiting_)
             stream->abort();
         delete this;
@@ -639,6 +715,7 @@ public:
 
 private:
     MemoryNetwork* network_;
+    const std::size_t host_;
     Endpoint endpoint_;
     const std::size_t room_;
     std::deque<MemoryStream*> waiting_;
@@ -650,6 +727,23 @@ void MemoryNetwork::release(std::uint16_t port, unsigned side) {
     for (Connection* const connection : connections_) {
         if (connection->address_of(1).port == port) connection->release(side);
     }
+}
+
+void MemoryNetwork::mend(const std::string& from, const std::string& to) {
+    if (std::erase(cuts_, Cut{from, to}) == 0) return;
+    // Those it does not concern have nothing that is held back, or hold it for another reason.
+    for (Connection* const connection : connections_) {
+        connection->release(0);
+        connection->release(1);
+    }
+}
+
+void MemoryNetwork::lose_host(std::size_t host, MachineLoss how) {
+    if (host == 0) return;
+    hosts_[host].fate = how == MachineLoss::silent ? Fate::silent : Fate::gone;
+    if (how == MachineLoss::silent) return;
+    for (Connection* const connection : connections_)
+        connection->lose(host);
 }
 
 void MemoryNetwork::add(Connection& connection) {
@@ -665,7 +759,7 @@ void MemoryNetwork::remove(const Connection& connection) noexcept {
 }
 
 MemoryNetwork::~MemoryNetwork() {
-    for (const auto& [port, listener] : listeners_)
+    for (const auto& [place, listener] : listeners_)
         listener->forget_network();
     for (Connection* const connection : connections_)
         connection->forget_network();
@@ -681,9 +775,10 @@ constexpr int kConnectTries = 60;
 Result<ListenerCore*> listen_in_memory(Engine& engine, const Endpoint& endpoint,
                                        const ListenOptions& options) {
     TROUPE_TRY(const SocketAddress address, to_address(endpoint));
-    auto& network = engine.service<MemoryNetwork>();
-    auto* const listener = new MemoryListener(network, to_endpoint(address), options);
-    const Result<std::uint16_t> port = network.bind(endpoint.port, listener);
+    MemoryNetwork& network = network_of(engine);
+    const std::size_t host = network.host_of(engine);
+    auto* const listener = new MemoryListener(network, host, to_endpoint(address), options);
+    const Result<std::uint16_t> port = network.bind(host, endpoint.port, listener);
     if (!port) {
         delete listener;
         return error(Errc::already_registered, to_string(endpoint) + " is in use already");
@@ -709,29 +804,40 @@ Task<Result<void>> travel(MemoryNetwork* network, Duration latency, Duration dea
 
 Task<Result<Stream>> connect_in_memory(Engine* engine, Endpoint endpoint, Duration timeout) {
     const SocketAddress address = co_await or_return(to_address(endpoint));
-    auto* const network = &engine->service<MemoryNetwork>();
+    auto* const network = &network_of(*engine);
+    const std::size_t here = network->host_of(*engine);
     const Duration now = network->now();
     const Duration deadline = timeout < kNever - now ? now + timeout : kNever;
 
     co_await or_return(co_await travel(network, network->latency(), deadline, endpoint));
-    MemoryListener* listener = network->find(endpoint.port);
+    // Who is there may change while it is tried.
+    std::size_t there = 0;
+    MemoryListener* listener = nullptr;
+    const auto look = [&] {
+        there = network->host_at(endpoint.host, here);
+        listener = network->is_lost(there) ? nullptr : network->find(there, endpoint.port);
+    };
     const auto is_unheard = [&] {
-        return network->holds_any(endpoint.port) || (listener != nullptr && !listener->has_room());
+        look();
+        return network->holds_any(endpoint.port) || network->is_silent(there) ||
+               network->is_cut(here, there) || network->is_cut(there, here) ||
+               (listener != nullptr && !listener->has_room());
     };
     for (int tries = 1; is_unheard(); ++tries) {
         if (tries == kConnectTries) {
             co_return error(Errc::timed_out, "connecting to " + to_string(endpoint));
         }
         co_await or_return(co_await travel(network, kConnectAgainAfter, deadline, endpoint));
-        listener = network->find(endpoint.port);
     }
     if (listener == nullptr) {
         co_await or_return(co_await travel(network, network->latency(), deadline, endpoint));
         co_return error(Errc::unreachable,
                         "connecting to " + to_string(endpoint) + ": nobody listens there");
     }
-    auto* const connection = new Connection(
-        *network, Endpoint("127.0.0.1", network->next_client_port()), to_endpoint(address));
+    const std::string from = here == there ? "127.0.0.1" : network->address_of(here);
+    auto* const connection =
+        new Connection(*network, End{Endpoint(from, network->next_client_port()), here},
+                       End{to_endpoint(address), there});
     Stream stream(new MemoryStream(*connection, 0));
     listener->add(new MemoryStream(*connection, 1));
     co_await or_return(co_await travel(network, network->latency(), deadline, endpoint));
@@ -747,7 +853,7 @@ void set_network_conditions(Engine& engine, const NetworkConditions& conditions)
                   "only the network of a deterministic engine can be told what it is like");
     TROUPE_ASSERT(conditions.buffer_bytes != 0 && conditions.latency_min >= Duration::zero(),
                   "a network needs a buffer, and nothing arrives before it is sent");
-    engine.service<io_internal::MemoryNetwork>().conditions() = conditions;
+    io_internal::network_of(engine).conditions() = conditions;
 }
 
 namespace {
@@ -756,7 +862,7 @@ template <class Act>
 void for_each_side(Engine& engine, NetworkWay way, Act act) {
     TROUPE_ASSERT(engine.deterministic(),
                   "only the network of a deterministic engine can be partitioned");
-    auto& network = engine.service<io_internal::MemoryNetwork>();
+    auto& network = io_internal::network_of(engine);
     if (way != NetworkWay::to_client) act(network, 0U);
     if (way != NetworkWay::to_server) act(network, 1U);
 }
@@ -767,6 +873,27 @@ void hold_network(Engine& engine, std::uint16_t port, NetworkWay way) {
     for_each_side(engine, way, [port](io_internal::MemoryNetwork& network, unsigned side) {
         network.hold(port, side);
     });
+}
+
+const NetworkConditions& io_internal::network_conditions(Engine& engine) {
+    return network_of(engine).conditions();
+}
+
+void set_machine_address(Engine& engine, std::string address) {
+    io_internal::network_of(engine).add_host(engine, std::move(address));
+}
+
+void lose_machine(Engine& engine, MachineLoss how) {
+    auto& network = io_internal::network_of(engine);
+    network.lose_host(network.host_of(engine), how);
+}
+
+void hold_between(Engine& engine, const std::string& from, const std::string& to) {
+    io_internal::network_of(engine).cut(from, to);
+}
+
+void release_between(Engine& engine, const std::string& from, const std::string& to) {
+    io_internal::network_of(engine).mend(from, to);
 }
 
 void release_network(Engine& engine, std::uint16_t port, NetworkWay way) {

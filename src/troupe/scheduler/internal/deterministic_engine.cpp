@@ -10,6 +10,11 @@
 /// since on a real machine either may come first. Its time is shared with all that is still to run
 /// then: a cell that always wants another turn keeps time from passing.
 ///
+/// A simulation may have several machines: engines that share a World, which holds what can go on
+/// anywhere, the time, and who is asked. A machine's own clock is a line through the world's time;
+/// its timers stand in the order of its own clock, and the one that is due first in the world's
+/// time fires first. A frozen machine's cells wait where nobody chooses among them.
+///
 /// What is chosen from stands in the order in which it became runnable, so a chooser that always
 /// takes the first alternative is fair. That is what the depth-first walk does below its depth.
 
@@ -23,6 +28,7 @@
 #include <troupe/scheduler/latch.hpp>
 #include <troupe/scheduler/simulated_engine.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstddef>
@@ -78,14 +84,15 @@ private:
 
 /// Something that can go on now: a cell's turn, or a blocking job.
 struct Step {
-    explicit Step(Cell& its_cell, std::uint32_t its_number) noexcept
-        : of(&its_cell), number(its_number) {}
-    explicit Step(Job& its_job) noexcept : of(&its_job) {}
+    Step(std::uint32_t its_machine, Cell& its_cell, std::uint32_t its_number) noexcept
+        : of(&its_cell), number(its_number), machine(its_machine) {}
+    Step(std::uint32_t its_machine, Job& its_job) noexcept : of(&its_job), machine(its_machine) {}
     Cell* cell() const noexcept { return number != 0 ? static_cast<Cell*>(of) : nullptr; }
     Job* job() const noexcept { return number == 0 ? static_cast<Job*>(of) : nullptr; }
 
     void* of;
     std::uint32_t number = 0;  // the cell's owner's; 0: a job
+    std::uint32_t machine;     // its place in the world
 };
 
 /// What can go on, oldest first. Any of it can be taken out; in blocks, so that this stays cheap
@@ -126,6 +133,21 @@ public:
             for (const Step& step : block)
                 visit(step);
         }
+    }
+
+    /// Takes out all of one machine, in order.
+    std::vector<Step> take_all_of(std::uint32_t machine) {
+        std::vector<Step> taken;
+        ReadyList left;
+        for_each([&](const Step& step) {
+            if (step.machine == machine) {
+                taken.push_back(step);
+            } else {
+                left.push_back(step);
+            }
+        });
+        *this = std::move(left);
+        return taken;
     }
 
 private:
@@ -181,9 +203,78 @@ private:
     std::size_t count_ = 0;
 };
 
+class DeterministicEngine;
+
+/// What the machines of a simulation share.
+struct World {
+    explicit World(Chooser& its_chooser) : chooser(its_chooser) {}
+
+    Chooser& chooser;
+    // By their places, which are not used again; null: it has gone. The first began it all.
+    std::vector<DeterministicEngine*> machines;
+    std::atomic<const void*> thread{nullptr};  // the first caller writes, all callers read
+    ReadyList ready;
+    Duration now{};
+    std::uint64_t hash = 0;
+    std::uint64_t steps = 0;
+    std::uint64_t steps_max = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t break_at = 0;  // steps count from 1
+    EngineObserver* observer = nullptr;
+    std::vector<Alternative> alternatives;  // kept, so that a step allocates nothing
+    bool healed = false;
+    bool running = false;  // a step is on the stack
+    std::uint32_t owners_seen = 0;
+    std::uint32_t timers_started = 0;  // numbers timers, for the same reason as owners
+};
+
+/// A machine's clock as a line through the world's time: since `world_from` it has gone on from
+/// `own_from`, faster or slower.
+struct ClockLine {
+    Duration world_from{};
+    Duration own_from{};
+    std::int64_t drift_ppm = 0;
+
+    static constexpr std::int64_t kMillion = 1'000'000;
+
+    Duration own(Duration world) const noexcept {
+        const std::int64_t passed = (world - world_from).count();
+        if (drift_ppm == 0) return own_from + Duration(passed);
+        return own_from + Duration(scaled(passed, kMillion + drift_ppm, kMillion, 0));
+    }
+    /// The first moment at which its clock shows that, or later.
+    Duration world(Duration own) const noexcept {
+        if (own == Duration::max()) return own;
+        const std::int64_t passed = (own - own_from).count();
+        std::int64_t needed = passed;
+        if (drift_ppm != 0) {
+            const std::int64_t rate = kMillion + drift_ppm;
+            needed = scaled(passed, kMillion, rate, passed > 0 ? rate - 1 : 0);
+        }
+        if (needed > (Duration::max() - world_from).count()) return Duration::max();
+        return world_from + Duration(needed);
+    }
+
+private:
+    static std::int64_t scaled(std::int64_t value, std::int64_t by, std::int64_t over,
+                               std::int64_t round) noexcept {
+        __extension__ using Wide = __int128;
+        const Wide result = (Wide{value} * by + round) / over;
+        constexpr Wide kMax = std::numeric_limits<std::int64_t>::max();
+        return static_cast<std::int64_t>(result < kMax ? result : kMax);
+    }
+};
+
 class DeterministicEngine final : public SimulatedEngine {
 public:
-    explicit DeterministicEngine(Chooser& chooser) : chooser_(chooser) {
+    explicit DeterministicEngine(Chooser& chooser)
+        : DeterministicEngine(std::make_shared<World>(chooser), MachineClock()) {}
+    DeterministicEngine(std::shared_ptr<World> world, const MachineClock& clock)
+        : world_(std::move(world)),
+          place_(static_cast<std::uint32_t>(world_->machines.size())),
+          line_{world_->now, Duration::zero(), clock.drift_ppm},
+          began_(world_->now),
+          clock_(clock) {
+        world_->machines.push_back(this);
         context_.engine = this;
         context_.deterministic = true;
         context_.schedule = &schedule_here;
@@ -192,15 +283,32 @@ public:
         context_.more_messages = [](RunningTurn&, unsigned) noexcept { return 0U; };
     }
     ~DeterministicEngine() override {
-        observe(nullptr);
+        if (place_ == 0) observe(nullptr);
         stop();
+        world_->machines[place_] = nullptr;
     }
 
+    std::unique_ptr<SimulatedEngine> make_machine(const MachineClock& clock) override {
+        check_thread();
+        return std::make_unique<DeterministicEngine>(world_, clock);
+    }
+    SimulatedEngine& home() noexcept override { return *world_->machines.front(); }
+    void set_clock(const MachineClock& clock) noexcept override {
+        line_ = {world_->now, now(), clock.drift_ppm};
+        clock_ = clock;
+    }
+    const MachineClock& clock() const noexcept override { return clock_; }
+    void freeze() noexcept override;
+    void thaw() noexcept override;
+    bool frozen() const noexcept override { return frozen_; }
+
     std::size_t workers() const noexcept override { return 1; }
-    Duration now() const noexcept override { return now_; }
-    Duration coarse_now() const noexcept override { return now_; }
+    Duration now() const noexcept override { return line_.own(world_->now); }
+    Duration coarse_now() const noexcept override { return now(); }
     Duration coarse_lag() const noexcept override { return Duration::zero(); }
-    Duration wall_now() const noexcept override { return kWallStart + now_; }
+    Duration wall_now() const noexcept override {
+        return kWallStart + began_ + clock_.wall_offset + now();
+    }
     std::uint64_t choose(std::uint64_t n, ChoiceKind kind, const char* site) override;
     std::uint64_t random() override;
     void start_timer(TimerNode* timer) override;
@@ -213,25 +321,32 @@ public:
     void settle() override;
     void stop() override;
     bool stopped() const noexcept override { return stopped_; }
-    std::uint64_t event_hash() const noexcept override { return hash_; }
+    std::uint64_t event_hash() const noexcept override { return world_->hash; }
     void note_event(std::uint64_t value) noexcept override;
     void note_handling(const std::string_view& method, const MailNode* message) noexcept override;
     void note_sent(Cell& target, const MailNode* mail, bool is_signal) noexcept override;
     void note_touched(const void* thing) noexcept override {
-        if (observer_ != nullptr && running_) observer_->touched(thing);
+        if (is_observed()) world_->observer->touched(thing);
     }
 
     using SimulatedEngine::step;
     bool step(Duration time_max) override;
-    std::uint64_t steps() const noexcept override { return stats_.turns; }
-    void set_steps_max(std::uint64_t steps) noexcept override { steps_max_ = steps; }
-    void heal() noexcept override { healed_ = true; }
-    bool exhausted() const noexcept override { return stats_.turns >= steps_max_; }
+    std::uint64_t steps() const noexcept override { return world_->steps; }
+    void set_steps_max(std::uint64_t steps) noexcept override { world_->steps_max = steps; }
+    void heal() noexcept override { world_->healed = true; }
+    bool exhausted() const noexcept override { return world_->steps >= world_->steps_max; }
     Duration next_timer() const noexcept override {
-        return timers_.empty() ? Duration::max() : timers_.begin()->first;
+        if (world_->machines.size() == 1) return own_next_timer();
+        Duration next = Duration::max();
+        for (const DeterministicEngine* const machine : world_->machines) {
+            if (machine != nullptr) next = std::min(next, machine->own_next_timer());
+        }
+        return next;
     }
-    bool runnable() const noexcept override { return !ready_.empty() || next_timer() <= now_; }
-    void break_at(std::uint64_t step) noexcept override { break_at_ = step; }
+    bool runnable() const noexcept override {
+        return !world_->ready.empty() || next_timer() <= world_->now;
+    }
+    void break_at(std::uint64_t step) noexcept override { world_->break_at = step; }
     void observe(EngineObserver* observer) noexcept override;
     std::uint32_t number_of(const Cell& cell) override;
     Running running(const Cell& cell) const noexcept override {
@@ -254,26 +369,30 @@ private:
     void begin_step(StepKind kind, std::uint32_t subject, const Cell* cell);
     void run_cell(Cell& cell, std::uint32_t number);
     void run_job(Job& job);
-    void fire_timer();
+    void make_ready(const Step& step);
+    void fire_timer(Duration due);
+    void fire(TimerNode& timer);
     void take_out(TimerNode& timer) noexcept;
     void drop_all() noexcept;
     void note(Event event, std::uint64_t value) noexcept;
 
-    Chooser& chooser_;
+    bool is_observed() const noexcept { return world_->observer != nullptr && world_->running; }
+    /// Of this machine, in the world's time.
+    Duration own_next_timer() const noexcept {
+        return timers_.empty() || frozen_ ? Duration::max() : line_.world(timers_.begin()->first);
+    }
+
+    std::shared_ptr<World> world_;  // shared by the machines of one simulation
+    const std::uint32_t place_;     // among them
+    ClockLine line_;
+    const Duration began_;  // in the world's time
+    MachineClock clock_;
     WorkerContext context_;
-    std::atomic<const void*> thread_{nullptr};  // the first caller writes, all callers read
-    ReadyList ready_;
     std::map<Duration, TimerList> timers_;
-    Duration now_{};
     std::optional<Random> random_;
-    std::uint64_t hash_ = 0;
     EngineStats stats_;
-    std::uint64_t steps_max_ = std::numeric_limits<std::uint64_t>::max();
-    std::uint64_t break_at_ = 0;  // steps count from 1
-    EngineObserver* observer_ = nullptr;
-    std::vector<Alternative> alternatives_;  // kept, so that a step allocates nothing
-    bool healed_ = false;
-    bool running_ = false;  // a step is on the stack
+    std::vector<Step> on_ice_;  // what could go on if it were not frozen
+    bool frozen_ = false;
     bool stopped_ = false;
 
     // The event hash must not depend on which slots earlier engines have left for this one, so the
@@ -283,15 +402,13 @@ private:
         std::uint32_t number = 0;
     };
     std::vector<std::vector<Owner>> owners_;
-    std::uint32_t owners_seen_ = 0;
-    std::uint32_t timers_started_ = 0;  // numbers timers, for the same reason
 };
 
 void DeterministicEngine::check_thread() noexcept {
     const void* const mine = this_thread();
-    if (thread_.load(std::memory_order_relaxed) == mine) return;
+    if (world_->thread.load(std::memory_order_relaxed) == mine) return;
     const void* owner = nullptr;
-    if (!thread_.compare_exchange_strong(owner, mine, std::memory_order_relaxed)) {
+    if (!world_->thread.compare_exchange_strong(owner, mine, std::memory_order_relaxed)) {
         TROUPE_ASSERT(
             owner == mine,
             "a deterministic engine is used by one thread only, and this is another: what "
@@ -301,12 +418,12 @@ void DeterministicEngine::check_thread() noexcept {
 
 void DeterministicEngine::check_driver() noexcept {
     check_thread();
-    TROUPE_ASSERT(!running_,
+    TROUPE_ASSERT(!world_->running,
                   "an actor or task tried to drive the engine it runs on: use co_await instead");
 }
 
 void DeterministicEngine::note(Event event, std::uint64_t value) noexcept {
-    hash_ = hash_combine(hash_ ^ static_cast<std::uint64_t>(event), value);
+    world_->hash = hash_combine(world_->hash ^ static_cast<std::uint64_t>(event), value);
 }
 
 void DeterministicEngine::note_event(std::uint64_t value) noexcept {
@@ -317,24 +434,24 @@ void DeterministicEngine::note_event(std::uint64_t value) noexcept {
 void DeterministicEngine::note_handling(const std::string_view& method,
                                         const MailNode* message) noexcept {
     note_event(fnv1a_32(method));
-    if (observer_ != nullptr && running_) observer_->handling(method, message);
+    if (is_observed()) world_->observer->handling(method, message);
 }
 
 void DeterministicEngine::note_sent(Cell& target, const MailNode* mail, bool is_signal) noexcept {
-    if (observer_ == nullptr || !running_ || stopped_) return;
+    if (!is_observed() || stopped_) return;
     // A mailbox that is full, or would be with one message more, refuses some orders.
     const std::uint64_t capacity = target.capacity_.load(std::memory_order_relaxed);
     const bool tight = capacity == Cell::kManaged || (capacity != Cell::kUnbounded &&
                                                       Cell::count_of(target.word()) + 2 > capacity);
-    observer_->sent(number_of(target), mail, is_signal || tight);
+    world_->observer->sent(number_of(target), mail, is_signal || tight);
 }
 
 void DeterministicEngine::observe(EngineObserver* observer) noexcept {
-    if ((observer_ != nullptr) != (observer != nullptr)) {
+    if ((world_->observer != nullptr) != (observer != nullptr)) {
         // Only this thread's engines are observed, but signals are pushed by all.
         observed_engines.fetch_add(observer != nullptr ? 1 : -1, std::memory_order_relaxed);
     }
-    observer_ = observer;
+    world_->observer = observer;
 }
 
 std::uint32_t DeterministicEngine::number_of(const Cell& cell) {
@@ -343,15 +460,17 @@ std::uint32_t DeterministicEngine::number_of(const Cell& cell) {
     std::vector<Owner>& owners = owners_[chunk.number];
     if (owners.empty()) owners.resize(CellChunk::kCells + 1);
     Owner& owner = owners[chunk.slot_of(cell) - chunk.number * CellChunk::kCells];
-    if (owner.generation != cell.generation()) owner = Owner{cell.generation(), ++owners_seen_};
+    if (owner.generation != cell.generation()) {
+        owner = Owner{cell.generation(), ++world_->owners_seen};
+    }
     return owner.number;
 }
 
 std::uint64_t DeterministicEngine::choose(std::uint64_t n, ChoiceKind kind, const char* site) {
     check_thread();
     TROUPE_ASSERT(n != 0, "a choice has at least one alternative");
-    if (n == 1 || (healed_ && kind == ChoiceKind::fault)) return 0;
-    const std::uint64_t answer = chooser_.choose(n, kind, site);
+    if (n == 1 || (world_->healed && kind == ChoiceKind::fault)) return 0;
+    const std::uint64_t answer = world_->chooser.choose(n, kind, site);
     TROUPE_ASSERT(answer < n, "a chooser answers with one of the alternatives");
     note(Event::choice, hash_combine(n << 8 | static_cast<std::uint64_t>(kind), answer));
     return answer;
@@ -377,8 +496,30 @@ void DeterministicEngine::inject(Cell& cell) noexcept {
     check_thread();
     if (stopped_) return;
     const std::uint32_t number = number_of(cell);
-    ready_.push_back(Step(cell, number));
-    if (observer_ != nullptr && running_) observer_->woke(number);
+    make_ready(Step(place_, cell, number));
+}
+
+void DeterministicEngine::make_ready(const Step& step) {
+    if (frozen_) {
+        on_ice_.push_back(step);
+        return;
+    }
+    world_->ready.push_back(step);
+    if (is_observed()) world_->observer->woke(step.number);
+}
+
+void DeterministicEngine::freeze() noexcept {
+    check_driver();
+    if (frozen_) return;
+    frozen_ = true;
+    on_ice_ = world_->ready.take_all_of(place_);
+}
+
+void DeterministicEngine::thaw() noexcept {
+    check_driver();
+    frozen_ = false;
+    for (const Step& step : std::exchange(on_ice_, {}))
+        world_->ready.push_back(step);
 }
 
 /// One thread is every worker and every actor's own at once.
@@ -397,8 +538,7 @@ Result<void> DeterministicEngine::offload(Job* job) {
                         : error(Errc::mailbox_full, "too many jobs wait for the blocking pool");
     }
     ++blocking.waiting;
-    ready_.push_back(Step(*job));
-    if (observer_ != nullptr && running_) observer_->woke(0);
+    make_ready(Step(place_, *job));
     return {};
 }
 
@@ -409,7 +549,7 @@ void DeterministicEngine::start_timer(TimerNode* timer) {
         return;
     }
     timer->place = 0;
-    timer->wheel = ++timers_started_;  // there are no wheels here: its number, for the hash
+    timer->wheel = ++world_->timers_started;  // there are no wheels here: its number, for the hash
     timers_[timer->deadline].push_back(*timer);
 }
 
@@ -431,43 +571,47 @@ void DeterministicEngine::take_out(TimerNode& timer) noexcept {
 
 bool DeterministicEngine::step(Duration time_max) {
     check_driver();
+    World& world = *world_;
     if (stopped_ || exhausted()) return false;
-    const bool timer_in_reach = !timers_.empty() && timers_.begin()->first <= time_max;
-    if (ready_.empty() && !timer_in_reach) return false;
-    if (stats_.turns + 1 == break_at_) std::raise(SIGTRAP);
+    const Duration next = next_timer();
+    const bool timer_in_reach = next != Duration::max() && next <= time_max;
+    if (world.ready.empty() && !timer_in_reach) return false;
+    if (world.steps + 1 == world.break_at) std::raise(SIGTRAP);
 
     // A timer that is due by now may fire before what is runnable; a later one must wait for it.
-    const bool timer_competes =
-        timer_in_reach && (ready_.empty() || timers_.begin()->first <= now_);
+    const bool timer_competes = timer_in_reach && (world.ready.empty() || next <= world.now);
     const std::size_t chosen = choose_step(timer_competes);
 
-    const RunningScope running(running_);
-    ++stats_.turns;
-    if (chosen < ready_.size()) {
-        const Step next = ready_.take(chosen);
-        if (Cell* const cell = next.cell()) {
-            run_cell(*cell, next.number);
+    const RunningScope running(world.running);
+    ++world.steps;
+    if (chosen < world.ready.size()) {
+        const Step step = world.ready.take(chosen);
+        DeterministicEngine& machine = *world.machines[step.machine];
+        if (Cell* const cell = step.cell()) {
+            machine.run_cell(*cell, step.number);
         } else {
-            run_job(*next.job());
+            machine.run_job(*step.job());
         }
     } else {
-        fire_timer();
+        fire_timer(next);
     }
-    if (observer_ != nullptr) observer_->step_ends(hash_);
+    if (world.observer != nullptr) world.observer->step_ends(world.hash);
     return true;
 }
 
 std::size_t DeterministicEngine::choose_step(bool timer_competes) {
-    const std::size_t n = ready_.size() + (timer_competes ? 1 : 0);
-    if (!chooser_.looks_at_steps()) {
+    World& world = *world_;
+    const std::size_t n = world.ready.size() + (timer_competes ? 1 : 0);
+    if (!world.chooser.looks_at_steps()) {
         return static_cast<std::size_t>(choose(n, ChoiceKind::next_runnable, kStepSite));
     }
-    alternatives_.clear();
-    ready_.for_each([&](const Step& step) {
-        alternatives_.push_back({step.number != 0 ? StepKind::turn : StepKind::job, step.number});
+    world.alternatives.clear();
+    world.ready.for_each([&](const Step& step) {
+        world.alternatives.push_back(
+            {step.number != 0 ? StepKind::turn : StepKind::job, step.number});
     });
-    if (timer_competes) alternatives_.push_back({StepKind::timer, 0});
-    const std::size_t chosen = chooser_.choose_step(alternatives_);
+    if (timer_competes) world.alternatives.push_back({StepKind::timer, 0});
+    const std::size_t chosen = world.chooser.choose_step(world.alternatives);
     TROUPE_ASSERT(chosen < n, "a chooser answers with one of the alternatives");
     if (n > 1) {
         note(Event::choice,
@@ -477,15 +621,16 @@ std::size_t DeterministicEngine::choose_step(bool timer_competes) {
 }
 
 void DeterministicEngine::begin_step(StepKind kind, std::uint32_t subject, const Cell* cell) {
-    if (observer_ == nullptr) return;
-    observer_->step_begins(EngineStep{stats_.turns, now_, kind, subject, cell});
+    if (world_->observer == nullptr) return;
+    world_->observer->step_begins(EngineStep{world_->steps, world_->now, kind, subject, cell});
 }
 
 void DeterministicEngine::run_cell(Cell& cell, std::uint32_t number) {
+    ++stats_.turns;
     begin_step(StepKind::turn, number, &cell);
-    note(Event::turn, hash_combine(number, static_cast<std::uint64_t>(now_.count())));
+    note(Event::turn, hash_combine(number, static_cast<std::uint64_t>(world_->now.count())));
     const ContextScope scope(&context_);
-    context_.now = now_;
+    context_.now = now();
     context_.cell.store(&cell, std::memory_order_relaxed);
     context_.doing.store(nullptr, std::memory_order_relaxed);
     const TurnEnd end = cell.type()->run(cell);
@@ -493,23 +638,39 @@ void DeterministicEngine::run_cell(Cell& cell, std::uint32_t number) {
 }
 
 void DeterministicEngine::run_job(Job& job) {
+    ++stats_.turns;
     begin_step(StepKind::job, 0, nullptr);
-    note(Event::job, static_cast<std::uint64_t>(now_.count()));
+    note(Event::job, static_cast<std::uint64_t>(world_->now.count()));
     --stats_.blocking.waiting;
     const ContextScope scope(nullptr);  // a thread of the blocking pool runs no cells either
     job.run(&job);
     ++stats_.blocking.done;
 }
 
-void DeterministicEngine::fire_timer() {
-    const auto& [deadline, list] = *timers_.begin();
-    if (deadline > now_) now_ = deadline;
-    const auto tie =
-        static_cast<std::size_t>(choose(list.size(), ChoiceKind::timer_tie, "timers of one time"));
-    TimerNode& timer = list.at(tie);
+void DeterministicEngine::fire_timer(Duration due) {
+    World& world = *world_;
+    if (due > world.now) world.now = due;
+    // Those of the machines whose first timer is due at that very time.
+    std::size_t count = 0;
+    for (const DeterministicEngine* const machine : world.machines) {
+        if (machine != nullptr && machine->own_next_timer() == due) {
+            count += machine->timers_.begin()->second.size();
+        }
+    }
+    auto tie = static_cast<std::size_t>(choose(count, ChoiceKind::timer_tie, "timers of one time"));
+    for (DeterministicEngine* const machine : world.machines) {
+        if (machine == nullptr || machine->own_next_timer() != due) continue;
+        const TimerList& list = machine->timers_.begin()->second;
+        if (tie < list.size()) return machine->fire(list.at(tie));
+        tie -= list.size();
+    }
+}
+
+void DeterministicEngine::fire(TimerNode& timer) {
+    ++stats_.turns;
     take_out(timer);
     begin_step(StepKind::timer, 0, nullptr);
-    note(Event::timer, hash_combine(timer.wheel, static_cast<std::uint64_t>(now_.count())));
+    note(Event::timer, hash_combine(timer.wheel, static_cast<std::uint64_t>(world_->now.count())));
     const ContextScope scope(nullptr);
     post_signal(*timer.target, timer.generation, &timer);
 }
@@ -524,15 +685,16 @@ bool DeterministicEngine::run_until(Latch& latch) {
 void DeterministicEngine::run_for(Duration duration) {
     check_driver();
     if (duration < Duration::zero()) duration = Duration::zero();
-    const Duration end = duration < Duration::max() - now_ ? now_ + duration : Duration::max();
+    const Duration now = world_->now;
+    const Duration end = duration < Duration::max() - now ? now + duration : Duration::max();
     while (step(end))
         continue;
-    now_ = end;
+    world_->now = end;
 }
 
 void DeterministicEngine::settle() {
     check_driver();
-    while (step(now_))
+    while (step(world_->now))
         continue;
 }
 
@@ -550,8 +712,8 @@ void DeterministicEngine::stop() {
 
 void DeterministicEngine::drop_all() noexcept {
     // What is dropped may answer somebody, who is scheduled, which is ignored by now.
-    while (!ready_.empty()) {
-        const Step left = ready_.take(0);
+    thaw();
+    for (const Step& left : world_->ready.take_all_of(place_)) {
         if (Job* const job = left.job()) job->drop(job);
     }
     while (!timers_.empty()) {
