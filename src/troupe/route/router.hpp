@@ -157,6 +157,9 @@ public:
         return By(members_, route_internal::hash_of_key(static_cast<std::uint64_t>(key)));
     }
 
+    /// The same by the hash of a key, for who has hashed it already.
+    By by_hash(std::uint64_t hash) const { return By(members_, hash); }
+
     /// Who is the next one to call.
     ///
     /// Errors:  RouteErrc::no_member, no_key.
