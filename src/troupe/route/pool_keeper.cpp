@@ -105,13 +105,16 @@ Task<Result<void>> PoolKeeper::on_start() {
     co_return Result<void>();
 }
 
-PoolInfo PoolKeeper::info() const {
+PoolInfo PoolKeeper::info() {
     PoolInfo info = counts_;
     info.name = core_->settings.name;
     info.min = core_->settings.scale.min;
     info.max = core_->settings.scale.max;
     info.starting = starting_;
     info.leaving = leaving_.size();
+    const Duration now = system().now();
+    info.samples = scaler_->window().size(now);
+    info.dwell_p95 = scaler_->window().p95(now);
     for (const Worker& worker : workers_) {
         const Load load = load_of(worker.at);
         info.size += load.there ? 1 : 0;
@@ -153,8 +156,6 @@ void PoolKeeper::look() {
         look_into(worker, now);
     see_off(now);
     if (!draining_) resize(now);
-    counts_.samples = scaler_->window().size(now);
-    counts_.dwell_p95 = scaler_->window().p95(now);
     awake_ = !(nothing_to_do() && core_->members->rest());
     if (awake_) after<&PoolKeeper::look>(core_->settings.look_every);
 }

@@ -181,7 +181,7 @@ public:
     PoolKeeper(std::shared_ptr<PoolCore> core, std::shared_ptr<const Crew> crew);
     ~PoolKeeper() override;
 
-    PoolInfo info() const;
+    PoolInfo info();
     /// Nobody gets new calls from now on; returns when all mail has been handled, or the time for
     /// that is over.
     Task<> drain();
