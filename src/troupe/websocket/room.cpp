@@ -1,5 +1,6 @@
 #include <troupe/actor/own_message.hpp>
 #include <troupe/base/error.hpp>
+#include <troupe/task/sleep.hpp>
 #include <troupe/websocket/internal/room_core.hpp>
 #include <troupe/websocket/internal/utf8.hpp>
 #include <troupe/websocket/room.hpp>
@@ -13,6 +14,12 @@ using websocket_internal::RoomCore;
 
 Room::Room(RoomOptions options) : core_(std::make_unique<RoomCore>(options)) {}
 Room::~Room() = default;
+
+/// Behind the mail at hand.
+template <auto M>
+void Room::go_on() {
+    actor_internal::call_behind<M>(*this, *actor_internal::cell_of(*this));
+}
 
 Result<void> Room::join(Member member) {
     const Pid pid = member.socket.pid();
@@ -69,16 +76,27 @@ Result<void> Room::broadcast(bool text, std::string payload, Ref<Socket> except)
         return error(Errc::mailbox_full, "the room has too much to tell already");
     }
     core_->gather(text ? Opcode::text : Opcode::binary, payload, except);
-    // Behind the mail at hand: broadcasts among it travel along.
-    if (idle)
-        actor_internal::call_behind<&Room::deliver_some>(*this, *actor_internal::cell_of(*this));
+    if (idle) go_on<&Room::begin_soon>();
     return {};
+}
+
+/// Whoever can run now goes first: the members that still have the last round before them, and
+/// those who are about to say something, because of it perhaps. What they say travels along.
+Task<void> Room::begin_soon() {
+    co_await yield();
+    // Behind all that has come meanwhile.
+    if (self(this).tell<&Room::deliver_some>() == SendStatus::sent) co_return;
+    go_on<&Room::deliver_some>();
 }
 
 void Room::deliver_some() {
     core_->deliver_some();
     if (core_->idle()) return;
-    actor_internal::call_behind<&Room::deliver_some>(*this, *actor_internal::cell_of(*this));
+    if (core_->between_rounds()) {
+        go_on<&Room::begin_soon>();
+    } else {
+        go_on<&Room::deliver_some>();
+    }
 }
 
 std::vector<std::string> Room::present() const {

@@ -115,6 +115,9 @@ private:
     void member_ended(Down down);
     void remove(Pid pid);
     Result<void> broadcast(bool text, std::string payload, Ref<Socket> except);
+    template <auto M>
+    void go_on();
+    Task<void> begin_soon();
     void deliver_some();
 
     std::unique_ptr<websocket_internal::RoomCore> core_;

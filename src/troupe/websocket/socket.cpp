@@ -143,9 +143,12 @@ Member Socket::member(std::string name) const {
 
 /// Handles what the wire has brought: without a coroutine, as long as no hook needs one.
 void Socket::handle_events() {
+    core_->wire.hold_flush();
     for (int handled = 0; core_->wire.has_events() && handled < kEventsInARow; ++handled) {
         core_->waiting = core_->dispatch(core_->wire.take_event());
-        if (!core_->waiting.empty()) return go_on_as_coroutine();
+        if (core_->waiting.empty()) continue;
+        core_->wire.release_flush();
+        return go_on_as_coroutine();
     }
     core_->events_handled();
     if (core_->over()) go_on_as_coroutine();

@@ -44,6 +44,7 @@ public:
     void gather(Opcode kind, std::string_view payload, Ref<websocket::Socket> except);
     /// Nothing is gathered and no round is under way.
     bool idle() const noexcept { return gathered_.empty() && !round_; }
+    bool between_rounds() const noexcept { return !round_; }
     void deliver_some();
 
     const websocket::RoomOptions options;

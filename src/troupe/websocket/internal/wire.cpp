@@ -1,4 +1,5 @@
 #include <troupe/base/block_pool.hpp>
+#include <troupe/io/tls.hpp>
 #include <troupe/scheduler/cell.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/timer.hpp>
@@ -63,6 +64,7 @@ struct Wire::Timer : TimerNode {
         if (late) return false;
         Wire& wire = wire_in(cell);
         wire.timer_ = nullptr;
+        wire.timer_at_ = kNever;
         return wire.time_is_up();
     }
     static void drop(MailNode* node, const Error&) noexcept { free(node); }
@@ -135,6 +137,7 @@ Wire::~Wire() {
 
 void Wire::open(Stream stream, const Agreement& agreement, std::string received) {
     stream_ = std::move(stream);
+    layered_ = stream_.tls().has_value();
     phase_ = Phase::open;
     terms_ = agreement.deflate;
     if (traffic_ != nullptr) {  // something was sent already
@@ -153,6 +156,7 @@ void Wire::open(Stream stream, const Agreement& agreement, std::string received)
 // ---- what arrives -------------------------------------------------------------------------------
 
 bool Wire::ready(Cell&) noexcept {
+    observed_ = 0;
     if (blocked_) flush();
     if (phase_ == Phase::lingering) {
         throw_away();
@@ -216,10 +220,16 @@ void Wire::post_events() {
 void Wire::observe() {
     const bool reads = may_receive() || phase_ == Phase::lingering;
     const bool listens = reads && !more_to_read_;
-    if (!stream_.is_open() || (!listens && !blocked_)) return;
-    stream_.observe(*this, !blocked_  ? io_internal::Direction::read
-                           : !listens ? io_internal::Direction::write
-                                      : io_internal::Direction::both);
+    constexpr std::uint8_t kReads = 1;
+    constexpr std::uint8_t kWrites = 2;
+    const auto wanted =
+        static_cast<std::uint8_t>((listens ? kReads : 0) | (blocked_ ? kWrites : 0));
+    // A layer may have to wait for something else than before.
+    if ((wanted == observed_ && !layered_) || wanted == 0 || !stream_.is_open()) return;
+    observed_ = wanted;
+    stream_.observe(*this, wanted == kReads    ? io_internal::Direction::read
+                           : wanted == kWrites ? io_internal::Direction::write
+                                               : io_internal::Direction::both);
 }
 
 // ---- reading ------------------------------------------------------------------------------------
@@ -382,6 +392,7 @@ Event Wire::take_event() {
 
 void Wire::events_handled() {
     events_posted_ = false;
+    flush_held_ = false;
     if (phase_ == Phase::fresh || phase_ == Phase::ended) {
         if (has_events()) post_events();
         return;
@@ -429,11 +440,18 @@ bool Wire::ping(std::string_view payload) {
 }
 
 void Wire::want_flush() {
-    if (flush_ != nullptr || phase_ == Phase::fresh || phase_ == Phase::ended) return;
+    if (flush_held_ || flush_ != nullptr || phase_ == Phase::fresh || phase_ == Phase::ended) {
+        return;
+    }
     flush_ = ::new (allocate_block(sizeof(FlushSignal))) FlushSignal;
     flush_->ops = &FlushSignal::kOps;
     flush_->wire = this;
     post_signal(cell_, cell_.generation(), flush_);
+}
+
+void Wire::release_flush() {
+    flush_held_ = false;
+    if (!nothing_to_send()) want_flush();
 }
 
 void Wire::flush() {
@@ -528,6 +546,7 @@ void Wire::end() {
         timer_->tag = Timer::kLate;
     }
     timer_ = nullptr;
+    timer_at_ = kNever;
 }
 
 // ---- time ---------------------------------------------------------------------------------------
@@ -565,7 +584,7 @@ Duration Wire::next_deadline() const noexcept {
 /// One timer is enough for all: it stays on the clock when its time moves back, and looks again.
 void Wire::arm() {
     const Duration deadline = next_deadline();
-    if (deadline == kNever || (timer_ != nullptr && timer_->deadline <= deadline)) return;
+    if (timer_at_ <= deadline) return;
     if (timer_ == nullptr) {
         timer_ = ::new (allocate_block_of<sizeof(Timer)>()) Timer;
         timer_->ops = &Timer::kOps;
@@ -574,7 +593,7 @@ void Wire::arm() {
     } else if (!cell_.engine().cancel_timer(timer_)) {
         return;  // it is here any moment, and looks again
     }
-    timer_->deadline = deadline;
+    timer_->deadline = timer_at_ = deadline;
     cell_.engine().start_timer(timer_);
 }
 

@@ -101,6 +101,10 @@ public:
 
     /// Writes what goes without waiting.
     void flush();
+    /// Until events_handled, which flushes, the actor's sends ask for no flush of their own.
+    void hold_flush() noexcept { flush_held_ = true; }
+    /// Or until here: what was sent meanwhile leaves behind the mail at hand.
+    void release_flush();
     /// To be called when the actor has done something on its own account.
     void settle() {
         ignore(after_signal(), "nobody awaits anything: this is the actor's own turn");
@@ -196,6 +200,8 @@ private:
     void arm();
     Duration now() const noexcept;
 
+    static constexpr Duration kNever = Duration::max();
+
     WireOwner& owner_;
     Cell& cell_;
     const std::shared_ptr<const websocket::Options> options_;  // as the constructor says
@@ -203,9 +209,9 @@ private:
     std::unique_ptr<Traffic> traffic_;
     Timer* timer_ = nullptr;        // on the clock, or on its way to us
     FlushSignal* flush_ = nullptr;  // on its way to us
+    Duration timer_at_ = kNever;    // its deadline; its memory is far from ours, too
 
     // Engine time; kNever when it does not matter.
-    static constexpr Duration kNever = Duration::max();
     Duration ping_at_ = kNever;
     Duration pong_due_ = kNever;   // the peer has to answer until then
     Duration write_due_ = kNever;  // the peer has to take something until then
@@ -228,6 +234,10 @@ private:
     bool blocked_ = false;        // there are bytes that did not go
     bool was_full_ = false;       // tell the actor when all has gone
     bool was_inside_ = false;     // of a message, at the last ping
+    bool flush_held_ = false;
+    bool layered_ = false;  // the stream speaks TLS
+    // What the stream's readiness is awaited for: IoWatch's memory is far from ours.
+    std::uint8_t observed_ = 0;
     bool events_posted_ = false;
     bool used_ = false;    // by a message, since the last ping
     bool in_use_ = false;  // the same, or since the one before
