@@ -1,7 +1,7 @@
-// The cases that the public conformance suite (Autobahn, groups 1 to 7, 9, 10, 12 and 13) puts to a
-// server, in words of our own: what a client sends, and all that an echo has to answer, to the end
-// of the connection. Each is sent as a whole, frame by frame, byte by byte and in pieces of any
-// size, over a network in memory that cuts and delays as well.
+// The cases that the public conformance suite (Autobahn, groups 1 to 7, 9, 10, 12 and 13; 8 is a
+// heading without cases) puts to a server, in words of our own: what a client sends, and all that
+// an echo has to answer, to the end of the connection. Each is sent as a whole, frame by frame,
+// byte by byte and in pieces of any size, over a network in memory that cuts and delays as well.
 
 #include <troupe/actor/actor.hpp>
 #include <troupe/http/server.hpp>
@@ -43,6 +43,7 @@ struct Case {
     std::string number;
     std::vector<std::string> frames;  // what is sent, in the pieces of "frame by frame"
     std::string answer;               // as Peer::receive_rest says it
+    std::size_t chop = 0;             // sent only so: in pieces of this size
 };
 
 const std::string kBye = "close 1000 \nend\n";
@@ -214,6 +215,39 @@ std::vector<Case> utf8() {
                      {fragment(1, hello.substr(0, 7)), last_fragment(hello.substr(7)), bye()},
                      echo_of("text", hello)});
     const std::string greek = "\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5";
+    // Hello, with one to four bytes in the middle of it; and what begins well.
+    for (const char* const middle : {"\x24", "\xC2\xA2", "\xE2\x82\xAC", "\xF0\xA4\xAD\xA2"})
+        add_text(cases, "6.5", std::string("hello") + middle + "world", true);
+    for (std::size_t size = 1; size < greek.size(); ++size) {
+        const bool whole = size == 2 || size == 5 || size == 7 || size == 9;
+        add_text(cases, "6.6." + std::to_string(size), greek.substr(0, size), whole);
+    }
+    // All continuations of nothing, and all beginnings of nothing.
+    std::string lonely;
+    for (int byte = 0x80; byte < 0xBF; ++byte)
+        lonely.push_back(static_cast<char>(byte));
+    add_text(cases, "6.12.8", lonely, false);
+    for (int byte = 0xC0; byte < 0xFE; ++byte)
+        add_text(cases, "6.13", std::string(1, static_cast<char>(byte)) + " ", false);
+    // The last two of each plane are no characters, and well formed.
+    for (int first = 0xF0; first <= 0xF4; ++first) {
+        for (const int second : {0x8F, 0x9F, 0xAF, 0xBF}) {
+            if ((first == 0xF0) == (second == 0x8F) && first == 0xF0) continue;
+            if (first == 0xF4 && second != 0x8F) continue;
+            for (const char last : {'\xBE', '\xBF'}) {
+                add_text(cases, "6.22",
+                         {static_cast<char>(first), static_cast<char>(second), '\xBF', last}, true);
+            }
+        }
+    }
+    for (const char last : {'\xB9', '\xBA', '\xBB', '\xBC', '\xBD', '\xBE', '\xBF'})
+        add_text(cases, "6.23", {'\xEF', '\xBF', last}, true);
+    // A surrogate of each half behind one of the other.
+    for (const char* const high :
+         {"\xED\xA0\x80", "\xED\xAD\xBF", "\xED\xAE\x80", "\xED\xAF\xBF"}) {
+        for (const char* const low : {"\xED\xB0\x80", "\xED\xBF\xBF"})
+            add_text(cases, "6.21", std::string(high) + low, false);
+    }
     // What is wrong is told before the message is complete.
     cases.push_back({"6.4.1", {fragment(1, greek), fragment(0, "\xF4\x90\x80\x80")}, kNotUtf8});
     cases.push_back({"6.4.2", {fragment(1, greek + "\xF4"), fragment(0, "\x90")}, kNotUtf8});
@@ -310,28 +344,53 @@ std::vector<Case> limits() {
         cases.push_back(
             {"9.2 " + std::to_string(size), {binary_frame(text), bye()}, echo_of("binary", text)});
     }
-    const std::string text(std::size_t{1} << 20, '*');
-    for (const std::size_t part :
-         {std::size_t{1300}, std::size_t{4096}, std::size_t{65'536}, std::size_t{1} << 20}) {
-        Case one{"9.3, 10.1 " + std::to_string(part), {}, echo_of("text", text)};
-        for (std::size_t at = 0; at < text.size(); at += part) {
-            const bool last = at + part >= text.size();
-            one.frames.push_back(frame(at == 0 ? 1 : 0, text.substr(at, part), last));
-        }
-        one.frames.push_back(bye());
-        cases.push_back(one);
+    return cases;
+}
+
+/// One message in fragments of that size.
+Case in_fragments(std::string number, unsigned opcode, const std::string& message,
+                  std::size_t part) {
+    Case one{std::move(number), {}, echo_of(opcode == 1 ? "text" : "binary", message)};
+    for (std::size_t at = 0; at < message.size(); at += part) {
+        const bool last = at + part >= message.size();
+        one.frames.push_back(frame(at == 0 ? opcode : 0, message.substr(at, part), last));
     }
-    for (const std::size_t size : {0U, 16U, 64U, 256U, 1024U}) {
-        Case many{"9.7 " + std::to_string(size), {}, ""};
-        for (int i = 0; i < 300; ++i) {
-            const bool is_text = i % 2 == 0;
-            const std::string payload(size, static_cast<char>('a' + i % 26));
-            many.frames.push_back(is_text ? text_frame(payload) : binary_frame(payload));
-            many.answer += (is_text ? "text " : "binary ") + payload + "\n";
+    one.frames.push_back(bye());
+    return one;
+}
+
+std::vector<Case> limits_in_pieces() {
+    std::vector<Case> cases;
+    cases.push_back(in_fragments("10.1", 1, std::string(65'536, '*'), 1300));
+    const std::string large(std::size_t{4} << 20, '*');
+    for (std::size_t part = 64; part <= large.size(); part *= 4) {
+        for (const unsigned opcode : {1U, 2U}) {
+            cases.push_back(
+                in_fragments("9." + std::to_string(2 + opcode) + " of " + std::to_string(part),
+                             opcode, large, part));
+            cases.back().chop = 65'536;
         }
-        many.frames.push_back(bye());
-        many.answer += kBye;
-        cases.push_back(many);
+    }
+    const std::string text(std::size_t{1} << 20, '*');
+    for (std::size_t chop = 64; chop <= 2048; chop *= 2) {
+        const std::string number = " in " + std::to_string(chop);
+        cases.push_back({"9.5" + number, {text_frame(text), bye()}, echo_of("text", text), chop});
+        cases.push_back(
+            {"9.6" + number, {binary_frame(text), bye()}, echo_of("binary", text), chop});
+    }
+    for (const std::size_t size : {0U, 16U, 64U, 256U, 1024U, 4096U}) {
+        for (const bool is_text : {true, false}) {
+            Case many{(is_text ? "9.7 of " : "9.8 of ") + std::to_string(size), {}, ""};
+            for (int i = 0; i < 1000; ++i) {
+                const std::string payload(size, static_cast<char>('a' + i % 26));
+                many.frames.push_back(is_text ? text_frame(payload) : binary_frame(payload));
+                many.answer += (is_text ? "text " : "binary ") + payload + "\n";
+            }
+            many.frames.push_back(bye());
+            many.answer += kBye;
+            many.chop = 20'000;
+            cases.push_back(many);
+        }
     }
     return cases;
 }
@@ -348,6 +407,7 @@ std::vector<std::string> pieces(const Case& one, Cut cut, Engine& engine) {
     std::vector<std::string> cuts;
     for (std::size_t at = 0; at < all.size();) {
         std::size_t size = all.size();
+        if (one.chop != 0) size = one.chop;
         if (cut == Cut::bytes) size = 1;
         if (cut == Cut::anyhow) size = 1 + engine.random() % (all.size() < 1000 ? 20 : 50'000);
         cuts.push_back(all.substr(at, size));
@@ -402,6 +462,7 @@ void put_all(const std::vector<Case>& cases, std::size_t seeds, bool in_bytes = 
         http::Server server = co_await serve_echo(system);
         for (const Case& one : cases) {
             co_await put(system, server, &one, Cut::whole);
+            if (one.chop != 0) continue;
             co_await put(system, server, &one, Cut::frames);
             co_await put(system, server, &one, Cut::anyhow);
             std::size_t bytes = 0;
@@ -432,8 +493,11 @@ TEST(Conformance, Group6Utf8) {
 TEST(Conformance, Group7TheEnd) {
     put_all(closes(), 5);
 }
-TEST(Conformance, Groups9And10MuchOfIt) {
+TEST(Conformance, Group9LargeMessages) {
     put_all(limits(), 1);
+}
+TEST(Conformance, Groups9And10ManyPieces) {
+    put_all(limits_in_pieces(), 1);
 }
 
 // ---- 12 and 13: compression ---------------------------------------------------------------------

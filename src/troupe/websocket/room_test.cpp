@@ -258,6 +258,103 @@ TEST(Room, SpeaksCompressedToThoseWhoCan) {
     on_both_engines(20, compressed_too);
 }
 
+// Several speak at once: each is heard in its order, and all members hear the same.
+Task<void> many_speak(System system) {
+    constexpr int kSpeakers = 5;
+    constexpr int kMessages = 20;
+    Club club = co_await open_club(system, system.spawn<Room>());
+    std::vector<Peer> peers;
+    for (int i = 0; i < kSpeakers; ++i)
+        peers.push_back(co_await enter(system, club, "x"));
+    for (int message = 0; message < kMessages; ++message) {
+        for (int i = 0; i < kSpeakers; ++i) {
+            const bool sent = co_await peers[static_cast<std::size_t>(i)].send(
+                text_frame(std::to_string(i) + ":" + std::to_string(message)));
+            EXPECT_TRUE(sent);
+        }
+    }
+    std::string first;
+    for (Peer& peer : peers) {
+        std::string all;
+        std::vector<int> next(kSpeakers, 0);
+        for (int i = 0; i < kSpeakers * kMessages; ++i) {
+            const std::string what = co_await peer.receive();
+            all += what + "\n";
+            if (!what.starts_with("text ")) break;
+            int& expected = next.at(static_cast<std::size_t>(what[5] - '0'));
+            EXPECT_EQ(what.substr(7), std::to_string(expected));
+            ++expected;
+        }
+        if (first.empty()) first = all;
+        EXPECT_EQ(all, first);
+    }
+    co_await close_club(club);
+}
+
+TEST(Room, TellsAllTheSameInOneOrder) {
+    on_both_engines(50, many_speak);
+}
+
+// Broadcasts that come while a round is under way travel together, so that a member sends them in
+// one write.
+Task<void> gathers(System system) {
+    Ref<Room> room = system.spawn<Room>();
+    std::vector<Ref<Guest>> guests;
+    for (int i = 0; i < 200; ++i) {
+        guests.push_back(system.spawn<Guest>(room));
+        const Result<void> joined = co_await room.ask<&Room::join>(Member(guests.back(), "g"));
+        EXPECT_TRUE(joined.has_value());
+    }
+    for (int i = 0; i < 50; ++i)
+        room.tell<&Room::broadcast_text>(std::string("hello"));
+    RoomStats stats;
+    while (stats.deliveries < 200U * 50U) {
+        const Result<RoomStats> now = co_await room.ask<&Room::stats>();
+        if (!now) break;
+        stats = *now;
+        Result<void> slept = co_await sleep(1ms);
+        if (!slept) break;
+    }
+    EXPECT_EQ(stats.deliveries, 200U * 50U);
+    EXPECT_LE(stats.rounds, 10U);
+    for (const Ref<Guest>& guest : guests)
+        guest.stop();
+}
+
+TEST(Room, LetsBroadcastsTravelTogether) {
+    in_virtual_time(20, gathers);
+}
+
+// Peers that fall silent are let go, and nothing of them is left: no actor, no connection, no
+// member; and what the server says of its connections is true all along.
+Task<void> ghosts(System system) {
+    constexpr std::size_t kGhosts = 200;
+    Options options;
+    options.ping_interval(200ms).pong_timeout(100ms);
+    Club club = co_await open_club(system, system.spawn<Room>(), options);
+    const std::size_t before = system.actors().size();
+    std::vector<Peer> peers;
+    for (std::size_t i = 0; i < kGhosts; ++i) {
+        peers.push_back(co_await Peer::open(system, club.port(), "/club?ghost"));
+        const Result<net::ServeStats> stats = co_await club.server.stats();
+        EXPECT_LE(stats.value_or(net::ServeStats()).open, i + 1);
+        EXPECT_GE(stats.value_or(net::ServeStats()).open, 1U);
+    }
+    const bool empty = co_await comes_to(club, 0);
+    EXPECT_TRUE(empty);
+    Result<void> slept = co_await sleep(1s);
+    EXPECT_TRUE(slept.has_value());
+    const Result<net::ServeStats> stats = co_await club.server.stats();
+    EXPECT_EQ(stats.value_or(net::ServeStats()).open, 0U);
+    EXPECT_EQ(stats.value_or(net::ServeStats()).accepted, kGhosts);
+    EXPECT_EQ(system.actors().size(), before);
+    co_await close_club(club);
+}
+
+TEST(Room, IsLeftByGhosts) {
+    in_virtual_time(3, ghosts);
+}
+
 // One of twenty does not read. The others hear all at once; it is let go, and costs no more than
 // its send buffer.
 Task<void> one_is_stuck(System system) {

@@ -209,6 +209,47 @@ TEST(Socket, IsRefusedInWordsOfHttp) {
     on_both_engines(30, refusals);
 }
 
+/// Lets nobody talk who is not on its list.
+class Doorkeeper final : public Socket {
+    Task<void> on_open(const http::Request& request) override {
+        if (request.query != "ann") close(1008, "you are not on the list");
+        return {};
+    }
+    Task<void> on_text(std::string text) override {
+        send_text(text);
+        return {};
+    }
+};
+
+Task<void> turned_away(System system) {
+    http::Router router;
+    router.use([](http::Request request, http::Next next) -> Task<http::Response> {
+        if (!request.header("Authorization")) co_return http::text(401, "Who are you?");
+        co_return co_await next(std::move(request));
+    });
+    router.get("/door", to<Doorkeeper>());
+    Result<http::Server> server = co_await http::serve(
+        system, std::move(router), net_internal::on_transport<http::ServerOptions>());
+    EXPECT_TRUE(server.has_value());
+    Peer nobody = co_await Peer::connect(system, server->port());
+    const bool sent = co_await nobody.send(upgrade_text("/door?ann"));
+    EXPECT_TRUE(sent);
+    const std::string head = co_await nobody.receive_head();
+    EXPECT_TRUE(head.starts_with("HTTP/1.1 401 ")) << head;
+    const std::string known = "Authorization: Basic YW5u\r\n";
+    Peer bob = co_await Peer::open(system, server->port(), "/door?bob", known);
+    EXPECT_EQ(co_await bob.receive(), "close 1008 you are not on the list");
+    EXPECT_EQ(co_await bob.ask(close_frame(1008)), "end");
+    Peer ann = co_await Peer::open(system, server->port(), "/door?ann", known);
+    EXPECT_EQ(co_await ann.ask(text_frame("let me in")), "text let me in");
+    Result<void> stopped = co_await server->stop(20ms);
+    EXPECT_TRUE(stopped.has_value());
+}
+
+TEST(Socket, IsRefusedBeforeTheUpgradeOrBehindIt) {
+    on_both_engines(50, turned_away);
+}
+
 // ---- what a peer may send -----------------------------------------------------------------------
 
 Task<void> unmasked(System system) {
@@ -333,6 +374,10 @@ Task<void> reserved_values(System system) {
             bytes[static_cast<std::size_t>(i)] = static_cast<char>(value >> (8 * i));
         EXPECT_EQ(co_await peer.ask(binary_frame(bytes + "rest")), "binary " + bytes + "rest");
     }
+    for (char value = 0; value < 32; ++value) {
+        const std::string text = std::string(1, value) + std::string(7, '\0') + "rest";
+        EXPECT_EQ(co_await peer.ask(text_frame(text)), "text " + text);
+    }
     for (int i = 0; i < 200; ++i) {
         std::string bytes;
         for (std::size_t size = system.engine().random() % 40; size > 0; --size)
@@ -403,6 +448,21 @@ Task<void> closed_here(System system) {
 
 TEST(Socket, ClosesBehindWhatWasSentBefore) {
     on_both_engines(100, closed_here);
+}
+
+Task<void> unsendable_codes(System system) {
+    Site site = co_await start(system);
+    for (const unsigned code : {0U, 999U, 1004U, 1005U, 1006U, 1015U, 2999U, 5000U, 65'536U}) {
+        Peer peer = co_await Peer::open(system, site.port());
+        EXPECT_EQ(co_await peer.ask(text_frame("close " + std::to_string(code))), "close 1005 ")
+            << "a close without any code: " << code;
+        EXPECT_EQ(co_await peer.ask(close_frame(1000)), "end");
+    }
+    co_await stop(site);
+}
+
+TEST(Socket, NeverSendsACodeThatNobodyMay) {
+    on_both_engines(20, unsendable_codes);
 }
 
 Task<void> close_right_behind(System system) {

@@ -1,7 +1,7 @@
 /// Runs WebSockets on sockets and prints what no unit test may depend on: what idle ones cost, in
-/// memory, processor and threads; how long a broadcast takes to a large room, and how soon others
-/// are answered beside it; and whether anything is left of a room after many have come and gone at
-/// once.
+/// memory, processor and threads, plain and over TLS; how long a broadcast takes to a large room,
+/// and how soon others are answered beside it; and whether anything is left of a room after many
+/// have come and gone at once.
 ///
 /// Usage: websocket_soak [idle sockets, 10,000] [seconds of coming and going, 10]
 /// It fails when something is not answered or is left behind.
@@ -12,11 +12,15 @@
 #include <troupe/base/internal/test_arguments.hpp>
 #include <troupe/http/internal/test_soak.hpp>
 #include <troupe/http/server.hpp>
+#include <troupe/io/stream.hpp>
+#include <troupe/io/tls.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/websocket/internal/test_frames.hpp>
 #include <troupe/websocket/room.hpp>
 #include <troupe/websocket/socket.hpp>
 #include <troupe/websocket/upgrade.hpp>
+
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
@@ -24,6 +28,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -75,12 +80,13 @@ private:
     Ref<websocket::Room> room_;
 };
 
-http::Server start(System system, Ref<websocket::Room> room) {
+http::Server start(System system, Ref<websocket::Room> room,
+                   http::ServerOptions options = http::ServerOptions()) {
     http::Router router;
     router.get("/health", [](const http::Request&) { return http::ok("ok"); });
     router.get("/echo", websocket::to<Echo>());
     router.get("/room", websocket::to<Member>(room));
-    auto server = system.block_on(http::serve(system, std::move(router)));
+    auto server = system.block_on(http::serve(system, std::move(router), std::move(options)));
     if (!server) std::exit(1);
     return *server;
 }
@@ -102,7 +108,52 @@ bool comes_to(System system, Ref<websocket::Room> room, std::size_t count) {
     return false;
 }
 
-/// Sockets that nobody uses. They come from several addresses: each has only so many ports.
+/// How soon a request is answered: of 500, one after the other, the 99th of a hundred.
+void print_health(std::uint16_t port) {
+    Peer peer(port, 300);
+    std::vector<double> took;
+    for (int i = 0; i < 500; ++i) {
+        const Duration before = monotonic_now();
+        expect(peer.ask("/health"), "a request is answered");
+        took.push_back(static_cast<double>((monotonic_now() - before).count()) / 1e6);
+    }
+    std::sort(took.begin(), took.end());
+    std::printf("  /health beside them: 99 %% within %.2f ms, worst %.2f ms\n",
+                took[took.size() * 99 / 100], took.back());
+}
+
+/// What it costs to have sockets that nobody uses. The peers are another process.
+void print_idle(System system, std::uint16_t plain_port, const Companion& peers, std::size_t count,
+                const char* kind) {
+    const auto ticker = system.spawn<Ticker>();
+    std::this_thread::sleep_for(100ms);
+    const std::size_t threads = entries("/proc/self/task");
+    const std::size_t before = resident_bytes();
+    const auto bytes_each = [&] {
+        return (static_cast<double>(resident_bytes()) - static_cast<double>(before)) /
+               static_cast<double>(count);
+    };
+    peers.go_on();
+    expect(peers.wait(), "all are let in");
+    std::this_thread::sleep_for(500ms);
+    std::printf("%zu idle %s: %.0f bytes each; threads %zu before, %zu now\n", count, kind,
+                bytes_each(), threads, entries("/proc/self/task"));
+    expect(entries("/proc/self/task") == threads, "no thread is made for a socket");
+    ignore(system.block_on(ticker.ask<&Ticker::latest>()), "what was late before does not count");
+    const Duration used_before = processor_time();
+    std::this_thread::sleep_for(5s);
+    std::printf("  %.2f %% of a processor in 5 s\n",
+                static_cast<double>((processor_time() - used_before).count()) / 5e7);
+    print_health(plain_port);
+    print_ticker(system, ticker, "beside them");
+    peers.go_on();
+    expect(peers.wait(), "each answers still");
+    std::printf("  once each was used: %.0f bytes each\n", bytes_each());
+    peers.go_on();
+    ticker.stop();
+}
+
+/// They come from several addresses: each has only so many ports.
 void idle_sockets(System system, std::uint16_t port, std::size_t count) {
     constexpr std::size_t kOfEachAddress = 20'000;
     const Companion peers([&](int hear, int tell) {
@@ -124,32 +175,54 @@ void idle_sockets(System system, std::uint16_t port, std::size_t count) {
         Companion::send(tell, well);
         static_cast<void>(Companion::receive(hear));
     });
-    const auto ticker = system.spawn<Ticker>();
-    std::this_thread::sleep_for(100ms);
-    const std::size_t threads = entries("/proc/self/task");
-    const std::size_t before = resident_bytes();
-    peers.go_on();
-    expect(peers.wait(), "all are let in");
-    std::this_thread::sleep_for(500ms);
-    const std::size_t after = resident_bytes();
-    const auto per_socket =
-        (static_cast<double>(after) - static_cast<double>(before)) / static_cast<double>(count);
-    std::printf("%zu idle sockets: %.0f bytes each; threads %zu before, %zu now\n", count,
-                per_socket, threads, entries("/proc/self/task"));
-    expect(entries("/proc/self/task") == threads, "no thread is made for a socket");
-    ignore(system.block_on(ticker.ask<&Ticker::latest>()), "what was late before does not count");
-    const Duration used_before = processor_time();
-    std::this_thread::sleep_for(5s);
-    std::printf("  %.2f %% of a processor in 5 s\n",
-                static_cast<double>((processor_time() - used_before).count()) / 5e7);
-    print_ticker(system, ticker, "beside them");
-    peers.go_on();
-    expect(peers.wait(), "each answers still");
-    std::printf("  once each was used: %.0f bytes each\n",
-                (static_cast<double>(resident_bytes()) - static_cast<double>(before)) /
-                    static_cast<double>(count));
-    peers.go_on();
-    ticker.stop();
+    print_idle(system, port, peers, count, "sockets");
+}
+
+Task<bool> open_over_tls(System system, TlsClient client, std::uint16_t port, std::size_t count,
+                         std::vector<Stream>* all) {
+    for (std::size_t i = 0; i < count; ++i) {
+        auto stream = co_await connect(system.engine(), Endpoint("127.0.0.1", port), client,
+                                       "localhost", 60s);
+        if (!stream) co_return false;
+        const auto asked = co_await stream->write_all(upgrade_text("/echo"));
+        char answer[1000];
+        const auto got = co_await stream->read_some(answer).within(60s);
+        if (!asked || !got || std::string_view(answer, *got).substr(9, 3) != "101") co_return false;
+        all->push_back(std::move(*stream));
+    }
+    co_return true;
+}
+
+Task<bool> use_all(std::vector<Stream>* all) {
+    for (Stream& stream : *all) {
+        const auto sent = co_await stream.write_all(text_frame("still there"));
+        char answer[64];
+        const auto got = co_await stream.read_some(answer).within(60s);
+        if (!sent || !got || *got == 0) co_return false;
+    }
+    co_return true;
+}
+
+/// Peers that speak TLS with whoever the port is of, once it is known. Made before this process has
+/// threads: the child runs a system of its own.
+Companion tls_peers(const TlsClient& client, const std::atomic<std::uint16_t>& port,
+                    std::size_t count) {
+    return Companion([&](int hear, int tell) {
+        static_cast<void>(Companion::receive(hear));
+        ThreadedOptions options;
+        options.workers = 1;
+        OwnedSystem system(make_threaded_engine(options));
+        std::vector<Stream> all;
+        all.reserve(count);
+        const bool opened = system->block_on(
+            open_over_tls(*system, client, port.load(std::memory_order_relaxed), count, &all));
+        Companion::send(tell, opened);
+        static_cast<void>(Companion::receive(hear));
+        Companion::send(tell, opened && system->block_on(use_all(&all)));
+        static_cast<void>(Companion::receive(hear));
+        all.clear();
+        system.stop();
+    });
 }
 
 /// One room, and a message for all in it.
@@ -280,6 +353,14 @@ void many_timers(System system) {
         one.stop();
 }
 
+/// A number that a companion sees, too.
+std::atomic<std::uint16_t>* shared_number() {
+    void* const page =
+        ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) std::abort();
+    return ::new (page) std::atomic<std::uint16_t>(0);  // main writes, the companion reads
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -288,12 +369,24 @@ int main(int argc, char** argv) {
     const std::chrono::seconds duration(
         base_internal::count_argument(argc, argv, 2, "seconds of coming and going", 10));
     const std::size_t count = std::min(wanted, http_internal::file_limit() - open_files() - 100);
+    const auto certificate = TlsCertificate::self_signed();
+    expect(certificate.has_value(), "there is a certificate");
+    const auto identity = TlsServer::make(TlsServerOptions().certificate(*certificate));
+    const auto client = TlsClient::make(TlsClientOptions().authorities(certificate->chain));
+    expect(identity.has_value() && client.has_value(), "it can be used");
+    auto* const tls_port = shared_number();
+    const Companion over_tls = tls_peers(*client, *tls_port, count);
+
     ThreadedOptions options;
     options.workers = 2;
     OwnedSystem system(make_threaded_engine(options));
     const auto room = system->spawn<websocket::Room>();
     http::Server server = start(*system, room);
     idle_sockets(*system, server.port(), count);
+    http::Server tls_server = start(*system, room, http::ServerOptions().tls(*identity));
+    tls_port->store(tls_server.port(), std::memory_order_relaxed);
+    print_idle(*system, server.port(), over_tls, count, "sockets over TLS");
+    expect(system->block_on(tls_server.stop(5s)).has_value(), "the server with TLS stops");
     large_room(*system, server.port(), room, std::min<std::size_t>(count, 10'000));
     expect(comes_to(*system, room, 0), "the room is empty again");
     coming_and_going(*system, server.port(), room, duration);

@@ -69,7 +69,7 @@ std::vector<std::string> RoomCore::names() const {
 }
 
 websocket::RoomStats RoomCore::stats() const noexcept {
-    return {size(), said_, deliveries_, refused_, stopped_};
+    return {size(), said_, deliveries_, rounds_, refused_, stopped_};
 }
 
 bool RoomCore::has_room_for(std::size_t bytes) noexcept {
@@ -96,6 +96,7 @@ void RoomCore::deliver_some() {
 
 void RoomCore::begin_round() {
     round_ = std::make_unique<Round>();
+    ++rounds_;
     round_->messages = std::exchange(gathered_, {});
     gathered_bytes_ = 0;
     Encoded::Windows windows = 0;

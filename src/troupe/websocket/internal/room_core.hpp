@@ -79,6 +79,7 @@ private:
     std::uint64_t came_ = 0;
     std::uint64_t said_ = 0;
     std::uint64_t deliveries_ = 0;
+    std::uint64_t rounds_ = 0;
     std::uint64_t refused_ = 0;
     std::uint64_t stopped_ = 0;
 };
