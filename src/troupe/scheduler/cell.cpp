@@ -4,6 +4,7 @@
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/internal/cell_table.hpp>
 #include <troupe/scheduler/internal/context.hpp>
+#include <troupe/scheduler/shared_use.hpp>
 #include <troupe/scheduler/waits_for.hpp>
 
 #include <utility>
@@ -108,6 +109,11 @@ namespace {
 }
 
 }  // namespace
+
+void scheduler_internal::tell_of_shared_use(const void* thing) noexcept {
+    Engine* const engine = current_engine();
+    if (engine != nullptr && engine->deterministic()) engine->note_touched(thing);
+}
 
 PushResult push_signal(Cell& cell, MailNode* node) noexcept {
     if (scheduler_internal::observed_engines.load(std::memory_order_relaxed) != 0) [[unlikely]]

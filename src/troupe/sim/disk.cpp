@@ -1,5 +1,7 @@
 #include <troupe/base/error.hpp>
+#include <troupe/base/hash.hpp>
 #include <troupe/scheduler/choice.hpp>
+#include <troupe/scheduler/shared_use.hpp>
 #include <troupe/sim/disk.hpp>
 #include <troupe/sim/sim.hpp>
 
@@ -7,6 +9,10 @@
 #include <utility>
 
 namespace troupe::sim {
+
+void Disk::note_use(const std::string& path) {
+    note_shared_use(thing_of(fnv1a_64(path)));
+}
 
 bool Disk::fault(unsigned per_thousand, const char* site) {
     if (per_thousand == 0) return false;
@@ -29,6 +35,7 @@ void Disk::put(std::string& into, const Write& write, std::size_t bytes) {
 }
 
 Result<void> Disk::write(const std::string& path, std::size_t offset, std::string_view bytes) {
+    note_use(path);
     if (fault(faults_.errors_per_thousand, "disk write")) {
         return error(Errc::failed, "writing " + path + ": I/O error");
     }
@@ -47,6 +54,7 @@ Result<void> Disk::append(const std::string& path, std::string_view bytes) {
 }
 
 Result<std::string> Disk::read(const std::string& path, std::size_t offset, std::size_t bytes) {
+    note_use(path);
     const auto found = files_.find(path);
     if (found == files_.end()) return error(Errc::not_found, "there is no file " + path);
     if (fault(faults_.errors_per_thousand, "disk read")) {
@@ -63,12 +71,14 @@ Result<std::string> Disk::read(const std::string& path, std::size_t offset, std:
 }
 
 Result<std::size_t> Disk::size(const std::string& path) const {
+    note_use(path);
     const auto found = files_.find(path);
     if (found == files_.end()) return error(Errc::not_found, "there is no file " + path);
     return found->second.seen.size();
 }
 
 Result<void> Disk::sync(const std::string& path) {
+    note_use(path);
     const auto found = files_.find(path);
     if (found == files_.end()) return error(Errc::not_found, "there is no file " + path);
     if (fault(faults_.errors_per_thousand, "disk sync")) {
@@ -84,6 +94,8 @@ Result<void> Disk::sync(const std::string& path) {
 }
 
 Result<void> Disk::rename(const std::string& from, const std::string& to) {
+    note_use(from);
+    note_use(to);
     const auto found = files_.find(from);
     if (found == files_.end()) return error(Errc::not_found, "there is no file " + from);
     File moved = std::move(found->second);

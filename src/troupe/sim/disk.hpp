@@ -62,6 +62,7 @@ private:
         std::string seen;             // what a read gives
     };
 
+    static void note_use(const std::string& path);
     bool fault(unsigned per_thousand, const char* site);
     std::size_t used() const noexcept;
     static void put(std::string& into, const Write& write, std::size_t bytes);

@@ -9,6 +9,7 @@
 #include <troupe/base/block_pool.hpp>
 #include <troupe/base/clock.hpp>
 #include <troupe/base/log.hpp>
+#include <troupe/sim/internal/invariants.hpp>
 #include <troupe/sim/internal/promises.hpp>
 #include <troupe/sim/internal/shared_memory.hpp>
 #include <troupe/sim/run.hpp>
@@ -78,7 +79,8 @@ RunResult run_once(const TestCase& test, Chooser& chooser, const RunOptions& opt
     Sim sim(recorder);
     sim.engine().set_steps_max(options.steps_max);
     sim.engine().break_at(options.break_at);
-    sim.engine().observe(options.observer);
+    sim_internal::Invariants invariants(sim, options.observer);
+    sim.engine().observe(&invariants);
     try {
         test.body(sim);
     } catch (const sim_internal::RunOver& over) {

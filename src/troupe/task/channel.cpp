@@ -5,6 +5,7 @@ namespace troupe::task_internal {
 void ChannelBase::close_sender() noexcept {
     Waiter* woken = nullptr;
     {
+        note_shared_use(this);
         LockGuard lock(mutex);
         sender_gone = true;
         woken = receivers.serve();
@@ -15,6 +16,7 @@ void ChannelBase::close_sender() noexcept {
 void ChannelBase::close_receiver() noexcept {
     Waiter* woken = nullptr;
     {
+        note_shared_use(this);
         LockGuard lock(mutex);
         receiver_gone = true;
         woken = senders.serve();

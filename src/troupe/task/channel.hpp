@@ -52,6 +52,7 @@ public:
     Put put(T& value) {
         Waiter* woken = nullptr;
         {
+            note_shared_use(this);
             LockGuard lock(mutex);
             if (receiver_gone || sender_gone) return Put::closed;
             if (values_.size() >= capacity_) return Put::full;
@@ -66,6 +67,7 @@ public:
         std::optional<T> value;
         Waiter* woken = nullptr;
         {
+            note_shared_use(this);
             LockGuard lock(mutex);
             closed = sender_gone && values_.empty();
             if (values_.empty()) return value;
@@ -119,6 +121,7 @@ public:
         template <task_internal::OurPromise P>
         bool await_suspend(std::coroutine_handle<P> self) {
             if (!begin(self)) return record().yielding;
+            note_shared_use(core_.get());
             LockGuard lock(core_->mutex);
             if (core_->has_room()) {
                 call_off();
@@ -199,6 +202,7 @@ public:
         template <task_internal::OurPromise P>
         bool await_suspend(std::coroutine_handle<P> self) {
             if (!begin(self)) return record().yielding;
+            note_shared_use(core_.get());
             LockGuard lock(core_->mutex);
             if (core_->has_news()) {
                 call_off();

@@ -12,6 +12,7 @@
 #include <troupe/base/result.hpp>
 #include <troupe/scheduler/cell.hpp>
 #include <troupe/scheduler/scope.hpp>
+#include <troupe/scheduler/shared_use.hpp>
 #include <troupe/task/task.hpp>
 
 #include <coroutine>
@@ -63,7 +64,11 @@ public:
     Waitable(const Waitable&) = delete;
     Waitable& operator=(const Waitable&) = delete;
 
-    Mutex& mutex() noexcept { return mutex_; }
+    /// Whoever uses it takes this, and says so with it.
+    Mutex& mutex() noexcept {
+        note_shared_use(this);
+        return mutex_;
+    }
     WaitList& waiters() noexcept { return waiters_; }
 
 protected:

@@ -5,6 +5,7 @@
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/base/assert.hpp>
 #include <troupe/base/hash.hpp>
+#include <troupe/scheduler/shared_use.hpp>
 
 #include <utility>
 
@@ -59,7 +60,9 @@ GroupTable::~GroupTable() {
 }
 
 GroupTable::Shard& GroupTable::shard_of(const GroupKey& key) const noexcept {
-    return shards_[fnv1a_64(key.name) >> 40 & (kShards - 1)];
+    const std::uint64_t hash = fnv1a_64(key.name);
+    note_shared_use(thing_of(~hash));  // an actor's name is another thing
+    return shards_[hash >> 40 & (kShards - 1)];
 }
 
 GroupState& GroupTable::Shard::group_at(const GroupKey& key) {

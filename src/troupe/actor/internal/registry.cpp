@@ -1,6 +1,7 @@
 #include <troupe/actor/internal/registry.hpp>
 #include <troupe/actor/name.hpp>
 #include <troupe/base/block_pool.hpp>
+#include <troupe/scheduler/shared_use.hpp>
 
 #include <bit>
 #include <cstring>
@@ -196,6 +197,7 @@ Registry::~Registry() {
 // ---- reading ------------------------------------------------------------------------------------
 
 bool Registry::find(std::string_view text, std::uint64_t hash, NamedAddress& found) const noexcept {
+    note_shared_use(thing_of(hash));
     const Shard& shard = shards_[shard_of(hash)];
     for (unsigned attempt = 0; attempt < kAttempts; ++attempt) {
         const Table* const table = see(shard.table);
@@ -278,6 +280,7 @@ void Registry::Shard::make_room() {
 
 NameEntry* Registry::add(std::string_view text, std::uint64_t hash, const NamedAddress& address,
                          NamedAddress& holder) {
+    note_shared_use(thing_of(hash));
     Shard& shard = shards_[shard_of(hash)];
     LockGuard lock(shard.mutex);
     if (const NameEntry* const taken = shard.search(text, hash)) {
@@ -294,6 +297,7 @@ NameEntry* Registry::add(std::string_view text, std::uint64_t hash, const NamedA
 
 void Registry::remove(NameEntry* entry) noexcept {
     const std::uint64_t hash = entry->hash.load(std::memory_order_relaxed);
+    note_shared_use(thing_of(hash));
     Shard& shard = shards_[shard_of(hash)];
     LockGuard lock(shard.mutex);
     Chain& chain = shard.tables.back()->chain(hash);

@@ -1,9 +1,29 @@
+#include <troupe/actor/accounting.hpp>
 #include <troupe/actor/internal/node.hpp>
 #include <troupe/actor/internal/supervising.hpp>
 #include <troupe/base/log.hpp>
 #include <troupe/scheduler/engine.hpp>
 
+#include <atomic>
 #include <utility>
+
+namespace troupe {
+
+namespace {
+constinit std::atomic<std::uint64_t> supervisors_seen{0};                            // any thread
+constinit std::atomic<void (*)(const RestartNews&) noexcept> restart_hook{nullptr};  // any thread
+}  // namespace
+
+void watch_restarts(void (*hook)(const RestartNews& news) noexcept) noexcept {
+    restart_hook.store(hook, std::memory_order_relaxed);
+}
+
+void tell_of_restart(const RestartNews& news) noexcept {
+    // relaxed: whoever watches has said so before there was a supervisor.
+    if (const auto hook = restart_hook.load(std::memory_order_relaxed)) hook(news);
+}
+
+}  // namespace troupe
 
 namespace troupe::actor_internal {
 
@@ -58,7 +78,9 @@ const NewsOps AttendNews::kOps{
     }};
 
 Supervising::Supervising(std::string_view path, RestartLimit limit)
-    : path_(path), limit_(std::move(limit)) {}
+    : path_(path),
+      limit_(std::move(limit)),
+      number_(supervisors_seen.fetch_add(1, std::memory_order_relaxed)) {}
 
 Supervising::~Supervising() {
     while (end_waiters_ != nullptr)
@@ -218,6 +240,7 @@ bool Supervising::wants_restart(std::uint64_t child, ChildRecord& record) {
 bool Supervising::count_restart(ChildRecord& record) {
     if (limit_.allow(now())) {
         ++record.restarts;
+        tell_of_restart({number_, now(), limit_.max(), limit_.window()});
         log_info("a child is started again",
                  {{"supervisor", path_},
                   {"child", record.name},

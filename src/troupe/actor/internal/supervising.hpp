@@ -171,9 +171,10 @@ private:
 
     std::string path_;
     RestartLimit limit_;
-    std::deque<Event> events_;  // one per child at most
-    bool attending_ = false;    // the message that deals with them is on its way, or at it
-    bool waiting_ = false;      // in Change
+    const std::uint64_t number_;  // of all supervisors of the process
+    std::deque<Event> events_;    // one per child at most
+    bool attending_ = false;      // the message that deals with them is on its way, or at it
+    bool waiting_ = false;        // in Change
     bool ending_ = false;
     EndWaiter* end_waiters_ = nullptr;
 };

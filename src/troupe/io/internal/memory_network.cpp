@@ -17,11 +17,13 @@
 #include <troupe/base/assert.hpp>
 #include <troupe/base/block_pool.hpp>
 #include <troupe/base/error.hpp>
+#include <troupe/base/hash.hpp>
 #include <troupe/io/internal/memory_network.hpp>
 #include <troupe/io/internal/socket_address.hpp>
 #include <troupe/io/network_conditions.hpp>
 #include <troupe/scheduler/choice.hpp>
 #include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/shared_use.hpp>
 #include <troupe/scheduler/simulated_engine.hpp>
 #include <troupe/scheduler/timer.hpp>
 #include <troupe/task/sleep.hpp>
@@ -203,6 +205,7 @@ public:
         if (find(host, port) == listener) listeners_.erase({host, port});
     }
     MemoryListener* find(std::size_t host, std::uint16_t port) const noexcept {
+        note_shared_use(thing_of(mix_64(kNumbering + port)));
         const auto it = listeners_.find({host, port});
         return it != listeners_.end() ? it->second : nullptr;
     }
@@ -257,6 +260,9 @@ private:
         bool operator==(const Held&) const = default;
     };
 
+    // Connections are numbered as they come: the order of two that do shows.
+    static constexpr std::uint64_t kNumbering = 0x6E'7477'726B;
+    std::uint64_t connections_made_ = 0;
     std::vector<Connection*> connections_;
     std::vector<Held> held_;
     std::uint16_t client_port_ = kClientPortMin;
@@ -311,6 +317,7 @@ void MemoryNetwork::add_host(const Engine& engine, std::string address) {
 
 Result<std::uint16_t> MemoryNetwork::bind(std::size_t host, std::uint16_t port,
                                           MemoryListener* listener) {
+    ignore(find(host, port), "port 0 is whatever is free, which is another's as well");
     if (port != 0) {
         if (listeners_.emplace(std::pair(host, port), listener).second) return port;
         return error(Errc::already_registered);
@@ -379,7 +386,8 @@ public:
 
     const Endpoint& address_of(unsigned side) const noexcept { return ends_[side].address; }
 
-    std::size_t place = 0;  // the network's
+    std::size_t place = 0;     // the network's
+    std::uint64_t serial = 0;  // of all it has had
 
     bool read(unsigned side, std::span<char> buffer, Result<std::size_t>& result);
     Result<std::size_t> write(unsigned side, std::string_view data);
@@ -401,6 +409,7 @@ private:
     }
 
     static unsigned other(unsigned side) noexcept { return 1 - side; }
+    void note_use() const noexcept { note_shared_use(thing_of(mix_64(serial))); }
     Pipe& sent_by(unsigned side) noexcept { return pipes_[side]; }
     Pipe& sent_to(unsigned side) noexcept { return pipes_[other(side)]; }
     bool is_reset(unsigned side) const noexcept { return network_->now() >= ends_[side].reset_at; }
@@ -430,6 +439,7 @@ private:
 };
 
 bool Connection::read(unsigned side, std::span<char> buffer, Result<std::size_t>& result) {
+    note_use();
     if (network_ == nullptr) {
         result = broken("reading from ", side);
         return true;
@@ -475,6 +485,7 @@ bool Connection::read(unsigned side, std::span<char> buffer, Result<std::size_t>
 }
 
 Result<std::size_t> Connection::write(unsigned side, std::string_view data) {
+    note_use();
     if (network_ == nullptr || is_reset(side)) return broken("writing to ", side);
     Pipe& pipe = sent_by(side);
     if (pipe.finished()) {
@@ -594,12 +605,14 @@ void Connection::reset_end(unsigned side, Duration when) {
 }
 
 Result<void> Connection::shutdown_write(unsigned side) {
+    note_use();
     if (network_ == nullptr || is_reset(side)) return broken("ending what is sent to ", side);
     finish(side);
     return {};
 }
 
 void Connection::close(unsigned side) noexcept {
+    note_use();
     ends_[side].closed = true;
     sent_to(side).reader.forget_observer();
     sent_by(side).writer.forget_observer();
@@ -628,6 +641,7 @@ void Connection::lose(std::size_t host) {
 }
 
 void Connection::abort(unsigned side) noexcept {
+    note_use();
     if (network_ != nullptr) reset_end(other(side), arrival_from(side, 0));
     ends_[side].closed = true;
     free_if_closed();
@@ -694,6 +708,8 @@ public:
                            "accepting at " + to_string(endpoint_) + ": the engine has stopped");
             return Accept::done;
         }
+        // Who connects has looked for the port, and so uses the same.
+        ignore(network_->find(host_, endpoint_.port), "it is this one");
         if (waiting_.empty()) return Accept::nothing_there;
         if (network_->fault(network_->conditions().failed_accepts_per_thousand, "failed accept")) {
             return Accept::nothing_free;
@@ -747,6 +763,8 @@ void MemoryNetwork::lose_host(std::size_t host, MachineLoss how) {
 }
 
 void MemoryNetwork::add(Connection& connection) {
+    note_shared_use(thing_of(mix_64(kNumbering)));
+    connection.serial = ++connections_made_;
     connection.place = connections_.size();
     connections_.push_back(&connection);
 }

@@ -88,6 +88,16 @@ Footprint DporChooser::footprint_of(const StepRecord& step, std::span<const Effe
     return things;
 }
 
+/// Things that are known by their addresses only may have other ones in the next run. So for what
+/// sleeps over to another run, all of them are one.
+void DporChooser::add_unnamed(Footprint& footprint, std::span<const Effect> effects) {
+    const bool any = std::any_of(effects.begin(), effects.end(), [](const Effect& effect) {
+        return effect.kind == EffectKind::touched &&
+               (reinterpret_cast<std::uintptr_t>(effect.thing) & 1) == 0;
+    });
+    if (any) footprint.insert(footprint.begin(), kUnnamed);
+}
+
 // ---- during a run -------------------------------------------------------------------------------
 
 std::uint64_t DporChooser::choose(std::uint64_t n, ChoiceKind kind, const char*) {
@@ -115,7 +125,8 @@ std::vector<DporChooser::Sleeper> DporChooser::still_asleep() const {
     if (!had_step_) return {};
     const Node& before = path_[last_step_node_];
     if (before.asleep.empty()) return {};
-    const Footprint done = footprint_of(history_.steps().back(), history_.last_effects());
+    Footprint done = footprint_of(history_.steps().back(), history_.last_effects());
+    add_unnamed(done, history_.last_effects());
     std::vector<Sleeper> asleep;
     for (const Sleeper& sleeper : before.asleep) {
         if (sleeper.key != before.taken && !conflict(sleeper.footprint, done)) {
@@ -327,7 +338,10 @@ bool DporChooser::next_run() {
         if (!has(node.done, node.taken)) {
             node.done.push_back(node.taken);
             const std::size_t of = step_of_node[path_.size() - 1];
-            if (of < footprints_.size()) node.asleep.push_back({node.taken, footprints_[of]});
+            if (of < footprints_.size()) {
+                Sleeper& sleeper = node.asleep.emplace_back(node.taken, footprints_[of]);
+                add_unnamed(sleeper.footprint, history_.effects_of(history_.steps()[of]));
+            }
         }
         for (const Key one : node.wanted) {
             if (has(node.done, one) || sleeps(node, one)) continue;

@@ -14,7 +14,9 @@
 /// every pair of conflicting steps that nothing else orders is a race: its other order is run, too.
 /// Choices that are no steps are walked through depth first.
 ///
-/// What a conflict is not: two actors that share a C++ variable. Nobody tells us of those.
+/// Names, groups, semaphores and the others, connections, ports and files are such things
+/// (scheduler/shared_use.hpp). What a conflict is not: two actors that share a C++ variable. Nobody
+/// tells us of those.
 
 #include <troupe/sim/history.hpp>
 #include <troupe/sim/search.hpp>
@@ -68,6 +70,8 @@ private:
     };
 
     static Key key_of(const Alternative& step) noexcept;
+    static constexpr std::uint64_t kUnnamed = 0;  // sorts before all others
+    static void add_unnamed(Footprint& footprint, std::span<const Effect> effects);
     static Footprint footprint_of(const StepRecord& step, std::span<const Effect> effects);
     static bool sleeps(const Node& node, Key one);
     std::vector<Sleeper> still_asleep() const;

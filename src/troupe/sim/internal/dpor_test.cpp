@@ -1,17 +1,20 @@
 // Goal: the reduction leaves out no outcome. Method: small random programs of actors that send to
-// each other, with timers; every order in which messages can arrive is found by walking through all
-// schedules, and must be found by the reduced walk as well.
+// each other, with timers, and use things that all share; every outcome is found by walking through
+// all schedules, and must be found by the reduced walk as well.
 
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/group.hpp>
 #include <troupe/base/random.hpp>
 #include <troupe/sim/run.hpp>
 #include <troupe/sim/search.hpp>
+#include <troupe/task/sync.hpp>
 
 #include <gtest/gtest.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
@@ -22,11 +25,20 @@
 namespace troupe::sim {
 namespace {
 
-/// What an actor does with a message of a number: sends others, now or by a timer.
+/// What an actor does with a message of a number: sends others, now or by a timer, or uses
+/// something whose state it writes down.
 struct Action {
+    enum class Kind : std::uint8_t {
+        tell,
+        tell_later,
+        take_permit,
+        look_at_event,
+        set_event,
+        join
+    };
     std::size_t to = 0;
     int message = 0;
-    bool later = false;
+    Kind kind = Kind::tell;
 };
 using Script = std::map<std::pair<std::size_t, int>, std::vector<Action>>;
 
@@ -45,6 +57,8 @@ public:
     Task<> question(std::size_t to, int message);
 
 private:
+    void use(Action::Kind kind);
+
     std::shared_ptr<World> world_;
     std::size_t number_;
 };
@@ -54,17 +68,45 @@ struct World {
     Script script;
     std::vector<Ref<Scripted>> actors;
     std::vector<std::string> arrived;
+    Semaphore permits{2};
+    std::vector<Permit> taken;  // given back before the semaphore goes
+    Event event;
 };
+
+void Scripted::use(Action::Kind kind) {
+    std::string& seen = world_->arrived[number_];
+    const Group<Scripted> group(system(), "all");
+    switch (kind) {
+        case Action::Kind::take_permit:
+            seen += world_->permits.try_acquire(world_->taken.emplace_back()) ? " has" : " has not";
+            break;
+        case Action::Kind::look_at_event:
+            seen += world_->event.is_set() ? " set" : " not set";
+            break;
+        case Action::Kind::set_event:
+            world_->event.set();
+            break;
+        case Action::Kind::join:
+            seen += " " + std::to_string(group.members().size());
+            group.join(self(this));
+            break;
+        case Action::Kind::tell:
+        case Action::Kind::tell_later:
+            break;
+    }
+}
 
 void Scripted::take(int message) {
     world_->arrived[number_] += " " + std::to_string(message);
     const auto actions = world_->script.find({number_, message});
     if (actions == world_->script.end()) return;
     for (const Action& action : actions->second) {
-        if (action.later) {
+        if (action.kind == Action::Kind::tell_later) {
             after<&Scripted::pass>(Duration::zero(), action.to, action.message);
-        } else {
+        } else if (action.kind == Action::Kind::tell) {
             pass(action.to, action.message);
+        } else {
+            use(action.kind);
         }
     }
 }
@@ -86,8 +128,23 @@ Script random_script(Random& random) {
         const std::size_t who = static_cast<std::size_t>(random.below(kActors));
         const int on = static_cast<int>(random.below(3));
         const Action action{static_cast<std::size_t>(random.below(kActors)),
-                            10 + static_cast<int>(random.below(3)), random.chance(0.25)};
+                            10 + static_cast<int>(random.below(3)),
+                            random.chance(0.25) ? Action::Kind::tell_later : Action::Kind::tell};
         script[{who, on}].push_back(action);
+    }
+    return script;
+}
+
+/// The first messages of all use things, each some.
+Script random_uses(Random& random) {
+    Script script = random_script(random);
+    constexpr Action::Kind kUses[] = {Action::Kind::take_permit, Action::Kind::look_at_event,
+                                      Action::Kind::set_event, Action::Kind::join};
+    for (std::size_t who = 0; who + 1 < kActors; ++who) {
+        const Action action{0, 0, kUses[random.below(std::size(kUses))]};
+        script[{who, static_cast<int>(who)}].push_back(action);
+        script[{kActors - 1, 10 + static_cast<int>(who)}].push_back(
+            {0, 0, kUses[random.below(std::size(kUses))]});
     }
     return script;
 }
@@ -138,13 +195,12 @@ Outcomes outcomes_of(const Script& script, bool asks, Search search, std::size_t
     return outcomes;
 }
 
-TEST(Dpor, LeavesOutNoOutcome) {
-    Random random(2026);
+void compare_with_all(Random random, Script (*make)(Random& random)) {
     std::size_t all_runs = 0;
     std::size_t reduced_runs = 0;
     std::size_t compared = 0;
     for (int round = 0; round < 60; ++round) {
-        const Script script = random_script(random);
+        const Script script = make(random);
         const bool asks = round % 2 == 1;
         const Outcomes reduced = outcomes_of(script, asks, Search::dpor, 20'000);
         const Outcomes all = outcomes_of(script, asks, Search::bounded, 3000);
@@ -159,6 +215,14 @@ TEST(Dpor, LeavesOutNoOutcome) {
                 reduced_runs);
     EXPECT_GT(compared, 20U);
     EXPECT_LT(reduced_runs * 3, all_runs);
+}
+
+TEST(Dpor, LeavesOutNoOutcome) {
+    compare_with_all(Random(2026), &random_script);
+}
+
+TEST(Dpor, KnowsWhatActorsShareBesidesMail) {
+    compare_with_all(Random(2027), &random_uses);
 }
 
 }  // namespace
