@@ -306,10 +306,10 @@ public:
     /// Order:   of one key, that of the calls of one sender.
     template <class F, class... Arguments>
     SendStatus submit(Key key, F function, Arguments... arguments) const {
-        using Job = route_internal::JobOf<F, Arguments...>;
+        using Submitted = route_internal::JobOf<F, Arguments...>;
         return route_internal::submit(
             lines_, key,
-            Job{std::move(function), std::tuple<Arguments...>(std::move(arguments)...)});
+            Submitted{std::move(function), std::tuple<Arguments...>(std::move(arguments)...)});
     }
 
     /// Tells `listener` of each job of `submit` that fails from now on: `M(Error)`.

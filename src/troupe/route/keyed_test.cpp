@@ -15,14 +15,10 @@
 #include <vector>
 
 namespace troupe {
-namespace {
 
-using namespace std::chrono_literals;
-using actor_internal::Gate;
-using actor_internal::on_all_schedules;
-using actor_internal::on_both_engines;
+// Named: GCC 12 warns of coroutines of a header that are made for a class of an unnamed one.
+namespace keyed_test {
 
-constexpr std::size_t kSeeds = 30;
 constexpr int kKeys = 3;
 
 /// Written by the jobs of one key, one after the other.
@@ -35,7 +31,7 @@ struct Ledger {
 };
 using Book = std::shared_ptr<Ledger>;
 
-Task<> write_down(Book book, int key, int number) {
+inline Task<> write_down(Book book, int key, int number) {
     const auto k = static_cast<std::size_t>(key);
     if (book->inside[k].fetch_add(1) != 0) book->overlaps.fetch_add(1);
     const int running = book->running.fetch_add(1) + 1;
@@ -48,6 +44,34 @@ Task<> write_down(Book book, int key, int number) {
     book->inside[k].fetch_sub(1);
 }
 
+/// A worker that looks whether calls of one key come one at a time, whoever gets them.
+class Teller : public Actor {
+public:
+    explicit Teller(Book book) : book_(std::move(book)) {}
+    Task<int> count(int key, int number) {
+        co_await write_down(book_, key, number);
+        co_return number;
+    }
+
+private:
+    Book book_;
+};
+
+}  // namespace keyed_test
+
+namespace {
+
+using namespace std::chrono_literals;
+using actor_internal::Gate;
+using actor_internal::on_all_schedules;
+using actor_internal::on_both_engines;
+using keyed_test::Book;
+using keyed_test::kKeys;
+using keyed_test::Ledger;
+using keyed_test::Teller;
+using keyed_test::write_down;
+
+constexpr std::size_t kSeeds = 30;
 Result<void> wait_until_idle(OwnedSystem& system, const KeyedExecutor& executor) {
     return system->block_on([](KeyedExecutor whose) -> Task<Result<void>> {
         co_return co_await whose.drained();
@@ -200,19 +224,6 @@ TEST(KeyedExecutor, AWaitForATurnEndsWithItsDeadlineAndLeavesTheLine) {
         },
         kSeeds);
 }
-
-/// A worker that looks whether calls of one key come one at a time, whoever gets them.
-class Teller : public Actor {
-public:
-    explicit Teller(Book book) : book_(std::move(book)) {}
-    Task<int> count(int key, int number) {
-        co_await write_down(book_, key, number);
-        co_return number;
-    }
-
-private:
-    Book book_;
-};
 
 TEST(KeyedExecutor, AsksTheWorkersOfAPoolOneCallOfAKeyAtATime) {
     on_both_engines(

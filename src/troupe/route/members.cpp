@@ -114,15 +114,17 @@ std::vector<Member> Members::all() {
 }
 
 std::vector<Member> Members::everybody() {
+    Use use;
     LockGuard lock(mutex_);
-    note_use();
+    note(use);
     strike_off();
     return members_;
 }
 
-void Members::watch_use(UniqueFunction<void()> on_use) {
+void Members::watch_use(OnUse on_use) {
+    auto shared = std::make_shared<OnUse>(std::move(on_use));
     LockGuard lock(mutex_);
-    on_use_ = std::move(on_use);
+    on_use_ = *shared ? std::move(shared) : nullptr;
     resting_ = false;
 }
 
@@ -132,10 +134,9 @@ bool Members::rest() {
     return resting_;
 }
 
-void Members::note_use() {
+void Members::note(Use& use) {
     used_ = true;
-    if (resting_ && on_use_) on_use_();
-    resting_ = false;
+    if (std::exchange(resting_, false)) use.told = on_use_;
 }
 
 void Members::strike_off() {
@@ -196,8 +197,9 @@ const Member* Members::quick_pick() {
 }
 
 Result<Member> Members::pick(std::optional<std::uint64_t> key) {
+    Use use;
     LockGuard lock(mutex_);
-    note_use();
+    note(use);
     const Member* const quick = key ? nullptr : quick_pick();
     if (quick != nullptr) return *quick;
     Result<void> good = check(key);
@@ -210,8 +212,9 @@ Result<Member> Members::pick(std::optional<std::uint64_t> key) {
 
 Result<std::vector<Member>> Members::pick_several(std::size_t count,
                                                   std::optional<std::uint64_t> key) {
+    Use use;
     LockGuard lock(mutex_);
-    note_use();
+    note(use);
     Result<void> good = check(key);
     if (!good) return std::unexpected(std::move(good).error());
     std::vector<Member> left = key ? members_ : those_up();

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -78,15 +79,26 @@ public:
     /// of its own, the system of whoever was added last hears of it; if nobody ever was, none does.
     void lose(MailNode* message);
 
+    using OnUse = UniqueFunction<void()>;
     /// For whoever keeps the members and rests while nobody calls them: `on_use` is called when
-    /// somebody does, once after each `rest`, with the lock held.
-    void watch_use(UniqueFunction<void()> on_use);
+    /// somebody does, once after each `rest`, by that one's thread.
+    void watch_use(OnUse on_use);
     /// From now on the next use is told. False when there was one since the last `rest`, or the
     /// last time that this was false: then nothing is told.
     bool rest();
 
 private:
-    void note_use() TROUPE_REQUIRES(mutex_);
+    /// Tells of a use when it goes, which is after the lock.
+    struct Use {
+        Use() = default;
+        Use(const Use&) = delete;
+        Use& operator=(const Use&) = delete;
+        ~Use() {
+            if (told != nullptr) (*told)();
+        }
+        std::shared_ptr<OnUse> told;  // shared with those who use it at the same moment
+    };
+    void note(Use& use) TROUPE_REQUIRES(mutex_);
     const Member* quick_pick() TROUPE_REQUIRES(mutex_);
     void strike_off() TROUPE_REQUIRES(mutex_);
     std::vector<Member> those_up() TROUPE_REQUIRES(mutex_);
@@ -97,7 +109,8 @@ private:
     const Route route_;
     Mutex mutex_{LockRank::router};
     std::vector<Member> members_ TROUPE_GUARDED_BY(mutex_);
-    UniqueFunction<void()> on_use_ TROUPE_GUARDED_BY(mutex_);
+    // Shared with whoever calls it at this moment, without the lock.
+    std::shared_ptr<OnUse> on_use_ TROUPE_GUARDED_BY(mutex_);
     bool resting_ TROUPE_GUARDED_BY(mutex_) = false;
     bool used_ TROUPE_GUARDED_BY(mutex_) = false;
     const Cell* last_added_ TROUPE_GUARDED_BY(mutex_) = nullptr;

@@ -146,11 +146,8 @@ class PoolKeeper;
 /// What the handles of a pool share with its keeper, and keepers with those that come after them.
 class PoolCore {
 public:
-    PoolCore(PoolOptions::Settings settings, std::size_t mailbox_capacity,
-             std::shared_ptr<Members> members)
-        : settings(std::move(settings)),
-          mailbox_capacity(mailbox_capacity),
-          members(std::move(members)) {}
+    PoolCore(PoolOptions::Settings how, std::size_t capacity, std::shared_ptr<Members> whom)
+        : settings(std::move(how)), mailbox_capacity(capacity), members(std::move(whom)) {}
 
     /// False when the pool has been started before.
     bool begin() noexcept;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <set>
 #include <stdexcept>
@@ -12,16 +13,14 @@
 #include <vector>
 
 namespace troupe {
-namespace {
 
-using namespace std::chrono_literals;
-using actor_internal::EndWatch;
 using actor_internal::Gate;
-using actor_internal::on_both_engines;
-using actor_internal::on_seeds;
 using route_internal::Clerk;
 
-constexpr std::size_t kSeeds = 20;
+// Named: GCC 12 warns of coroutines of a header that are made for a class of an unnamed one.
+namespace pool_test {
+
+using Done = std::shared_ptr<std::atomic<int>>;
 
 /// A worker that can be made to fail, and counts what all of its kind have done.
 class Hand : public Clerk {
@@ -44,7 +43,34 @@ private:
     std::shared_ptr<std::atomic<int>> done_;  // shared by all workers of a test
 };
 
-using Done = std::shared_ptr<std::atomic<int>>;
+/// Its third one does not start.
+class Reluctant : public Actor {
+public:
+    explicit Reluctant(std::shared_ptr<std::atomic<int>> tried) : tried_(std::move(tried)) {}
+    void work() {}
+
+private:
+    Task<Result<void>> on_start() override {
+        if (tried_->fetch_add(1) == 2) co_return error(Errc::not_found, "no tools left");
+        co_return Result<void>();
+    }
+    std::shared_ptr<std::atomic<int>> tried_;  // shared by all workers of a test
+};
+
+}  // namespace pool_test
+
+namespace {
+
+using namespace std::chrono_literals;
+using actor_internal::EndWatch;
+using actor_internal::on_both_engines;
+using actor_internal::on_seeds;
+using pool_test::Done;
+using pool_test::Hand;
+using pool_test::Reluctant;
+
+constexpr std::size_t kSeeds = 20;
+
 Done make_done() {
     return std::make_shared<std::atomic<int>>(0);
 }
@@ -199,20 +225,6 @@ TEST(Pool, ReplacesAWorkerThatHasEndedForGood) {
         },
         kSeeds);
 }
-
-/// Its third one does not start.
-class Reluctant : public Actor {
-public:
-    explicit Reluctant(std::shared_ptr<std::atomic<int>> tried) : tried_(std::move(tried)) {}
-    void work() {}
-
-private:
-    Task<Result<void>> on_start() override {
-        if (tried_->fetch_add(1) == 2) co_return error(Errc::not_found, "no tools left");
-        co_return Result<void>();
-    }
-    std::shared_ptr<std::atomic<int>> tried_;  // shared by all workers of a test
-};
 
 TEST(Pool, WhoseWorkersDoNotStartSaysWhyAndLeavesNobodyBehind) {
     on_both_engines(

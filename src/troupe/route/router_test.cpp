@@ -119,7 +119,8 @@ TEST(Router, RoundRobinGivesEachOneItsTurn) {
         [](OwnedSystem& system) {
             const auto workers = spawn_workers(system, 3);
             Router<Clerk> router(Route::round_robin, workers);
-            const Router<Clerk> copy = router;
+            Router<Clerk> copy;
+            copy = router;
             for (int i = 0; i < 6; ++i)
                 EXPECT_EQ((i % 2 == 0 ? router : copy).tell<&Clerk::work>(i), SendStatus::sent);
             for (const auto& worker : workers)
@@ -315,6 +316,37 @@ TEST(Router, AsksTheMemberItselfWithoutAHop) {
                 co_return static_cast<int>(all.size());
             }(router));
             EXPECT_EQ(by_key, 4) << "a routed ask is a child of a group as any other";
+        },
+        kSeeds);
+}
+
+/// Asks all members for a name, under some joiner.
+template <class Joiner>
+Task<typename Joiner::template Output<std::string>> ask_all(Router<Clerk> router, Joiner joiner) {
+    auto group = task_group<std::string>(joiner);
+    int number = 0;
+    for (const Ref<Clerk>& member : router.members())
+        group.add(member.ask<&Clerk::name_of_it>(number++));
+    co_return co_await group.run();
+}
+
+TEST(Router, AnswersOfAllOfAnyOrOfEnoughMembersAreAGroupOverTheirAsks) {
+    on_both_engines(
+        [](OwnedSystem& system) {
+            const auto workers = spawn_workers(system, 3);
+            const Router<Clerk> router(Route::power_of_two, workers);
+            const auto all = system->block_on(ask_all(router, all_successful()));
+            ASSERT_TRUE(all.has_value());
+            EXPECT_EQ(*all, (std::vector<std::string>{"worker 0", "worker 1", "worker 2"}));
+            const auto any = system->block_on(ask_all(router, first_success()));
+            ASSERT_TRUE(any.has_value());
+            EXPECT_TRUE(any->starts_with("worker "));
+            const auto enough = system->block_on(ask_all(router, quorum(2)));
+            ASSERT_TRUE(enough.has_value());
+            EXPECT_EQ(enough->size(), 2U);
+            const auto too_few = system->block_on(ask_all(router, quorum(4)));
+            ASSERT_FALSE(too_few.has_value());
+            EXPECT_EQ(too_few.error(), Errc::unreachable);
         },
         kSeeds);
 }

@@ -497,7 +497,9 @@ TEST(WorkQueueEverySchedule, APullThatIsCancelledLosesNothing) {
         EXPECT_EQ(info.in_flight, 0U);
         EXPECT_EQ(info.pulling, 0U);
         // Nothing of it was promised to somebody who has left.
-        if (done == 0) EXPECT_EQ(system->block_on(pull_and_finish(jobs)), 1);
+        if (done == 0) {
+            EXPECT_EQ(system->block_on(pull_and_finish(jobs)), 1);
+        }
     });
 }
 
