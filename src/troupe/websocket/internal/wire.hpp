@@ -225,22 +225,21 @@ private:
     std::uint16_t answer_code_ = 0;  // of the close that answers what came last
     Role role_;
     Phase phase_ = Phase::fresh;
-    bool close_sent_ = false;     // our close frame is in the outbox or gone
-    bool peer_closed_ = false;    // the peer's has come
-    bool closed_told_ = false;    // the actor knows
-    bool reads_no_more_ = false;  // what was received is wrong, or was the last
-    bool goes_alone_ = false;     // the peer need not agree to the end
-    bool more_to_read_ = false;   // we stopped before there was nothing left
-    bool blocked_ = false;        // there are bytes that did not go
-    bool was_full_ = false;       // tell the actor when all has gone
-    bool was_inside_ = false;     // of a message, at the last ping
+    bool close_sent_ : 1 = false;     // our close frame is in the outbox or gone
+    bool peer_closed_ : 1 = false;    // the peer's has come
+    bool reads_no_more_ : 1 = false;  // what was received is wrong, or was the last
+    bool goes_alone_ : 1 = false;     // the peer need not agree to the end
+    bool more_to_read_ : 1 = false;   // we stopped before there was nothing left
+    bool blocked_ : 1 = false;        // there are bytes that did not go
+    bool layered_ : 1 = false;        // the stream speaks TLS
+    bool in_use_ : 1 = false;         // by messages, since the last ping but one
     bool flush_held_ = false;
-    bool layered_ = false;  // the stream speaks TLS
-    // What the stream's readiness is awaited for: IoWatch's memory is far from ours.
-    std::uint8_t observed_ = 0;
+    bool used_ = false;         // by a message, since the last ping
+    bool closed_told_ = false;  // the actor knows
+    bool was_full_ = false;     // tell the actor when all has gone
+    bool was_inside_ = false;   // of a message, at the last ping
     bool events_posted_ = false;
-    bool used_ = false;    // by a message, since the last ping
-    bool in_use_ = false;  // the same, or since the one before
+    std::uint8_t observed_ = 0;  // for what the stream is: IoWatch's memory is far from ours
 };
 
 /// The wire of the Socket that lives in a cell.
