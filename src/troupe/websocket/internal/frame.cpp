@@ -17,12 +17,9 @@ char* put_big_endian(char* at, std::uint64_t value, int bytes) noexcept {
 
 std::size_t write_head(char (&out)[kFrameHeadBytesMax], const FrameHead& head,
                        const MaskKey* mask) noexcept {
-    unsigned first = static_cast<unsigned>(head.opcode);
-    if (head.final) first |= 0x80;
-    if (head.compressed) first |= 0x40;
     const unsigned masked = mask != nullptr ? 0x80 : 0;
     char* at = out;
-    *at++ = static_cast<char>(first);
+    *at++ = first_byte(head.opcode, head.final, head.compressed);
     if (head.payload_bytes <= kControlBytesMax) {
         *at++ = static_cast<char>(masked | static_cast<unsigned>(head.payload_bytes));
     } else if (head.payload_bytes <= 0xFFFF) {

@@ -31,6 +31,12 @@ inline constexpr std::size_t kFrameHeadBytesMax = 14;
 /// Which end of the connection we are: clients mask what they send, servers never do.
 enum class Role : std::uint8_t { server, client };
 
+/// What a frame begins with.
+constexpr char first_byte(Opcode opcode, bool final, bool compressed) noexcept {
+    return static_cast<char>(static_cast<unsigned>(opcode) | (final ? 0x80U : 0U) |
+                             (compressed ? 0x40U : 0U));
+}
+
 /// Whether this code may stand in a close frame. 1004, 1005, 1006 and 1015 mean something that is
 /// never sent, and those below 3000 that nobody has defined mean nothing.
 constexpr bool is_sendable_close_code(unsigned code) noexcept {

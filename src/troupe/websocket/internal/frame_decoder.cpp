@@ -177,7 +177,11 @@ bool FrameDecoder::take_payload_bytes(char* bytes, std::size_t size) {
         // What came out before it went wrong comes first, or the cuts would show.
         return check_text(before, false) && inflated(outcome);
     }
-    message_ += piece;
+    if (before == 0 && frame_final_ && size == frame_left_) {
+        message_ = std::string(piece);  // the whole of it: no room to grow into
+    } else {
+        message_ += piece;
+    }
     return check_text(before, false);
 }
 

@@ -249,6 +249,12 @@ void Outbox::append_control_frames() {
 }
 
 void Outbox::append_head(Opcode kind, bool final, bool compressed, std::uint64_t bytes) {
+    if (masks_ == nullptr && bytes <= kControlBytesMax) {
+        // The head of most frames of a server is two bytes.
+        const char out[2] = {first_byte(kind, final, compressed), static_cast<char>(bytes)};
+        bytes_.append(out, sizeof out);
+        return;
+    }
     FrameHead head;
     head.opcode = kind;
     head.final = final;

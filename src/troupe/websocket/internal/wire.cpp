@@ -375,7 +375,7 @@ void Wire::throw_away() {
 
 void Wire::add_event(Event::Kind kind, unsigned code, std::string payload) {
     traffic().event_bytes += payload.size();
-    traffic_->events.push_back(Event{kind, static_cast<std::uint16_t>(code), std::move(payload)});
+    traffic_->events.emplace_back(kind, static_cast<std::uint16_t>(code), std::move(payload));
 }
 
 Event Wire::take_event() {
