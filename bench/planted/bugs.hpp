@@ -17,5 +17,7 @@ struct Bug {
 std::vector<Bug> bugs_of_actors();
 std::vector<Bug> bugs_of_order();
 std::vector<Bug> bugs_of_time();
+/// Their mistakes are patches, so that what they are depends on the program they are linked into.
+std::vector<Bug> bugs_of_components();
 
 }  // namespace planted

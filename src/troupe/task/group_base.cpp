@@ -1,6 +1,7 @@
 #include <troupe/base/assert.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/scope.hpp>
+#include <troupe/scheduler/shared_use.hpp>
 #include <troupe/task/group_base.hpp>
 
 #include <algorithm>
@@ -140,6 +141,7 @@ void GroupBase::start(bool in_order_of_ending) noexcept {
 }
 
 void GroupBase::child_ended(ChildBase& child) noexcept {
+    note_shared_use(this);
     if (wants_to_see(child)) {
         LockGuard lock(mutex_);
         if (!decided_ && enough(child, count_)) {
@@ -188,12 +190,14 @@ void GroupBase::cancel_all(const Error& why, bool kill, bool services_only) noex
 }
 
 void GroupBase::cancel(const Error& why) noexcept {
+    note_shared_use(this);
     LockGuard lock(mutex_);
     if (!cut_short_) cut_short_ = why;
     cancel_all(why, false, false);
 }
 
 void GroupBase::cancel_child(ChildBase& child, const Error& why) noexcept {
+    note_shared_use(this);
     LockGuard lock(mutex_);
     if (child.cell_ != nullptr) cancel_task(*child.cell_, child.generation_, why, false);
 }
