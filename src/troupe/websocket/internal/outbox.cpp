@@ -64,7 +64,7 @@ Outbox::Taken Outbox::add(SharedFrames frames) {
     if (taken != Taken::yes) return taken;
     if (goes_at_once(chosen.size(), kCopiedBytesMax)) {
         append_control_frames();
-        if (!small.empty()) deflater_->rest();  // the peer's window moves on without ours
+        if (!small.empty()) forget_window();
         bytes_ += chosen;
         return taken;
     }
@@ -74,6 +74,22 @@ Outbox::Taken Outbox::add(SharedFrames frames) {
     message.shared = std::move(frames);
     push(std::move(message));
     return taken;
+}
+
+void Outbox::add_rest(SharedFrames frames, std::string_view chosen, std::size_t written,
+                      bool compressed) {
+    Waiting message;
+    message.frames = chosen;
+    message.compressed = compressed;
+    message.shared = std::move(frames);
+    message.begun = true;
+    message.done = written;
+    push(std::move(message));
+    queued_bytes_ -= written;
+}
+
+void Outbox::forget_window() noexcept {
+    if (deflater_) deflater_->rest();
 }
 
 bool Outbox::goes_at_once(std::size_t bytes, std::size_t most) const noexcept {
@@ -225,7 +241,7 @@ void Outbox::encode_some() {
 void Outbox::begin(Waiting& message) {
     message.begun = true;
     if (message.shared) {
-        if (message.compressed) deflater_->rest();  // the peer's window moves on without ours
+        if (message.compressed) forget_window();
         return;
     }
     if (!compresses(message.kind, message.payload.size())) return;

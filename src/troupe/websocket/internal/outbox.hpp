@@ -42,6 +42,12 @@ public:
     Taken add(Opcode kind, std::string_view payload);
     Taken add(SharedFrames frames);
 
+    /// What is left of frames of which so many bytes were written already, when nothing waits.
+    void add_rest(SharedFrames frames, std::string_view chosen, std::size_t written,
+                  bool compressed);
+    /// Compressed frames were sent that are not ours: the peer's window has moved on without ours.
+    void forget_window() noexcept;
+
     /// A control frame: leaves before all messages that have not begun. Of pongs only the newest is
     /// kept while bytes do not go, which is what RFC 6455, section 5.5.3, allows. False when there
     /// are too many others.

@@ -89,6 +89,26 @@ TEST(Outbox, SendsWhatARoomHasMadeFromWhereItIs) {
     EXPECT_EQ(shared.use_count(), 1);
 }
 
+TEST(Outbox, GoesOnWithWhatIsLeftOfSharedFrames) {
+    const websocket::Options options;
+    for (const std::size_t size : {std::size_t{100}, std::size_t{100'000}}) {
+        const auto shared = std::make_shared<Encoded>();
+        shared->add(Opcode::text, std::string(size, 'x'), 0, 1'000'000);
+        const std::string frames(shared->frames());
+        for (const std::size_t written : {std::size_t{1}, std::size_t{7}, frames.size() - 1}) {
+            Outbox outbox(options, nullptr);
+            outbox.add_rest(shared, shared->frames(), written, false);
+            EXPECT_EQ(outbox.buffered(), frames.size() - written);
+            EXPECT_EQ(outbox.add(Opcode::text, "behind"), Outbox::Taken::yes);
+            EXPECT_TRUE(outbox.add_control(Opcode::ping, "")) << "not within the frame";
+            EXPECT_EQ(drained(outbox), frames.substr(written) + server_frame(0x89, "") +
+                                           server_frame(0x81, "behind"));
+            EXPECT_EQ(outbox.buffered(), 0U);
+        }
+        EXPECT_EQ(shared.use_count(), 1);
+    }
+}
+
 TEST(Outbox, SendsLargeOnesInFragmentsWithControlFramesBetween) {
     websocket::Options options;
     options.send_buffer(std::size_t{16} * 1024 * 1024);

@@ -419,6 +419,7 @@ Outbox::Taken Wire::send(Opcode kind, std::string_view payload) {
 }
 
 Outbox::Taken Wire::send(SharedFrames frames) {
+    if (goes_straight() && write_straight(frames)) return Outbox::Taken::yes;
     use();
     const Outbox::Taken taken = traffic().outbox.add(std::move(frames));
     if (taken != Outbox::Taken::yes) was_full_ = true;
@@ -431,6 +432,28 @@ Outbox::Taken Wire::send(SharedFrames frames) {
         settle();
     }
     return taken;
+}
+
+/// Nothing waits before it, and nothing is at hand that could leave together with it.
+bool Wire::goes_straight() const noexcept {
+    return phase_ == Phase::open && role_ == Role::server && !blocked_ && !flush_held_ &&
+           flush_ == nullptr && cell_.batch_ == nullptr && nothing_to_send();
+}
+
+/// Most members of a room only listen: what is for all of them is written from where it is, and
+/// nothing is made for it here unless some of it does not go. False: nothing has happened.
+bool Wire::write_straight(SharedFrames& frames) {
+    const std::string_view small = frames->frames(window_bits());
+    const std::string_view chosen = small.empty() ? frames->frames() : small;
+    const Result<std::size_t> written = stream_.try_write(chosen);
+    if (!written || *written == 0) return false;  // it comes up again
+    if (traffic_ != nullptr && !small.empty()) traffic_->outbox.forget_window();
+    if (*written == chosen.size()) return true;
+    use();
+    traffic().outbox.add_rest(std::move(frames), chosen, *written, !small.empty());
+    flush();
+    settle();
+    return true;
 }
 
 bool Wire::ping(std::string_view payload) {

@@ -184,6 +184,8 @@ private:
         return role_ == Role::server ? terms_.server_window_bits : terms_.client_window_bits;
     }
 
+    bool goes_straight() const noexcept;
+    bool write_straight(SharedFrames& frames);
     void want_flush();
     void written_out();
     void tell_closed(unsigned code, std::string reason);
@@ -211,16 +213,6 @@ private:
     FlushSignal* flush_ = nullptr;  // on its way to us
     Duration timer_at_ = kNever;    // its deadline; its memory is far from ours, too
 
-    // Engine time; kNever when it does not matter.
-    Duration ping_at_ = kNever;
-    Duration pong_due_ = kNever;   // the peer has to answer until then
-    Duration write_due_ = kNever;  // the peer has to take something until then
-    Duration close_due_ = kNever;  // the peer has to agree to the end, or to hear it, until then
-    Duration heard_at_{};
-
-    std::uint64_t received_bytes_ = 0;  // since the last ping; while lingering: in all
-    std::uint32_t ping_number_ = 0;     // of the last ping of ours
-    std::uint32_t pong_number_ = 0;     // of the last one that was answered
     DeflateTerms terms_;
     std::uint16_t answer_code_ = 0;  // of the close that answers what came last
     Role role_;
@@ -240,6 +232,17 @@ private:
     bool was_inside_ = false;   // of a message, at the last ping
     bool events_posted_ = false;
     std::uint8_t observed_ = 0;  // for what the stream is: IoWatch's memory is far from ours
+
+    // Engine time; kNever when it does not matter.
+    Duration ping_at_ = kNever;
+    Duration pong_due_ = kNever;   // the peer has to answer until then
+    Duration write_due_ = kNever;  // the peer has to take something until then
+    Duration close_due_ = kNever;  // the peer has to agree to the end, or to hear it, until then
+    Duration heard_at_{};
+
+    std::uint64_t received_bytes_ = 0;  // since the last ping; while lingering: in all
+    std::uint32_t ping_number_ = 0;     // of the last ping of ours
+    std::uint32_t pong_number_ = 0;     // of the last one that was answered
 };
 
 /// The wire of the Socket that lives in a cell.
