@@ -36,6 +36,12 @@ MACHINE_FILES = {
     "src/troupe/sim/interposed_test.cpp": "asks it, to see that it is kept from it",
 }
 
+# Files that walk through a hash table of addresses or pids, and why the order does not show.
+HASH_WALKS = {
+    "src/troupe/net/gatekeeper.cpp": "sorts what it collects",
+    "src/troupe/scheduler/internal/own_threads.cpp": "wakes threads, which no seed replays",
+}
+
 # The walls at which exceptions stop (STYLE.md, "When things go wrong"), and what stands there.
 # A throw or catch anywhere else in the library is an error.
 EXCEPTION_WALLS = {
@@ -147,6 +153,13 @@ THROWS = [
         "is outside the walls; return error(...), or add it to EXCEPTION_WALLS in tools/tidy.py",
     ),
 ]
+# Keys that are another in the next run: pointers, and pids, which say where a cell lies.
+HASH_TABLE = re.compile(r"\bunordered_(?:multi)?(?:map|set)\s*<")
+UNSTABLE_KEY = re.compile(r"\*\s*(?:const\s*)?$|^(?:const\s+)?(?:troupe\s*::\s*)?(?:Pid$|Ref\s*<)")
+WALK = re.compile(
+    r"\bfor\s*\([^;()]*:\s*(?:[\w:]+\s*\(\s*)?(?:[*\w]+(?:\.|->))*(?P<in_for>\w+)\s*\)"
+    r"|\b(?P<begun>\w+)\s*(?:\.|->)\s*c?begin\s*\("
+)
 STRONG_ORDER = re.compile(r"\bmemory_order(?:_|\s*::\s*)(?:acquire|release|acq_rel|seq_cst)\b")
 UNFINISHED = re.compile(r"\b(?:FIXME|XXX|TODO)\b")
 CONDITION = re.compile(r"\b(?:if|while)\s*\(")
@@ -175,6 +188,11 @@ class Tree:
             for p in self.texts
             if p.suffix in (".cpp", ".hpp") and self.name(p).split("/")[0] in CPP_FOLDERS
         ]
+        self.tables = {}  # of each component: names of hash tables with keys that change
+        for path in self.sources:
+            component = component_of(self.name(path))
+            if component is not None:
+                self.tables.setdefault(component, set()).update(_tables_in(self.cpp(path).code))
         self.types = awaited_temporaries.TypeTable()
         for path in self.sources:
             if self.name(path).startswith("src/"):
@@ -199,6 +217,21 @@ class Tree:
 
 def _is_text(path):
     return path.suffix in TEXT_SUFFIXES or path.name in TEXT_NAMES
+
+
+def _tables_in(code):
+    """The names that are declared as hash tables whose keys are another in every run."""
+    for match in HASH_TABLE.finditer(code):
+        depth, end, key_end = 1, match.end(), None
+        while depth > 0 and end < len(code):
+            depth += {"<": 1, ">": -1}.get(code[end], 0)
+            if key_end is None and (depth == 0 or (depth == 1 and code[end] == ",")):
+                key_end = end
+            end += 1
+        key = code[match.end() : key_end].strip()
+        declared = re.match(r"\s*(\w+)", code[end:])
+        if declared and UNSTABLE_KEY.search(key):
+            yield declared[1]
 
 
 def component_of(name):
@@ -239,6 +272,24 @@ def words(tree, path):
             match = re.search(pattern, line)
             if match:
                 yield number, f"{match[0].strip().rstrip('(').strip()} {advice}"
+
+
+def hash_walks(tree, path):
+    """The order of a hash table whose keys are addresses or pids is another in every run."""
+    name, component = tree.name(path), component_of(tree.name(path))
+    if component is None or is_test_like(path):
+        return
+    tables = tree.tables.get(component, ())
+    if not tables or name in HASH_WALKS:
+        return
+    cpp = tree.cpp(path)
+    for match in WALK.finditer(cpp.code):
+        table = match["in_for"] or match["begun"]
+        if table in tables:
+            yield cpp.line_of(match.start()), (
+                f"walks through {table}, a hash table of addresses or pids, whose order no seed "
+                "replays; keep the order in a list beside it, or sort what you collect"
+            )
 
 
 def memory_orders(tree, path):
@@ -419,9 +470,24 @@ def stale_exceptions(tree):
             path = tree.root / name
             if path.exists() and not re.search(rules[0][0], tree.cpp(path).code):
                 yield f"tools/tidy.py:1: {table} names {name}, which needs it no more; drop it"
+    for name in HASH_WALKS:
+        path = tree.root / name
+        tables = tree.tables.get(component_of(name), ())
+        walks = WALK.finditer(tree.cpp(path).code) if path.exists() else ()
+        if path.exists() and not any((w["in_for"] or w["begun"]) in tables for w in walks):
+            yield f"tools/tidy.py:1: HASH_WALKS names {name}, which needs it no more; drop it"
 
 
-CPP_RULES = [words, memory_orders, awaited, awaited_conditions, lock_ranks, includes, pragma_once]
+CPP_RULES = [
+    words,
+    hash_walks,
+    memory_orders,
+    awaited,
+    awaited_conditions,
+    lock_ranks,
+    includes,
+    pragma_once,
+]
 
 
 def check(root):

@@ -61,6 +61,24 @@ class Words(unittest.TestCase):
         self.accepted("std::map<std::uint32_t, Cell*> cells; std::vector<Cell*> list;")
         self.accepted("std::map<Cell*, int> seen;", "src/troupe/actor/a_test.cpp")
 
+    def test_no_hash_table_of_addresses_or_pids_is_walked_through(self):
+        walk = "for (const auto& [pid, one] : peers_) f(one);"
+        for key in ("Pid", "const Cell*", "Ref<A>", "troupe::Pid"):
+            self.reported(f"std::unordered_map<{key}, int> peers_; {walk}", "peers_")
+        table = "std::unordered_set<Pid> peers_; "
+        self.reported(table + "auto first = this->peers_.begin();", "no seed replays")
+        self.reported(table + "for (auto& one : core->peers_) f(one);", "no seed replays")
+        self.accepted(table + "if (peers_.contains(pid)) f(); for (auto& x : others_) f(x);")
+        self.accepted("std::unordered_map<std::uint64_t, Cell*> peers_; " + walk)
+        self.accepted(table + walk, "src/troupe/actor/a_test.cpp")
+
+    def test_the_table_may_be_declared_in_another_file_of_the_component(self):
+        header = "#pragma once\nclass A { std::unordered_map<Pid, int> peers_; };\n"
+        walk = "void f() { for (auto& [pid, n] : peers_) g(n); }\n"
+        files = {**CLEAN, "src/troupe/actor/internal/a.hpp": header, "src/troupe/actor/a.cpp": walk}
+        (error,) = [e for e in errors_in(files) if "peers_" in e]
+        self.assertTrue(error.startswith("src/troupe/actor/a.cpp:1: "), error)
+
     def test_base_and_scheduler_ask_the_machine(self):
         code = "auto t = std::chrono::steady_clock::now(); std::thread w(f); std::random_device r;"
         self.accepted(code, "src/troupe/scheduler/a_test.cpp")

@@ -8,7 +8,8 @@
 /// Our answer: this file defines those functions; the linker takes ours. Outside of a simulated
 /// step they do what they always do, through the system call or the next definition. Inside of one,
 /// time is the simulation's, and the rest ends the process, so that the run is a failure with a
-/// stack. TROUPE_ALLOW_UNCONTROLLED=1 lets them through, with one line on standard error each.
+/// stack. TROUPE_ALLOW_UNCONTROLLED=1 lets them through, with one line on standard error each, and
+/// TROUPE_ALLOW_UNCONTROLLED=rand,getrandom these only.
 
 #include <troupe/sim/sim.hpp>
 
@@ -17,14 +18,17 @@
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 namespace {
 
@@ -35,12 +39,25 @@ troupe::Sim* simulation() noexcept {
     return sim;
 }
 
+/// TROUPE_ALLOW_UNCONTROLLED is 1, for all of them, or names with commas between them.
+bool is_allowed(std::string_view what) noexcept {
+    const char* const text = std::getenv("TROUPE_ALLOW_UNCONTROLLED");
+    std::string_view names = text != nullptr ? text : "";
+    if (names == "1") return true;
+    while (!names.empty()) {
+        const std::size_t comma = names.find(',');
+        if (names.substr(0, comma) == what) return true;
+        names = comma == std::string_view::npos ? std::string_view() : names.substr(comma + 1);
+    }
+    return false;
+}
+
 void refuse(const char* what) noexcept {
     std::fprintf(stderr,
                  "troupe: a simulated step called %s, which no seed replays: take it from the "
                  "system (now(), random), sleep() or offload()\n",
                  what);
-    if (std::getenv("TROUPE_ALLOW_UNCONTROLLED") != nullptr) return;
+    if (is_allowed(what)) return;
     std::array<void*, 32> frames{};
     const int count = ::backtrace(frames.data(), static_cast<int>(frames.size()));
     ::backtrace_symbols_fd(frames.data(), count, STDERR_FILENO);
@@ -51,6 +68,13 @@ void check(const char* what) noexcept {
     if (simulation() != nullptr) refuse(what);
 }
 
+/// Does what the next definition of that name does, but not within a step.
+template <class Function, class... Arguments>
+auto refused(const char* name, Arguments... arguments) {
+    check(name);
+    return reinterpret_cast<Function>(::dlsym(RTLD_NEXT, name))(arguments...);
+}
+
 }  // namespace
 
 extern "C" {
@@ -58,7 +82,10 @@ extern "C" {
 int clock_gettime(clockid_t clock, timespec* time) {
     if (troupe::Sim* const sim = simulation()) {
         const bool wall = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE;
-        const troupe::Duration now = wall ? sim->engine().wall_now() : sim->now();
+        // Of the machine whose step it is: each has its own clock.
+        const troupe::Engine* engine = troupe::current_engine();
+        if (engine == nullptr) engine = &sim->engine();
+        const troupe::Duration now = wall ? engine->wall_now() : engine->now();
         time->tv_sec = static_cast<time_t>(now.count() / 1'000'000'000);
         time->tv_nsec = static_cast<long>(now.count() % 1'000'000'000);
         return 0;
@@ -109,18 +136,49 @@ int getentropy(void* buffer, size_t bytes) {
 }
 
 int rand() {
-    check("rand");
-    using Function = int (*)();
-    static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "rand"));
-    return real();
+    return refused<int (*)()>("rand");
+}
+long random() {
+    return refused<long (*)()>("random");
+}
+long lrand48() {
+    return refused<long (*)()>("lrand48");
+}
+double drand48() {
+    return refused<double (*)()>("drand48");
+}
+std::uint32_t arc4random() {
+    return refused<std::uint32_t (*)()>("arc4random");
+}
+std::uint32_t arc4random_uniform(std::uint32_t below) {
+    return refused<std::uint32_t (*)(std::uint32_t)>("arc4random_uniform", below);
+}
+void arc4random_buf(void* buffer, size_t bytes) {
+    refused<void (*)(void*, size_t)>("arc4random_buf", buffer, bytes);
+}
+
+unsigned sleep(unsigned seconds) {
+    return refused<unsigned (*)(unsigned)>("sleep", seconds);
+}
+
+int timespec_get(timespec* time, int base) {
+    return base == TIME_UTC && clock_gettime(CLOCK_REALTIME, time) == 0 ? base : 0;
 }
 
 int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*),
                    void* argument) {
-    check("pthread_create");
-    using Function = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
-    static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "pthread_create"));
-    return real(thread, attributes, body, argument);
+    return refused<int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>(
+        "pthread_create", thread, attributes, body, argument);
+}
+int thrd_create(thrd_t* thread, thrd_start_t body, void* argument) {
+    return refused<int (*)(thrd_t*, thrd_start_t, void*)>("thrd_create", thread, body, argument);
+}
+
+/// What std::random_device draws with in libstdc++: perhaps the processor, where nobody sees it.
+unsigned troupe_random_device_draws(void* device) __asm__("_ZNSt13random_device9_M_getvalEv");
+unsigned troupe_random_device_draws(void* device) {
+    check("std::random_device");
+    return refused<unsigned (*)(void*)>("_ZNSt13random_device9_M_getvalEv", device);
 }
 
 }  // extern "C"

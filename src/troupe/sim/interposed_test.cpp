@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <random>
 #include <string>
 
 namespace troupe {
@@ -36,6 +37,15 @@ public:
         static_cast<void>(::getrandom(&drawn, sizeof(drawn), 0));
     }
     void throws_dice() { dice_ = ::rand(); }
+    void throws_other_dice() { dice_ = static_cast<int>(::random()); }
+    void throws_good_dice() { dice_ = static_cast<int>(::arc4random()); }
+    void asks_for_a_seed() { dice_ = static_cast<int>(std::random_device()()); }
+    void sleeps_long() { ::sleep(1); }
+    std::int64_t utc() const {
+        timespec now{};
+        ::timespec_get(&now, TIME_UTC);
+        return static_cast<std::int64_t>(now.tv_sec);
+    }
     void starts_a_thread() {
         pthread_t thread{};
         ::pthread_create(&thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr);
@@ -61,6 +71,10 @@ TEST(Interposed, RefusesWhatNoSeedReplays) {
     EXPECT_TRUE(after_telling<&Curious::sleeps>().crashed);
     EXPECT_TRUE(after_telling<&Curious::draws>().crashed);
     EXPECT_TRUE(after_telling<&Curious::throws_dice>().crashed);
+    EXPECT_TRUE(after_telling<&Curious::throws_other_dice>().crashed);
+    EXPECT_TRUE(after_telling<&Curious::throws_good_dice>().crashed);
+    EXPECT_TRUE(after_telling<&Curious::asks_for_a_seed>().crashed);
+    EXPECT_TRUE(after_telling<&Curious::sleeps_long>().crashed);
     EXPECT_TRUE(after_telling<&Curious::starts_a_thread>().crashed);
     EXPECT_FALSE(after_telling<&Curious::steady>().result.failure);
 }
@@ -68,6 +82,9 @@ TEST(Interposed, RefusesWhatNoSeedReplays) {
 TEST(Interposed, LetsThroughWhatIsAllowed) {
     ::setenv("TROUPE_ALLOW_UNCONTROLLED", "1", 1);
     EXPECT_FALSE(after_telling<&Curious::sleeps>().result.failure);
+    ::setenv("TROUPE_ALLOW_UNCONTROLLED", "rand,usleep", 1);
+    EXPECT_FALSE(after_telling<&Curious::sleeps>().result.failure);
+    EXPECT_TRUE(after_telling<&Curious::draws>().crashed);
     ::unsetenv("TROUPE_ALLOW_UNCONTROLLED");
 }
 
@@ -101,6 +118,23 @@ TEST(Interposed, GivesTheSimulationsTime) {
                        },
                        {}},
                       chooser);
+    EXPECT_FALSE(result.failure);
+}
+
+TEST(Interposed, GivesTheTimeOfTheMachineThatAsks) {
+    sim::FirstChooser chooser;
+    const sim::RunResult result = sim::run_once(
+        {"A.Step",
+         [](Sim& sim) {
+             const sim::NodeMain idle = [](sim::Node&) -> Task<void> { co_return; };
+             sim::Node& late = sim.node("late", idle, {.clock = {.wall_offset = -1h}});
+             auto there = late.system().spawn<Curious>();
+             auto here = sim.spawn<Curious>();
+             EXPECT_EQ(*sim.run(there.ask<&Curious::utc>()) + 3600,
+                       *sim.run(here.ask<&Curious::utc>()));
+         },
+         {}},
+        chooser);
     EXPECT_FALSE(result.failure);
 }
 
