@@ -138,7 +138,7 @@ void print_idle(System system, std::uint16_t plain_port, const Companion& peers,
     std::this_thread::sleep_for(500ms);
     std::printf("%zu idle %s: %.0f bytes each; threads %zu before, %zu now\n", count, kind,
                 bytes_each(), threads, entries("/proc/self/task"));
-    expect(entries("/proc/self/task") == threads, "no thread is made for a socket");
+    expect(entries("/proc/self/task") <= threads, "no thread is made for a socket");
     ignore(system.block_on(ticker.ask<&Ticker::latest>()), "what was late before does not count");
     const Duration used_before = processor_time();
     std::this_thread::sleep_for(5s);
@@ -348,7 +348,7 @@ void many_timers(System system) {
     expect(system.block_on(all.back().ask<&Patient::touch>()).has_value(), "they are there");
     std::printf("%zu timers: threads %zu before, %zu now\n", kTimers, threads,
                 entries("/proc/self/task"));
-    expect(entries("/proc/self/task") == threads, "no thread is made for a timer");
+    expect(entries("/proc/self/task") <= threads, "no thread is made for a timer");
     for (const Ref<Patient>& one : all)
         one.stop();
 }
