@@ -46,8 +46,8 @@ Script& Script::ignores_term() {
 /// When it says what and how it ends is settled when it is started; a kill changes the rest.
 class Child::State {
 public:
-    State(Sim& sim, const Script& script, std::vector<std::string> arguments)
-        : arguments(std::move(arguments)), sim_(sim), ignores_term_(script.ignores_term_) {
+    State(Sim& sim, const Script& script, std::vector<std::string> the_arguments)
+        : arguments(std::move(the_arguments)), sim_(sim), ignores_term_(script.ignores_term_) {
         Duration at = sim.now();
         for (const Script::Step& step : script.steps_) {
             using Kind = Script::Step::Kind;
