@@ -103,8 +103,23 @@ void Node::crash(Outage how) {
     past_.push_back(std::move(life_));
 }
 
+void Node::pause() {
+    TROUPE_ASSERT(up(), "a node that is not up cannot stand still");
+    life_->engine().freeze();
+}
+
+void Node::resume() {
+    TROUPE_ASSERT(up(), "a node that is not up cannot go on");
+    life_->engine().thaw();
+}
+
+bool Node::paused() const noexcept {
+    return up() && life_->engine().frozen();
+}
+
 void Node::stop() {
     TROUPE_ASSERT(up(), "a node that is not up cannot be stopped");
+    life_->engine().thaw();
     keep_clock();
     std::unique_ptr<Life> life = std::move(life_);
     const std::string problem = life->stop();

@@ -74,6 +74,11 @@ public:
     /// Ends its life here and now: not a line of its code runs any more, but for the destructors of
     /// what it held, when the test is over.
     void crash(Outage how = Outage::power);
+    /// It stands still, as a machine does that swaps or is moved: peers' messages wait, and its
+    /// timers are late when it goes on. It must be up.
+    void pause();
+    void resume();
+    bool paused() const noexcept;
     /// Ends its life in order, as SIGTERM does.
     void stop();
 

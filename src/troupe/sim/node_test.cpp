@@ -215,6 +215,45 @@ TROUPE_SIM_TEST(Node, CanBePartitionedFromAnotherAndNotFromTheRest) {
     EXPECT_NE(ask(sim, "one").find("timed_out"), std::string::npos);
 }
 
+TROUPE_SIM_TEST(Node, StandsStillAndGoesOn) {
+    int ticks = 0;
+    Node& one = sim.node("one", [&](Node& node) -> Task<void> {
+        node.system().spawn<Ticker>(&ticks);
+        co_await counting(node);
+    });
+    sim.settle();
+    one.pause();
+    EXPECT_TRUE(one.paused());
+    sim.advance(10s);
+    EXPECT_EQ(ticks, 0);
+    one.resume();
+    sim.advance(2s);
+    EXPECT_GE(ticks, 1);
+    EXPECT_EQ(ask(sim, "one"), "one 1\n");
+}
+
+TROUPE_SIM_TEST(Node, IsCutOffAndJoinedAgainBySwizzling) {
+    int failures = 0;
+    const NodeMain asking = [&](Node& node) -> Task<void> {
+        for (;;) {
+            const auto slept = co_await sleep(1s);
+            if (!slept) co_return;
+            const std::string answer = co_await ask_on(&node.system().engine(), "one");
+            failures += answer.starts_with("one ") ? 0 : 1;
+        }
+    };
+    sim.node("one", counting);
+    sim.node("two", asking);
+    sim.node("three", asking);
+    sim.swizzle(20s);
+    sim::sometimes(failures > 0, "somebody is cut off");
+    sim::sometimes(failures == 0, "nobody is");
+    const int before = failures;
+    sim.advance(10s);
+    EXPECT_LE(failures, before + 2) << "those under way";
+    EXPECT_TRUE(ask(sim, "one").starts_with("one "));
+}
+
 TROUPE_SIM_TEST(Node, IsNotFoundWhenNamesFailOrChange) {
     sim.node("one", counting);
     sim.node("two", counting);

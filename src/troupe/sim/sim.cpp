@@ -238,6 +238,39 @@ void Sim::partition(std::string_view one, std::string_view other) {
     cut(other, one);
 }
 
+void Sim::swizzle(Duration within) {
+    std::vector<std::string> names{std::string(sim::kTestMachine)};
+    for (const auto& node : nodes_)
+        names.push_back(node->name());
+    const auto with_all_others = [&](const std::string& name, bool joined) {
+        for (const std::string& other : names) {
+            if (other == name) continue;
+            if (joined) {
+                mend_partition(name, other);
+            } else {
+                partition(name, other);
+            }
+        }
+    };
+    // The first alternative is that nothing happens.
+    std::vector<std::string> clogged;
+    for (const auto& node : nodes_) {
+        if (choose(2, "node is cut off") != 0) clogged.push_back(node->name());
+    }
+    const auto pause = within / static_cast<std::int64_t>(2 * clogged.size() + 1);
+    for (const bool joins : {false, true}) {
+        std::vector<std::string> left = clogged;
+        while (!left.empty()) {
+            const auto next = left.begin() + static_cast<std::ptrdiff_t>(choose(
+                                                 left.size(), "whose turn it is to be cut off"));
+            with_all_others(*next, joins);
+            left.erase(next);
+            advance(pause);
+        }
+    }
+    advance(pause);
+}
+
 void Sim::mend_partition(std::string_view one, std::string_view other) {
     mend(one, other);
     mend(other, one);

@@ -143,6 +143,9 @@ public:
     void mend(std::string_view from, std::string_view to);
     /// Both ways.
     void partition(std::string_view one, std::string_view other);
+    /// Cuts chosen nodes off from all others, one after the other in a chosen order, and joins them
+    /// again in another, within that time: what comes back is older here and newer there.
+    void swizzle(Duration within);
     void mend_partition(std::string_view one, std::string_view other);
 
     /// Makes an actor fail, as if its handler had thrown, at the next point where it waits or
