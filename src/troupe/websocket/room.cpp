@@ -1,5 +1,6 @@
 #include <troupe/actor/own_message.hpp>
 #include <troupe/base/error.hpp>
+#include <troupe/scheduler/cell.hpp>
 #include <troupe/task/sleep.hpp>
 #include <troupe/websocket/internal/room_core.hpp>
 #include <troupe/websocket/internal/utf8.hpp>
@@ -84,8 +85,11 @@ Result<void> Room::broadcast(bool text, std::string payload, Ref<Socket> except)
 /// those who are about to say something, because of it perhaps. What they say travels along.
 Task<void> Room::begin_soon() {
     co_await yield();
-    // Behind all that has come meanwhile.
-    if (self(this).tell<&Room::deliver_some>() == SendStatus::sent) co_return;
+    // Behind all that has come meanwhile, unless it might be refused there, or dropped by the
+    // mailbox's policy: a round that has gathered must not be lost.
+    const bool managed =
+        actor_internal::cell_of(*this)->capacity_.load(std::memory_order_relaxed) == Cell::kManaged;
+    if (!managed && self(this).tell<&Room::deliver_some>() == SendStatus::sent) co_return;
     go_on<&Room::deliver_some>();
 }
 

@@ -325,6 +325,32 @@ TEST(Room, LetsBroadcastsTravelTogether) {
     in_virtual_time(20, gathers);
 }
 
+// A mailbox that drops what is in it takes broadcasts along, and nothing else of the room's.
+Task<void> forgetful(System system) {
+    Ref<Room> room = system.spawn<Room>(troupe::options().mailbox(bounded(2).drop_oldest()));
+    Ref<Guest> guest = system.spawn<Guest>(room);
+    const Result<void> joined = co_await room.ask<&Room::join>(Member(guest, "g"));
+    EXPECT_TRUE(joined.has_value());
+    for (int i = 0; i < 50; ++i)
+        room.tell<&Room::broadcast_text>(std::string("hello"));
+    RoomStats stats;
+    for (std::uint64_t told = 0; told < 3; told = stats.deliveries) {
+        const Result<void> taken = co_await room.ask<&Room::broadcast_text>(std::string("again"));
+        EXPECT_TRUE(taken.has_value());
+        do {
+            Result<void> slept = co_await sleep(1ms);
+            if (!slept) co_return;
+            const Result<RoomStats> now = co_await room.ask<&Room::stats>();
+            stats = now.value_or(RoomStats());
+        } while (stats.deliveries < stats.broadcasts);
+    }
+    guest.stop();
+}
+
+TEST(Room, SurvivesAMailboxThatDrops) {
+    on_both_engines(20, forgetful);
+}
+
 // Peers that fall silent are let go, and nothing of them is left: no actor, no connection, no
 // member; and what the server says of its connections is true all along.
 Task<void> ghosts(System system) {
