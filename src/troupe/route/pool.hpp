@@ -124,7 +124,7 @@ public:
     /// The pool as a part of a tree that is being written: `tree.child(shops.supervised())`. It is
     /// stopped, and listed, with that tree.
     Supervisor supervised() const {
-        const bool first = core_->begin();
+        const bool first = run_->begin();
         TROUPE_ASSERT(first, "a pool is started once");
         return tree();
     }
@@ -134,7 +134,7 @@ public:
     ///
     /// Errors:  actor_gone, when it was not started, or is part of somebody else's tree; cancelled.
     Task<Result<void>> stop(Stop strength = Stop::stop) const {
-        return route_internal::stop_pool(core_, strength);
+        return route_internal::stop_pool(run_, core_, strength);
     }
 
     /// Errors:  actor_gone, when it does not run.
@@ -142,10 +142,10 @@ public:
     /// Whether as many workers are healthy as there are to be at least.
     ///
     /// Errors:  as stop.
-    Task<Result<Readiness>> readiness() const { return route_internal::readiness_of(core_); }
+    Task<Result<Readiness>> readiness() const { return route_internal::readiness_of(run_, core_); }
     /// Its supervisor, to be monitored or linked to; nobody when it was not started by `start`.
     Ref<Actor> actor() const {
-        const auto running = core_->running();
+        const auto running = run_->running();
         return running ? running->actor() : Ref<Actor>();
     }
 
@@ -177,11 +177,12 @@ private:
         : router_(settings.route),
           core_(std::make_shared<route_internal::PoolCore>(
               settings, mailbox_capacity, route_internal::RouterAccess::members(router_))),
+          run_(std::make_shared<route_internal::PoolRun>()),
           maker_(std::move(maker)) {}
 
     Task<Result<void>> start(Engine& engine, Cell* owner) const {
-        if (!core_->begin()) return refuse();
-        return route_internal::start_pool(engine, owner, core_, tree());
+        if (!run_->begin()) return refuse();
+        return route_internal::start_pool(engine, owner, run_, tree());
     }
     static Task<Result<void>> refuse() {
         co_return error(Errc::already_registered, "this pool has been started before");
@@ -201,6 +202,8 @@ private:
     Router<A> router_;
     // Shared by the handles and the keeper.
     std::shared_ptr<route_internal::PoolCore> core_;
+    // Shared by the handles.
+    std::shared_ptr<route_internal::PoolRun> run_;
     // Shared with the keepers.
     std::shared_ptr<const route_internal::WorkerMaker<A>> maker_;
 };

@@ -41,15 +41,15 @@ std::string pid_text(const Member& member) {
 
 // ---- what is shared -----------------------------------------------------------------------------
 
-bool PoolCore::begin() noexcept {
+bool PoolRun::begin() noexcept {
     LockGuard lock(mutex_);
     return !std::exchange(begun_, true);
 }
-void PoolCore::started(const SupervisorRef& running) {
+void PoolRun::started(const SupervisorRef& running) {
     LockGuard lock(mutex_);
     running_ = running;
 }
-std::optional<SupervisorRef> PoolCore::running() const {
+std::optional<SupervisorRef> PoolRun::running() const {
     LockGuard lock(mutex_);
     return running_;
 }
@@ -316,17 +316,18 @@ Error not_running(const PoolCore& core) {
 
 }  // namespace
 
-Task<Result<void>> start_pool(Engine& engine, Cell* owner, std::shared_ptr<PoolCore> core,
+Task<Result<void>> start_pool(Engine& engine, Cell* owner, std::shared_ptr<PoolRun> run,
                               Supervisor tree) {
     Result<SupervisorRef> running =
         co_await actor_internal::start_tree(engine, owner, std::move(tree));
     if (!running) co_return std::unexpected(std::move(running).error());
-    core->started(*running);
+    run->started(*running);
     co_return Result<void>();
 }
 
-Task<Result<void>> stop_pool(std::shared_ptr<PoolCore> core, Stop strength) {
-    const std::optional<SupervisorRef> running = core->running();
+Task<Result<void>> stop_pool(std::shared_ptr<PoolRun> run, std::shared_ptr<PoolCore> core,
+                             Stop strength) {
+    const std::optional<SupervisorRef> running = run->running();
     if (!running) co_return std::unexpected(not_running(*core));
     if (strength == Stop::drain) {
         const Result<void> drained =
@@ -341,8 +342,8 @@ Task<Result<PoolInfo>> info_of(std::shared_ptr<PoolCore> core) {
     co_return co_await core->keeper().ask<&PoolKeeper::info>();
 }
 
-Task<Result<Readiness>> readiness_of(std::shared_ptr<PoolCore> core) {
-    const std::optional<SupervisorRef> running = core->running();
+Task<Result<Readiness>> readiness_of(std::shared_ptr<PoolRun> run, std::shared_ptr<PoolCore> core) {
+    const std::optional<SupervisorRef> running = run->running();
     if (!running) co_return std::unexpected(not_running(*core));
     co_return co_await running->readiness();
 }

@@ -149,10 +149,6 @@ public:
     PoolCore(PoolOptions::Settings how, std::size_t capacity, std::shared_ptr<Members> whom)
         : settings(std::move(how)), mailbox_capacity(capacity), members(std::move(whom)) {}
 
-    /// False when the pool has been started before.
-    bool begin() noexcept;
-    void started(const SupervisorRef& running);
-    std::optional<SupervisorRef> running() const;
     void keeper_is(const Ref<PoolKeeper>& keeper);
     Ref<PoolKeeper> keeper() const;
 
@@ -163,9 +159,21 @@ public:
 
 private:
     mutable Mutex mutex_{LockRank::router};
+    Ref<PoolKeeper> keeper_ TROUPE_GUARDED_BY(mutex_);
+};
+
+/// What the handles alone share: the tree keeps the core, so the core must not keep the tree.
+class PoolRun {
+public:
+    /// False when the pool has been started before.
+    bool begin() noexcept;
+    void started(const SupervisorRef& running);
+    std::optional<SupervisorRef> running() const;
+
+private:
+    mutable Mutex mutex_{LockRank::router};
     bool begun_ TROUPE_GUARDED_BY(mutex_) = false;
     std::optional<SupervisorRef> running_ TROUPE_GUARDED_BY(mutex_);
-    Ref<PoolKeeper> keeper_ TROUPE_GUARDED_BY(mutex_);
 };
 
 /// Waits for starts and stops, so that the keeper does not.
@@ -230,11 +238,12 @@ private:
     PoolInfo counts_;  // of it what is counted
 };
 
-Task<Result<void>> start_pool(Engine& engine, Cell* owner, std::shared_ptr<PoolCore> core,
+Task<Result<void>> start_pool(Engine& engine, Cell* owner, std::shared_ptr<PoolRun> run,
                               Supervisor tree);
-Task<Result<void>> stop_pool(std::shared_ptr<PoolCore> core, Stop strength);
+Task<Result<void>> stop_pool(std::shared_ptr<PoolRun> run, std::shared_ptr<PoolCore> core,
+                             Stop strength);
 Task<Result<PoolInfo>> info_of(std::shared_ptr<PoolCore> core);
-Task<Result<Readiness>> readiness_of(std::shared_ptr<PoolCore> core);
+Task<Result<Readiness>> readiness_of(std::shared_ptr<PoolRun> run, std::shared_ptr<PoolCore> core);
 
 }  // namespace route_internal
 }  // namespace troupe
