@@ -650,6 +650,11 @@ void DeterministicEngine::run_job(Job& job) {
 void DeterministicEngine::fire_timer(Duration due) {
     World& world = *world_;
     if (due > world.now) world.now = due;
+    if (world.machines.size() == 1) {
+        const TimerList& list = timers_.begin()->second;
+        const std::uint64_t tie = choose(list.size(), ChoiceKind::timer_tie, "timers of one time");
+        return fire(list.at(static_cast<std::size_t>(tie)));
+    }
     // Those of the machines whose first timer is due at that very time.
     std::size_t count = 0;
     for (const DeterministicEngine* const machine : world.machines) {
