@@ -45,6 +45,7 @@ HASH_WALKS = {
 # The walls at which exceptions stop (STYLE.md, "When things go wrong"), and what stands there.
 # A throw or catch anywhere else in the library is an error.
 EXCEPTION_WALLS = {
+    "src/troupe/actor/internal/schedule.cpp": "around a hook that hears of slow handlers",
     "src/troupe/actor/internal/turn.cpp": "around a turn",
     "src/troupe/actor/arena.cpp": "a memory resource has no other way to refuse",
     "src/troupe/base/error.cpp": "puts the exception that is being handled into words",

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <new>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -206,6 +207,18 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
         return Handled::done;
     }
 
+    /// The method has returned a Task that is none: `return {};`.
+    Handled keep_nothing() {
+        if constexpr (!Asked) {
+        } else if constexpr (std::is_void_v<Value>) {
+            this->reply.emplace();
+        } else {
+            this->reply.emplace(std::unexpect, Errc::no_reply,
+                                std::string(kOps.method) + " has returned an empty Task");
+        }
+        return Handled::done;
+    }
+
     template <class U>
     Handled keep_reply(Reply<U>& returned) {
         if (returned.delegated_ != nullptr) {
@@ -244,6 +257,8 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
         Class& target = *reinterpret_cast<Class*>(static_cast<std::byte*>(object) + message->tag);
         if constexpr (kCoroutine) {
             self.running = self.call(target);
+            if (self.running.empty()) [[unlikely]]
+                return self.keep_nothing();
             self.running.start();
             if (!self.running.finished()) return Handled::suspended;
             return complete(message);

@@ -188,5 +188,27 @@ TEST(Parameters, ThatThrowWhenCopiedLeaveNothingBehind) {
         10);
 }
 
+/// Writes handlers as if they were hooks.
+class Absent : public Actor {
+public:
+    Task<void> nothing() { return {}; }
+    Task<int> no_number() { return {}; }
+};
+
+TEST(Parameters, AnEmptyTaskIsAnswered) {
+    on_both_engines(
+        [](OwnedSystem& system) {
+            auto absent = system->spawn<Absent>();
+            EXPECT_EQ(absent.tell<&Absent::nothing>(), SendStatus::sent);
+            EXPECT_EQ(absent.tell<&Absent::no_number>(), SendStatus::sent);
+            EXPECT_TRUE(system->block_on(absent.ask<&Absent::nothing>()));
+            const auto none = system->block_on(absent.ask<&Absent::no_number>());
+            ASSERT_FALSE(none);
+            EXPECT_EQ(none.error(), Errc::no_reply);
+            EXPECT_NE(none.error().text().find("empty Task"), std::string::npos);
+        },
+        10);
+}
+
 }  // namespace
 }  // namespace troupe

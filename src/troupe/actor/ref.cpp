@@ -205,6 +205,9 @@ SendStatus post_slowly(Cell* cell, std::uint32_t generation, MailNode* message) 
         case Admission::failing:
             dead_letter(cell, DeadLetterReason::overflow, message);
             return SendStatus::full;
+        case Admission::too_many:
+            dead_letter(cell, DeadLetterReason::too_many, message);
+            return SendStatus::full;
         case Admission::gone:
             break;
     }
@@ -236,6 +239,8 @@ void post_request(Cell* target, std::uint32_t generation, AskHeader* request) no
         case Admission::full:
         case Admission::failing:
             return dead_letter(target, DeadLetterReason::overflow, request);
+        case Admission::too_many:
+            return dead_letter(target, DeadLetterReason::too_many, request);
         case Admission::gone:
             return dead_letter(target, DeadLetterReason::gone, request);
     }
@@ -243,6 +248,23 @@ void post_request(Cell* target, std::uint32_t generation, AskHeader* request) no
 
 Pid pid_of(const Cell* cell, std::uint32_t generation) noexcept {
     return cell == nullptr ? Pid() : Pid{0, cell->slot(), generation};
+}
+
+AskStatus why_refused(Admission admission) noexcept {
+    switch (admission) {
+        case Admission::gone:
+            return AskStatus::gone;
+        case Admission::too_many:
+            return AskStatus::too_many;
+        case Admission::full:
+        case Admission::failing:
+            return AskStatus::refused;
+        case Admission::admitted:
+        case Admission::dropped:
+        case Admission::redirected:
+            break;
+    }
+    return AskStatus::sent;
 }
 
 AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, Awaiting& awaiting,
@@ -279,10 +301,10 @@ AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, 
     const Admission admission = post_plainly(target, generation, request)
                                     ? Admission::admitted
                                     : admit(target, generation, request, Sender::asks);
-    if (admission == Admission::gone || admission == Admission::full) {
+    if (const AskStatus refused = why_refused(admission); refused != AskStatus::sent) {
         forget_waiting(cell);
         request->asker = nullptr;
-        return admission == Admission::gone ? AskStatus::gone : AskStatus::refused;
+        return refused;
     }
     if (outcome == WaitOutcome::reenters) send_nested(cell, *target);
     if (deadline != Duration::max()) arm_deadline(cell, deadline);

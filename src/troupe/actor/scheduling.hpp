@@ -34,7 +34,7 @@ const char* name(OnTimeout action) noexcept;
 struct SlowHandler {
     std::string method;  ///< "Shop::order", "on_start"
     Duration lasted{};   ///< so far, or in all when it has ended
-    Duration limit{};    ///< of `handler_timeout`, or `ThreadedOptions::stall_after`
+    Duration limit{};    ///< of `handler_timeout`; zero when it held its worker
     OnTimeout action = OnTimeout::warn;
     bool held_worker = false;  ///< without waiting for anything: the watchdog has seen it
     std::string where;         ///< the file and line it waits at; empty when it does not

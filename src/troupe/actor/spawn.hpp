@@ -139,9 +139,8 @@ public:
     template <auto... M>
     OptionsFor concurrent(std::size_t handlers_max = kHandlersDefault) && {
         static_assert((actor_internal::kIsConst<M> && ...),
-                      "options().concurrent<&A::m>(): handlers that are at work at the same time "
-                      "only read the actor, so their methods are const; for others there is "
-                      "interleaving()");
+                      "options().concurrent<&A::m>(): m is not const. Handlers that overlap only "
+                      "read the actor; for others there is interleaving()");
         settings_.scheduling.handlers_max = handlers_max != 0 ? handlers_max : 1;
         settings_.scheduling.concurrent = {&actor_internal::kMethodId<M>...};
         return std::move(*this);

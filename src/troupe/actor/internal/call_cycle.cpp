@@ -1,6 +1,7 @@
 #include <troupe/actor/internal/call_cycle.hpp>
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
+#include <troupe/actor/internal/schedule.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/base/block_pool.hpp>
 #include <troupe/base/log.hpp>
@@ -225,6 +226,11 @@ bool is_request_of(const MailNode* message, const Cell* asker,
 }
 
 MailNode* take_request(Cell& cell, const Cell* asker, std::uint32_t await_number) {
+    if (Schedule* const schedule = existing_schedule(cell)) {
+        if (schedule->held != nullptr && is_request_of(schedule->held, asker, await_number)) {
+            return std::exchange(schedule->held, nullptr);
+        }
+    }
     if (cell.capacity_.load(std::memory_order_relaxed) == Cell::kManaged) {
         return ManagedMailbox::find(cell)->take_request(asker, await_number);
     }
@@ -245,6 +251,11 @@ MailNode* take_request(Cell& cell, const Cell* asker, std::uint32_t await_number
 
 WaitOutcome begin_waiting(Cell& cell, Cell& target, const MailOps* request) noexcept {
     if (!is_actor(cell)) return WaitOutcome::may_wait;  // nobody waits for a task
+    // One that handles others meanwhile waits for several, and closes no cycle by that.
+    if (const Schedule* const schedule = existing_schedule(cell);
+        schedule != nullptr && schedule->interleaves()) {
+        return WaitOutcome::may_wait;
+    }
     const WaitsFor::Edge edge = WaitsFor::edge(target, cell.await_number_, handles_nested(cell));
     WaitOutcome outcome = WaitOutcome::may_wait;
     if (is_blocked(target)) [[unlikely]] {

@@ -7,6 +7,7 @@
 #include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/node.hpp>
 #include <troupe/actor/internal/pipes.hpp>
+#include <troupe/actor/internal/schedule.hpp>
 #include <troupe/actor/internal/supervised.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/own_message.hpp>
@@ -179,7 +180,11 @@ const MailOps StopSignal::kOps{
             } else if ((cell.flags_ & kInStopHook) == 0) {
                 cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | kStopAsked);
                 Awaiting* const record = cell.awaiting_;
-                if (record != nullptr && record->interruptible && record->arrived == nullptr) {
+                // Of several handlers at work the turn ends the waits of all.
+                const Schedule* const schedule = existing_schedule(cell);
+                const bool alone = schedule == nullptr || !schedule->interleaves();
+                if (alone && record != nullptr && record->interruptible &&
+                    record->arrived == nullptr) {
                     record->cancelled = true;
                     cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | kStopHeard);
                     can_go_on = true;
@@ -296,6 +301,15 @@ void WaitingSend::report_room(WaitingSend* waiting) noexcept {
     post_signal(*waiting->sender, waiting->sender_generation, waiting);
 }
 
+namespace {
+
+DeadLetterReason reason_of(AskStatus refused) noexcept {
+    if (refused == AskStatus::gone) return DeadLetterReason::gone;
+    return refused == AskStatus::too_many ? DeadLetterReason::too_many : DeadLetterReason::overflow;
+}
+
+}  // namespace
+
 bool Send::try_send() noexcept {
     if (post_plainly(target_, generation_, message_)) [[likely]] {
         message_ = nullptr;
@@ -312,6 +326,10 @@ bool Send::try_send() noexcept {
         case Admission::gone:
             failure_ = AskStatus::gone;
             dead_letter(target_, DeadLetterReason::gone, std::exchange(message_, nullptr));
+            return true;
+        case Admission::too_many:
+            failure_ = AskStatus::too_many;
+            dead_letter(target_, DeadLetterReason::too_many, std::exchange(message_, nullptr));
             return true;
         case Admission::failing:
         case Admission::full:
@@ -365,10 +383,8 @@ bool Send::suspend(std::coroutine_handle<> self, const std::source_location& whe
     }
     free_node(waiting);
     forget_waiting(cell);
-    const bool gone = admission == Admission::gone;
-    failure_ = gone ? AskStatus::gone : AskStatus::refused;
-    dead_letter(target_, gone ? DeadLetterReason::gone : DeadLetterReason::overflow,
-                std::exchange(message_, nullptr));
+    failure_ = why_refused(admission);
+    dead_letter(target_, reason_of(failure_), std::exchange(message_, nullptr));
     return false;
 }
 
@@ -525,6 +541,10 @@ Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type,
     if (settings != nullptr && settings->reentrant_calls) extension_of(cell).reentrant = true;
     if (settings != nullptr && settings->arena_bytes_max != 0) {
         standing_of(cell).arena = std::make_unique<Arena>(settings->arena_bytes_max);
+    }
+    if (settings != nullptr && settings->scheduling.special()) {
+        standing_of(cell).schedule = std::make_unique<Schedule>(settings->scheduling);
+        cell.flags_ = kUncounted;
     }
     if (parent != nullptr) {
         auto* const news = make_node<ChildEnded>();

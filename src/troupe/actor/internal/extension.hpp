@@ -24,6 +24,7 @@ struct ChildEnded;
 struct GroupSeat;
 struct Links;
 struct NameEntry;
+class Schedule;
 struct OuterWait;
 struct Supervised;
 struct Pipes;
@@ -50,7 +51,8 @@ struct Standing {
     NameEntry* name = nullptr;  // the one it is registered under, if any
     // For an address whose actor is built anew when it has ended, else null.
     std::unique_ptr<Supervised> supervised;
-    std::unique_ptr<Arena> arena;  // Actor::memory; empty for the next incarnation
+    std::unique_ptr<Arena> arena;        // Actor::memory; empty for the next incarnation
+    std::unique_ptr<Schedule> schedule;  // internal/schedule.hpp; null for most
     // What it has had started, over all its incarnations: old news is told from new by the number.
     std::uint64_t orders_made = 0;
 

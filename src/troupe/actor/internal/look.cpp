@@ -4,6 +4,7 @@
 #include <troupe/actor/internal/look.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/registry.hpp>
+#include <troupe/actor/internal/schedule.hpp>
 #include <troupe/actor/load.hpp>
 #include <troupe/actor/spawn.hpp>
 #include <troupe/scheduler/cell_hold.hpp>
@@ -80,7 +81,11 @@ void look_at_mailbox(Cell& cell, bool at_rest, bool running, ActorInfo& info) {
         return;
     }
     if (info.mailbox_capacity == Cell::kUnbounded) info.mailbox_capacity = 0;
-    const std::uint32_t in_hand = at_rest ? messages_in_hand(cell) : running ? 1 : 0;
+    // Where several are handled at the same time they have left the mailbox.
+    const Schedule* const schedule = at_rest ? existing_schedule(cell) : nullptr;
+    std::uint32_t in_hand = running ? 1 : 0;
+    if (at_rest) in_hand = messages_in_hand(cell);
+    if (schedule != nullptr && schedule->interleaves()) in_hand = 0;
     if (info.mailbox_depth <= in_hand) return;
     // Only at rest is the count exact: a turn gives back in one go what it has handled.
     if (at_rest) mark_mail(cell, info.mailbox_depth);
@@ -207,6 +212,8 @@ std::optional<ActorInfo> look_at(Cell& cell, std::uint32_t generation) {
     look_at_mailbox(cell, at_rest, running.now, info);
     look_from_outside(cell, info);
     if (held) look_inside(cell, info);
+    // One whose handlers interleave takes messages while they wait.
+    if (info.in_hand != 0 && info.state == ActorState::idle) info.state = ActorState::suspended;
     // Again: what was read of a cell that is not held may be its next owner's.
     if (!is_actor(cell, generation)) return std::nullopt;
     return info;

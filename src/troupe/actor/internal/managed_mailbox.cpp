@@ -44,6 +44,10 @@ MailNode* inner(MailNode* message) noexcept {
                                               : message;
 }
 
+bool applies(const MessageRate& rate, const MailNode* call) noexcept {
+    return rate.method == nullptr || rate.method == ops_of(call).id;
+}
+
 }  // namespace
 
 const MailOps Doorbell::kOps{MailKind::signal,
@@ -76,6 +80,8 @@ ManagedMailbox& ManagedMailbox::open(Cell& cell, const MailboxSettings& settings
     mailbox->generation_ = cell.generation();
     mailbox->settings_ = settings;
     mailbox->high_streak_ = 0;
+    mailbox->waiting_by_method_.assign(settings.limits.size(), 0);
+    mailbox->next_due_.assign(settings.rates.size(), Duration::zero());
     return *mailbox;
 }
 
@@ -93,6 +99,53 @@ bool ManagedMailbox::has_room(std::size_t bytes) const {
     return fits_count && fits_bytes;
 }
 
+/// How many calls of its method wait; null when that is not limited.
+std::size_t* ManagedMailbox::counter_of(const MailNode* call) {
+    for (std::size_t i = 0; i < settings_.limits.size(); ++i) {
+        if (settings_.limits[i].method == ops_of(call).id) return &waiting_by_method_[i];
+    }
+    return nullptr;
+}
+
+bool ManagedMailbox::within_limit(const MailNode* call) {
+    const std::size_t* const waiting = counter_of(call);
+    return waiting == nullptr ||
+           *waiting <
+               settings_.limits[static_cast<std::size_t>(waiting - waiting_by_method_.data())]
+                   .waiting_max;
+}
+
+/// Whether somebody who waits at the door goes before it: one who sends the same, or who only waits
+/// for room that all share.
+bool ManagedMailbox::others_were_first(const MailNode* call, std::size_t bytes) {
+    if (waiting_.empty()) return false;
+    if (settings_.limits.empty() || !has_room(bytes)) return true;
+    for (MailNode* const message : waiting_) {
+        const MailNode* const other = inner(message);
+        if (ops_of(other).id == ops_of(call).id || within_limit(other)) return true;
+    }
+    return false;
+}
+
+/// Whether no more have come than may. The next message is due at a time that moves on by a step
+/// with each that comes, and may be ahead of the clock by a burst (GCRA).
+bool ManagedMailbox::within_rates(const MailNode* call, Duration now) {
+    for (std::size_t i = 0; i < settings_.rates.size(); ++i) {
+        const MessageRate& rate = settings_.rates[i];
+        const Duration ahead = rate.each * static_cast<Duration::rep>(rate.burst - 1);
+        if (applies(rate, call) && next_due_[i] - ahead > now) return false;
+    }
+    return true;
+}
+
+/// It has come.
+void ManagedMailbox::count_towards_rates(const MailNode* call, Duration now) {
+    for (std::size_t i = 0; i < settings_.rates.size(); ++i) {
+        const MessageRate& rate = settings_.rates[i];
+        if (applies(rate, call)) next_due_[i] = std::max(next_due_[i], now) + rate.each;
+    }
+}
+
 void ManagedMailbox::put(MailNode* message, std::size_t bytes, bool system, Pid sender) {
     const bool high = contains(settings_.high_priority, ops_of(message).id);
     const ConflatedMethod* const method = conflated(message);
@@ -103,12 +156,14 @@ void ManagedMailbox::put(MailNode* message, std::size_t bytes, bool system, Pid 
     if (entry.conflatable) places_.emplace(entry.key_hash, Place{high, number});
     bytes_ += bytes;
     system_ += system ? 1 : 0;
+    if (std::size_t* const waiting = counter_of(message)) ++*waiting;
 }
 
 MailNode* ManagedMailbox::take(MailLane& lane, std::uint64_t number) {
     const LaneEntry entry = lane.take(number);
     bytes_ -= entry.bytes;
     system_ -= entry.system ? 1 : 0;
+    if (std::size_t* const waiting = counter_of(entry.message)) --*waiting;
     if (entry.conflatable) {
         const bool high = &lane == &high_;
         const auto [first, last] = places_.equal_range(entry.key_hash);
@@ -154,12 +209,13 @@ bool ManagedMailbox::conflate(MailNode* message, std::size_t bytes, Pid sender,
     return false;
 }
 
-/// Makes room by losing the oldest message of the lowest priority. False when there is none to
-/// lose.
-bool ManagedMailbox::drop_oldest(std::vector<LostMessage>& lost) {
+/// Makes room by losing the oldest message of the lowest priority, of this method if it is not
+/// null. False when there is none to lose.
+bool ManagedMailbox::drop_oldest(const void* method, std::vector<LostMessage>& lost) {
     for (MailLane* const lane : {&normal_, &high_}) {
-        const std::uint64_t number =
-            lane->find([](const LaneEntry& entry) { return !entry.system; });
+        const std::uint64_t number = lane->find([&](const LaneEntry& entry) {
+            return !entry.system && (method == nullptr || ops_of(entry.message).id == method);
+        });
         if (number == MailLane::kNone) continue;
         const Pid sender = lane->at(number).sender;
         lost.push_back({take(*lane, number), DeadLetterReason::overflow, sender});
@@ -171,19 +227,32 @@ bool ManagedMailbox::drop_oldest(std::vector<LostMessage>& lost) {
 Admission ManagedMailbox::admit_locked(MailNode* message, Sender sender,
                                        std::vector<LostMessage>& lost) {
     MailNode* const call = inner(message);
-    const std::size_t bytes = bytes_of(call);
     if (sender == Sender::forces) {
-        put(message, bytes, true, Pid());
+        put(message, bytes_of(call), true, Pid());
         return Admission::admitted;
     }
+    if (settings_.rates.empty()) return admit_in_time(message, sender, lost);
+    const Duration now = cell_.engine().now();
+    if (!within_rates(call, now)) return Admission::too_many;
+    const Admission admission = admit_in_time(message, sender, lost);
+    if (admission == Admission::admitted) count_towards_rates(call, now);
+    return admission;
+}
+
+/// The same for one that is within its rates.
+Admission ManagedMailbox::admit_in_time(MailNode* message, Sender sender,
+                                        std::vector<LostMessage>& lost) {
+    MailNode* const call = inner(message);
+    const std::size_t bytes = bytes_of(call);
     const Pid told_by = sender == Sender::tells ? sending_actor() : Pid();
     if (message == call && conflate(message, bytes, told_by, lost)) return Admission::admitted;
-    // Those who wait at the door were here first.
-    if (waiting_.empty()) {
-        while (settings_.overflow == Overflow::drop_oldest && !has_room(bytes)) {
-            if (!drop_oldest(lost)) break;
+    if (!others_were_first(call, bytes)) {
+        if (settings_.overflow == Overflow::drop_oldest) {
+            if (!within_limit(call)) drop_oldest(ops_of(call).id, lost);
+            while (!has_room(bytes) && drop_oldest(nullptr, lost)) {
+            }
         }
-        if (has_room(bytes)) {
+        if (has_room(bytes) && within_limit(call)) {
             put(message, bytes, false, told_by);
             return Admission::admitted;
         }
@@ -277,17 +346,22 @@ MailNode* ManagedMailbox::take_request(const Cell* asker, std::uint32_t await_nu
     return message;
 }
 
-/// Lets those in who wait at the door, first come, first served.
+/// Lets those in who wait at the door, first come, first served; one whose method has its limit
+/// keeps nobody out but those who send the same.
 ManagedMailbox::Relief ManagedMailbox::admit_waiting() {
     Relief relief;
-    while (!waiting_.empty()) {
-        MailNode* const first = waiting_.front();
+    for (auto at = waiting_.begin(); at != waiting_.end();) {
+        MailNode* const first = *at;
         MailNode* const call = inner(first);
         const std::size_t bytes = bytes_of(call);
         const Pid sender = first != call ? sender_of(first) : Pid();
         const bool replaces = conflate(call, bytes, sender, relief.lost);
         if (!replaces && !has_room(bytes)) break;
-        waiting_.pop_front();
+        if (!replaces && !within_limit(call)) {
+            ++at;
+            continue;
+        }
+        at = waiting_.erase(at);
         if (first != call) {
             static_cast<WaitingSend*>(first)->message = nullptr;
             call->generation = generation_;

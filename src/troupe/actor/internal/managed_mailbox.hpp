@@ -12,6 +12,7 @@
 /// keeps its managed mailbox for ever, as the table keeps the slot, and every use checks under the
 /// lock whom it serves.
 
+#include <troupe/actor/ask.hpp>
 #include <troupe/actor/dead_letters.hpp>
 #include <troupe/actor/internal/mail_lane.hpp>
 #include <troupe/actor/mailbox.hpp>
@@ -41,6 +42,7 @@ enum class Sender : std::uint8_t {
 enum class Admission : std::uint8_t {
     admitted,    ///< it is in the queue, or waits at its door
     full,        ///< refused: it is still the caller's
+    too_many,    ///< the same: more have come than its rate allows
     dropped,     ///< lost by policy: it is the caller's to drop, its sender goes on
     failing,     ///< the same, and the actor is to fail
     gone,        ///< so it is, the actor has ended
@@ -63,6 +65,9 @@ struct Doorbell : MailNode {
 /// Puts a message into the mailbox of an actor, of whatever kind. What others lose by it is made a
 /// dead letter here; what is not admitted, dropped or redirected is still the caller's.
 Admission admit(Cell* cell, std::uint32_t generation, MailNode* message, Sender sender) noexcept;
+
+/// What an asker is told of that; `sent` when the request is on its way, or has been answered.
+AskStatus why_refused(Admission admission) noexcept;
 
 /// The same for the system's own mail. False when there is no such actor any more.
 bool force(Cell& cell, std::uint32_t generation, MailNode* message) noexcept;
@@ -125,8 +130,15 @@ private:
 
     Admission admit_locked(MailNode* message, Sender sender, std::vector<LostMessage>& lost)
         TROUPE_REQUIRES(mutex_);
+    Admission admit_in_time(MailNode* message, Sender sender, std::vector<LostMessage>& lost)
+        TROUPE_REQUIRES(mutex_);
     std::size_t bytes_of(const MailNode* call) const TROUPE_REQUIRES(mutex_);
     bool has_room(std::size_t bytes) const TROUPE_REQUIRES(mutex_);
+    std::size_t* counter_of(const MailNode* call) TROUPE_REQUIRES(mutex_);
+    bool within_limit(const MailNode* call) TROUPE_REQUIRES(mutex_);
+    bool others_were_first(const MailNode* call, std::size_t bytes) TROUPE_REQUIRES(mutex_);
+    bool within_rates(const MailNode* call, Duration now) TROUPE_REQUIRES(mutex_);
+    void count_towards_rates(const MailNode* call, Duration now) TROUPE_REQUIRES(mutex_);
     void put(MailNode* message, std::size_t bytes, bool system, Pid sender) TROUPE_REQUIRES(mutex_);
     MailNode* take(MailLane& lane, std::uint64_t number) TROUPE_REQUIRES(mutex_);
     const ConflatedMethod* conflated(const MailNode* call) const TROUPE_REQUIRES(mutex_);
@@ -134,7 +146,7 @@ private:
         TROUPE_REQUIRES(mutex_);
     bool conflate(MailNode* message, std::size_t bytes, Pid sender, std::vector<LostMessage>& lost)
         TROUPE_REQUIRES(mutex_);
-    bool drop_oldest(std::vector<LostMessage>& lost) TROUPE_REQUIRES(mutex_);
+    bool drop_oldest(const void* method, std::vector<LostMessage>& lost) TROUPE_REQUIRES(mutex_);
     Relief admit_waiting() TROUPE_REQUIRES(mutex_);
     void report(const Relief& relief) noexcept;
     void doorbell_heard() noexcept;
@@ -154,6 +166,9 @@ private:
     std::deque<MailNode*> waiting_ TROUPE_GUARDED_BY(mutex_);  // first come, first served
     std::size_t bytes_ TROUPE_GUARDED_BY(mutex_) = 0;
     unsigned high_streak_ TROUPE_GUARDED_BY(mutex_) = 0;
+    // As settings_.limits and settings_.rates: how many wait, and when the next one is due.
+    std::vector<std::size_t> waiting_by_method_ TROUPE_GUARDED_BY(mutex_);
+    std::vector<Duration> next_due_ TROUPE_GUARDED_BY(mutex_);
     bool rung_ TROUPE_GUARDED_BY(mutex_) = false;        // the owner knows that there is something
     bool in_mailbox_ TROUPE_GUARDED_BY(mutex_) = false;  // the doorbell lies in the word
     Doorbell doorbell_;

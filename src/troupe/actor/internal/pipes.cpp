@@ -137,14 +137,13 @@ void begin_pipe(Cell& cell, std::uint32_t cell_generation, MailNode* message, co
     if (timeout < Duration::max() - now) request->deadline = now + timeout;
     // Its asker goes on and may ask again, so it respects the bound, as a tell does.
     const Admission admission = admit(target, generation, request, Sender::tells);
-    if (admission == Admission::admitted || admission == Admission::redirected ||
-        admission == Admission::dropped) {
+    const AskStatus status = why_refused(admission);
+    if (status == AskStatus::sent) {
         start_deadline(cell, number, pipe, deadline);
         return;
     }
     request->asker = nullptr;
     request->ops->drop(request, Error(Errc::cancelled));
-    const AskStatus status = admission == Admission::gone ? AskStatus::gone : AskStatus::refused;
     fail_pipe(
         cell, number,
         unsent_error(status, target, generation, pipe.method, std::source_location::current()));

@@ -19,6 +19,7 @@ namespace troupe {
 
 namespace actor_internal {
 
+void tell_hooks_of_stalls(Engine& engine);
 void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason reason,
                bool top_level_only) noexcept;
 
@@ -47,6 +48,7 @@ bool SystemCore::is_alive(const Cell& cell) noexcept {
 
 SystemCore::SystemCore(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {
     engine_->set_host(this);
+    if (!engine_->deterministic()) tell_hooks_of_stalls(*engine_);
 }
 
 SystemCore* SystemCore::find(const Cell* cell) noexcept {
@@ -152,6 +154,28 @@ void SystemCore::log_dead_letter(const DeadLetter& letter) noexcept {
                                            {"because", name(letter.reason)}});
 }
 
+void SystemCore::note_slow_handler(const Cell& cell, const SlowHandler& slow) noexcept {
+    slow_handlers_.add(1);
+    unlogged_slow_handlers_.fetch_add(1, std::memory_order_relaxed);
+    const Duration::rep now = engine_->coarse_now().count();
+    Duration::rep next = next_slow_log_.load(std::memory_order_relaxed);
+    // One of those in this second writes for all.
+    if (now < next || !next_slow_log_.compare_exchange_strong(next, now + Duration(1s).count(),
+                                                              std::memory_order_relaxed,
+                                                              std::memory_order_relaxed)) {
+        return;
+    }
+    const std::uint64_t count = unlogged_slow_handlers_.exchange(0, std::memory_order_relaxed);
+    log_warn("handlers take longer than they may",
+             {{"count", static_cast<std::int64_t>(count)},
+              {"last", slow.method},
+              {"of", to_string(pid_of(&cell, cell.generation()))},
+              {"lasted", slow.lasted},
+              {"limit", slow.limit},
+              {"at", slow.where},
+              {"action", name(slow.action)}});
+}
+
 void SystemCore::tell_dead_letter(const DeadLetter& letter) noexcept {
     std::vector<DeadLetterListener> listeners;
     {
@@ -171,6 +195,7 @@ void SystemCore::tell_dead_letter(const DeadLetter& letter) noexcept {
             case Admission::dropped:
                 break;
             case Admission::full:
+            case Admission::too_many:
             case Admission::failing:
             case Admission::gone:
                 message->ops->drop(message, Error(Errc::mailbox_full));

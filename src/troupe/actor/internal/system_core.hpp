@@ -63,7 +63,8 @@ public:
     DeadLetters dead_letters() const noexcept;
     std::vector<DeadLettersOfType> dead_letters_by_type() const;
     std::uint64_t slow_handlers() const noexcept { return slow_handlers_.value(); }
-    void count_slow_handler() noexcept { slow_handlers_.add(1); }
+    /// Counts it and says so in the log, once a second at most.
+    void note_slow_handler(const Cell& cell, const SlowHandler& slow) noexcept;
 
     /// What the tests add up: accepted = handled + lost, once nothing is queued any more. Counted
     /// only after `count_messages_for_test`, since it would cost each message some nanoseconds.
@@ -161,6 +162,8 @@ private:
     Counter lost_;
     std::array<Counter, kDeadLetterReasons> dead_letters_;
     Counter slow_handlers_;
+    std::atomic<Duration::rep> next_slow_log_{0};  // whoever logs moves it on
+    std::atomic<std::uint64_t> unlogged_slow_handlers_{0};
     DeadLetterTable dead_letters_by_type_;
     std::atomic<Duration::rep> next_dead_letter_log_{0};  // whoever lost a message reads and writes
     std::atomic<std::uint64_t> unlogged_dead_letters_{0};  // the same

@@ -13,6 +13,7 @@
 #include <troupe/actor/internal/extension.hpp>
 #include <troupe/actor/internal/managed_mailbox.hpp>
 #include <troupe/actor/internal/own_mail.hpp>
+#include <troupe/actor/internal/schedule.hpp>
 #include <troupe/actor/internal/supervised.hpp>
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/internal/timers.hpp>
@@ -44,8 +45,12 @@ public:
           managed_(cell.capacity_.load(std::memory_order_relaxed) == Cell::kManaged
                        ? ManagedMailbox::find(cell)
                        : nullptr),
+          schedule_((cell.flags_ & (kUncounted | kVacant)) != 0 ? existing_schedule(cell)
+                                                                : nullptr),
           budget_(running_.messages),
-          given_(budget_) {}
+          given_(budget_) {
+        if (schedule_ != nullptr && schedule_->slices()) begin_slice();
+    }
 
     TurnEnd run();
     // Goes on after a message that lay alone in the mailbox, and still does.
@@ -63,8 +68,10 @@ private:
     Next handle_batch();
     Next handle(MailNode* message);
     [[gnu::always_inline]] Next call_handler(MailNode* message);
-    [[gnu::always_inline]] void count_handled() noexcept;
-    void count_more() noexcept;
+    void begin_scheduled(MailNode* message);
+    [[gnu::always_inline]] void count_handled(const MailNode* message) noexcept;
+    void count_more(const MailNode* message) noexcept;
+    bool took_no_room(const MailNode* message) const noexcept;
     MailNode* next_message();
     [[gnu::always_inline]] Next handler_done(MailNode* message, Handled handled);
     Next handler_threw(MailNode* message, const std::string& text);
@@ -75,8 +82,14 @@ private:
     Error too_late(const MailNode* message) const;
     bool unwrap_own(MailNode*& message);
     void note_own_message(bool accepted);
-    void suspended_in(MailNode* message) noexcept;
+    void suspended_in(MailNode* message);
+    void suspended_scheduled(const MailNode* message);
     Next go_on_awaiting();
+    Next go_on_interleaving();
+    Next begin_another();
+    bool take_next();
+    bool interrupt_all() noexcept;
+    void step_aside() noexcept;
     Next block();
     Next handle_nested();
     void nested_done();
@@ -98,6 +111,8 @@ private:
 
     void report_started() noexcept;
     bool abandon_handlers(const ExitReason& reason) noexcept;
+    bool abandon_interleaved(const Error& why) noexcept;
+    void abandon_held(const ExitReason& reason, bool address_stays) noexcept;
     void abandon_handler(const Error& why) noexcept;
     void lose(MailNode* message, DeadLetterReason reason, const Error& why) noexcept;
     void abandon_hooks() noexcept;
@@ -105,6 +120,8 @@ private:
     void take_out(const MailNode* message);
     bool has_no_mail() const noexcept;
     bool has_had_its_share() noexcept;
+    void begin_slice() noexcept;
+    unsigned more_of_slice() const noexcept;
     Next yield();
     void mark_what_waits() noexcept;
 
@@ -124,6 +141,14 @@ private:
     }
     bool has(std::uint8_t flag) const noexcept { return (cell_.flags_ & flag) != 0; }
     static constexpr std::uint8_t kSpecial = kStopAsked | kKillAsked | kHasNews | kVacant;
+    /// Several handlers may be at work; in a hook there is only that.
+    bool interleaves() const noexcept {
+        return schedule_ != nullptr && schedule_->interleaves() && !has(kInStartHook | kInStopHook);
+    }
+    /// One has been taken out of the mailbox and waited until the others had ended.
+    bool holds_a_call() const noexcept {
+        return schedule_ != nullptr && schedule_->held != nullptr;
+    }
     void set(std::uint8_t flag) noexcept {
         cell_.flags_ = static_cast<std::uint8_t>(cell_.flags_ | flag);
     }
@@ -136,12 +161,15 @@ private:
     const ActorType& type_;
     const bool deterministic_;
     ManagedMailbox* const managed_;  // null for a plain mailbox
+    Schedule* const schedule_;       // null for an actor without such options
+    Duration began_{};               // only where it has a slice of its own
     unsigned budget_;
     unsigned given_;                        // budget this turn has had in all
     std::uint32_t released_ = 0;            // handled messages whose room is not given back yet
     MailNode* handled_in_place_ = nullptr;  // handled, but still linked in the mailbox word
     bool in_place_ = false;                 // so is the message being handled
     bool can_resume_ = false;               // what the suspended handler waits for has come
+    bool others_went_ = false;              // since the last turn, which ended to let them
 };
 
 TurnEnd Turn::run() {
@@ -156,13 +184,14 @@ TurnEnd Turn::run() {
     } else if (cell_.awaiting_ != nullptr && cell_.awaiting_->yielding) {
         can_resume_ = true;
     }
+    others_went_ = true;
     return run_on(next);
 }
 
 TurnEnd Turn::run_on(Next next) {
     while (next == Next::go_on) {
         if (cell_.urgent()) take_mail();
-        if (cell_.awaiting_ != nullptr || (cell_.flags_ & kSpecial) != 0) {
+        if (cell_.awaiting_ != nullptr || (cell_.flags_ & kSpecial) != 0 || holds_a_call()) {
             next = attend();
         } else if (cell_.batch_ != nullptr && goes_straight_on()) {
             next = handle_batch();
@@ -201,6 +230,7 @@ Turn::Next Turn::attend() {
     if (has(kKillAsked)) return killed();
     if (cell_.awaiting_ != nullptr) return go_on_awaiting();
     if (has(kStopAsked)) return begin_stop();
+    if (holds_a_call()) return begin_another();
     if (has_had_its_share()) return yield();
     in_place_ = false;
     note_own_message(false);
@@ -278,6 +308,8 @@ inline Turn::Next Turn::call_handler(MailNode* message) {
     --budget_;
     say(message);
     if (deterministic_) cell_.engine().note_handling(ops_of(message).method, message);
+    if (schedule_ != nullptr) [[unlikely]]
+        begin_scheduled(message);
     try {
         const Handled handled = ops_of(message).deliver(object(), message);
         if (handled != Handled::suspended) return handler_done(message, handled);
@@ -289,12 +321,31 @@ inline Turn::Next Turn::call_handler(MailNode* message) {
 }
 
 /// The message stays until its coroutine has finished; null stands for a hook.
-void Turn::suspended_in(MailNode* message) noexcept {
+void Turn::suspended_in(MailNode* message) {
     TROUPE_ASSERT(cell_.awaiting_ != nullptr,
                   "a handler awaited something that is not Troupe's: it would never be resumed");
     running_.handling = nullptr;  // its next turn may be anywhere
     cell_.awaiting_->message = message;
+    if (schedule_ != nullptr) [[unlikely]]
+        return suspended_scheduled(message);
     cell_.awaiting_->outer = cell_.nested_ ? existing_ties(cell_)->outer->record : nullptr;
+}
+
+/// The same for an actor with scheduling options.
+void Turn::suspended_scheduled(const MailNode* message) {
+    if (schedule_->interleaves()) {
+        cell_.awaiting_->outer = std::exchange(schedule_->parked, nullptr);
+        cell_.nested_ = false;
+    } else {
+        cell_.awaiting_->outer = cell_.nested_ ? existing_ties(cell_)->outer->record : nullptr;
+    }
+    schedule_->suspended(cell_, message != nullptr ? message : &hooks_of(cell_).handling);
+}
+
+void Turn::begin_scheduled(MailNode* message) {
+    schedule_->begin(cell_, message);
+    // Of several it has left the mailbox when it begins, of one alone when it ends.
+    if (interleaves() && !schedule_->is_own(message)) ++released_;
 }
 
 MailNode* Turn::next_message() {
@@ -418,28 +469,36 @@ void Turn::note_own_message(bool accepted) {
     set(kUncounted);
 }
 
-inline void Turn::count_handled() noexcept {
+inline void Turn::count_handled(const MailNode* message) noexcept {
     cell_.handled_.store(cell_.handled() + 1, std::memory_order_relaxed);
     if (has(kUncounted)) [[unlikely]]
-        return count_more();
+        return count_more(message);
     ++released_;
 }
 
+/// Whether the message being handled took no room in the mailbox.
+bool Turn::took_no_room(const MailNode* message) const noexcept {
+    if (!has(kUncounted)) return false;
+    return schedule_ != nullptr ? schedule_->is_own(message)
+                                : existing_extension(cell_)->own_message;
+}
+
 /// A message that took no room, or that somebody else takes note of.
-void Turn::count_more() noexcept {
+void Turn::count_more(const MailNode* message) noexcept {
     Extension& extension = *existing_extension(cell_);
-    const bool own = std::exchange(extension.own_message, false);
-    if (!own) ++released_;
+    const bool own = schedule_ != nullptr ? schedule_->end(cell_, message)
+                                          : std::exchange(extension.own_message, false);
+    if (!own && !interleaves()) ++released_;
     if (std::exchange(extension.put_off, false)) {
         // It is not handled yet, although its handler has run.
         cell_.handled_.store(cell_.handled() - 1, std::memory_order_relaxed);
     }
-    if (!note_handled(cell_, own)) clear(kUncounted);
+    if (!note_handled(cell_, own) && schedule_ == nullptr) clear(kUncounted);
 }
 
 inline Turn::Next Turn::handler_done(MailNode* message, Handled handled) {
     running_.handling = nullptr;  // before it is freed: what its end does is done for nobody
-    count_handled();
+    count_handled(message);
     if (handled == Handled::parked) {
         // It is a ReplyTo's now, which may be used as soon as the next message is handled.
         if (in_place_) take_out(message);
@@ -487,14 +546,14 @@ Turn::Next Turn::killed() {
 /// again, or has.
 void Turn::give_up(MailNode* message, const Error& why) noexcept {
     Supervised* const known = supervised();
-    const bool own = has(kUncounted) && existing_extension(cell_)->own_message;
-    const Supervised::Fate fate =
-        known != nullptr && !own ? known->judge(message, cell_.handled()) : Supervised::Fate::fails;
+    const Supervised::Fate fate = known != nullptr && !took_no_room(message)
+                                      ? known->judge(message, cell_.handled())
+                                      : Supervised::Fate::fails;
     if (fate == Supervised::Fate::is_tried_again) return;
     if (fate == Supervised::Fate::fails) {
-        count_handled();
+        count_handled(message);
     } else {
-        ++released_;
+        if (!interleaves()) ++released_;
         SystemCore::of(cell_).note_lost(&cell_, DeadLetterReason::poison, message);
     }
     message->ops->drop(message, why);
@@ -504,6 +563,8 @@ void Turn::give_up(MailNode* message, const Error& why) noexcept {
 
 /// Resumes the handler if it can go on, else lets go of the cell.
 Turn::Next Turn::go_on_awaiting() {
+    if (interleaves()) [[unlikely]]
+        return go_on_interleaving();
     if (cell_.awaiting_->call_waits) return handle_nested();
     if (can_resume_) return resume();
     if (cell_.awaiting_->yielding) return yield();
@@ -536,6 +597,104 @@ Turn::Next Turn::block() {
     return Next::go_on;
 }
 
+// ---- several handlers at work -------------------------------------------------------------------
+
+/// Resumes a handler whose wait is over, else begins the next message if it may.
+Turn::Next Turn::go_on_interleaving() {
+    can_resume_ = false;  // of those that can, one is picked here
+    Awaiting* const ready = Schedule::ready_one(cell_, others_went_);
+    if (in_place_ && ready != cell_.awaiting_) {
+        // Others are linked above it from now on, or handled before it is.
+        take_out(cell_.awaiting_->message);
+        return Next::go_on;
+    }
+    if (ready != nullptr) {
+        if (has_had_its_share()) return yield();
+        --budget_;
+        others_went_ = false;
+        Schedule::bring_to_front(cell_, *ready);
+        schedule_->parked = ready->outer;
+        cell_.nested_ = schedule_->parked != nullptr;
+        return resume();
+    }
+    if (handled_in_place_ != nullptr) {
+        take_mail();
+        return Next::go_on;
+    }
+    if (has(kStopAsked)) {
+        if (interrupt_all()) return Next::go_on;
+        return Schedule::anybody_yields(cell_) ? yield() : block();
+    }
+    return begin_another();
+}
+
+/// A stop ends the waits that it may, once. True when it has ended one.
+bool Turn::interrupt_all() noexcept {
+    if (has(kStopHeard)) return false;
+    set(kStopHeard);
+    bool any = false;
+    for (Awaiting* record = cell_.awaiting_; record != nullptr; record = record->outer) {
+        if (!record->interruptible || record->arrived != nullptr) continue;
+        record->cancelled = true;
+        any = true;
+    }
+    return any;
+}
+
+Turn::Next Turn::begin_another() {
+    if (schedule_->held == nullptr && !take_next()) {
+        if (cell_.urgent() || cell_.batch_ != nullptr || schedule_->held != nullptr) {
+            return Next::go_on;
+        }
+        if (Schedule::anybody_yields(cell_)) return yield();
+        if (cell_.try_idle(nullptr)) return Next::released;
+        take_mail();
+        return Next::go_on;
+    }
+    MailNode* const message = schedule_->held;
+    if (!schedule_->may_begin(cell_, message)) {
+        return Schedule::anybody_yields(cell_) ? yield() : block();
+    }
+    if (has_had_its_share()) return yield();
+    schedule_->held = nullptr;
+    if (ops_of(message).asked && expired(message)) {
+        ++released_;
+        lose(message, DeadLetterReason::expired, too_late(message));
+        return Next::go_on;
+    }
+    step_aside();
+    return handle(message);
+}
+
+/// Takes the next call out of the mailbox. False when there is none yet.
+bool Turn::take_next() {
+    MailNode* message = nullptr;
+    if (has(kHasNews)) {
+        note_own_message(false);
+        message = pop_news(cell_);
+    } else {
+        if (managed_ == nullptr && cell_.batch_ == nullptr &&
+            Cell::node_of(cell_.word()) != nullptr) {
+            take_mail();
+        }
+        if (cell_.batch_ != nullptr) {
+            message = cell_.pop_batch();
+        } else if (managed_ != nullptr) {
+            message = managed_->pop();
+        }
+        if (message == nullptr || (!is_call(message) && !unwrap(message))) return false;
+    }
+    schedule_->held = message;
+    return true;
+}
+
+/// Those that wait make room for another.
+void Turn::step_aside() noexcept {
+    schedule_->parked = std::exchange(cell_.awaiting_, nullptr);
+    cell_.nested_ = true;
+    others_went_ = false;
+}
+
 // ---- calls that come back -----------------------------------------------------------------------
 
 /// The handler waits for somebody who, perhaps through others, waits for this call.
@@ -554,6 +713,12 @@ Turn::Next Turn::handle_nested() {
 
 /// Unless the nested call waits itself, the handler below is the one that waits again.
 void Turn::nested_done() {
+    if (interleaves()) {
+        if (cell_.awaiting_ != nullptr) return;
+        cell_.awaiting_ = std::exchange(schedule_->parked, nullptr);
+        cell_.nested_ = false;
+        return;
+    }
     if (cell_.awaiting_ != nullptr || !pop_outer(cell_)) return;
     Awaiting& record = *cell_.awaiting_;
     if (record.arrived == nullptr && record.deadline != Duration::max()) {
@@ -603,10 +768,30 @@ bool Turn::has_no_mail() const noexcept {
 /// Whether others should run first. The worker decides: after so many messages, or so long.
 bool Turn::has_had_its_share() noexcept {
     if (budget_ == 0) [[unlikely]] {
-        budget_ = running_.more_messages(running_, given_);
+        budget_ = schedule_ != nullptr && schedule_->slices()
+                      ? more_of_slice()
+                      : running_.more_messages(running_, given_);
         given_ += budget_;
     }
     return budget_ == 0;
+}
+
+// As many messages between two looks at the clock.
+constexpr unsigned kSliceInstalment = 16;
+
+void Turn::begin_slice() noexcept {
+    if (deterministic_) return;  // a turn is one message there
+    budget_ = given_ = std::min(schedule_->settings().slice_messages, kSliceInstalment);
+    began_ = cell_.engine().now();
+}
+
+unsigned Turn::more_of_slice() const noexcept {
+    const Scheduling& settings = schedule_->settings();
+    if (deterministic_ || given_ >= settings.slice_messages ||
+        cell_.engine().now() - began_ >= settings.slice_time) {
+        return 0;
+    }
+    return std::min(settings.slice_messages - given_, kSliceInstalment);
 }
 
 Turn::Next Turn::yield() {
@@ -654,6 +839,9 @@ Turn::Next Turn::begin_start() {
                 hooks.on_start = std::move(hook);
                 set(kInStartHook);
                 running_.handling = &hooks.handling;
+                if (schedule_ != nullptr) {
+                    schedule_->begin_hook(cell_, hooks.handling, schedule_->settings().on_start);
+                }
                 hooks.on_start.start();
                 if (hooks.on_start.finished()) return start_hook_done();
                 suspended_in(nullptr);
@@ -676,8 +864,9 @@ Turn::Next Turn::begin_work() {
 }
 
 Turn::Next Turn::start_hook_done() {
-    clear(kInStartHook);
     Hooks& hooks = hooks_of(cell_);
+    if (schedule_ != nullptr) schedule_->end(cell_, &hooks.handling);
+    clear(kInStartHook);
     Result<void> started;
     try {
         started = hooks.on_start.take();
@@ -735,6 +924,9 @@ Turn::Next Turn::begin_stop() {
         Hooks& hooks = hooks_of(cell_);
         hooks.on_stop = std::move(hook);
         running_.handling = &hooks.handling;
+        if (schedule_ != nullptr) {
+            schedule_->begin_hook(cell_, hooks.handling, schedule_->settings().on_stop);
+        }
         hooks.on_stop.start();
         if (hooks.on_stop.finished()) return stop_hook_done();
         suspended_in(nullptr);
@@ -745,6 +937,7 @@ Turn::Next Turn::begin_stop() {
 }
 
 Turn::Next Turn::stop_hook_done() {
+    if (schedule_ != nullptr) schedule_->end(cell_, &hooks_of(cell_).handling);
     try {
         hooks_of(cell_).on_stop.take();
     } catch (...) {
@@ -767,6 +960,7 @@ Turn::Next Turn::end(ExitReason reason) {
         return block();
     }
     abandon_hooks();
+    if (schedule_ != nullptr) schedule_->forget_all(cell_);
     type_.destroy(object());
     return actor_gone(reason);
 }
@@ -774,7 +968,20 @@ Turn::Next Turn::end(ExitReason reason) {
 /// Nothing is left of the actor. Its address may stay for the next one.
 Turn::Next Turn::actor_gone(const ExitReason& reason) {
     const Supervised* const known = supervised();
-    return known != nullptr && known->address_stays(reason) ? vacate(reason) : end_address(reason);
+    const bool stays = known != nullptr && known->address_stays(reason);
+    if (schedule_ != nullptr) abandon_held(reason, stays);
+    return stays ? vacate(reason) : end_address(reason);
+}
+
+/// A call that was taken out of the mailbox and not begun: as those that lie in it.
+void Turn::abandon_held(const ExitReason& reason, bool address_stays) noexcept {
+    MailNode* const held = schedule_->held;
+    if (held == nullptr) return;
+    Extension& extension = *existing_extension(cell_);
+    const bool own = std::exchange(extension.own_message, false);
+    if (address_stays && !own) return;
+    schedule_->held = nullptr;
+    lose(held, DeadLetterReason::stopped, gone(cell_, reason));
 }
 
 Turn::Next Turn::end_address(const ExitReason& reason) {
@@ -788,6 +995,7 @@ Turn::Next Turn::end_address(const ExitReason& reason) {
 bool Turn::abandon_handlers(const ExitReason& reason) noexcept {
     if (!cell_.nested_ && cell_.awaiting_ == nullptr) return true;
     const Error why = gone(cell_, reason);
+    if (interleaves()) return abandon_interleaved(why);
     while (MailNode* const call = pop_nested(cell_))
         lose(call, DeadLetterReason::stopped, why);
     do {
@@ -796,6 +1004,20 @@ bool Turn::abandon_handlers(const ExitReason& reason) noexcept {
         if (record->let_go != nullptr && !record->let_go(*record)) return false;
         abandon_handler(why);
     } while (pop_outer(cell_));
+    return true;
+}
+
+bool Turn::abandon_interleaved(const Error& why) noexcept {
+    if (cell_.nested_) {
+        cell_.awaiting_ = std::exchange(schedule_->parked, nullptr);
+        cell_.nested_ = false;
+    }
+    while (Awaiting* const record = cell_.awaiting_) {
+        if (record->let_go != nullptr && !record->let_go(*record)) return false;
+        Awaiting* const outer = record->outer;
+        abandon_handler(why);
+        cell_.awaiting_ = outer;
+    }
     return true;
 }
 
@@ -858,7 +1080,7 @@ Turn::Next Turn::build() {
     constexpr std::uint32_t kShownMax = 0xFFFF;
     cell_.incarnation_.store(static_cast<std::uint16_t>(std::min(known.incarnation, kShownMax)),
                              std::memory_order_relaxed);
-    cell_.flags_ = 0;
+    cell_.flags_ = schedule_ != nullptr ? kUncounted : std::uint8_t{0};
     void* object = cell_.inline_state();
     if (!type_.inline_state) {
         object = allocate_block(type_.bytes);

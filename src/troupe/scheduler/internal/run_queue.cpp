@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace troupe::scheduler_internal {
@@ -84,7 +85,11 @@ bool BiasedLock::thief_try_lock() noexcept {
 
 void RunQueue::push_next_slowly(Cell& cell, std::uint32_t now_us) noexcept {
     lock_.owner_lock();
-    put_into_slot(cell, now_us);
+    if (cell.priority() == Priority::normal) {
+        put_into_slot(cell, now_us);
+    } else {
+        push_line(cell);
+    }
     lock_.owner_unlock();
 }
 
@@ -96,37 +101,53 @@ void RunQueue::push_back(Cell& cell, std::uint32_t now_us) noexcept {
 
 void RunQueue::push_back(CellChain chain, std::uint32_t now_us) noexcept {
     if (chain.first == nullptr) return;
+    bool all_normal = true;
     for (Cell* cell = chain.first; cell != nullptr; cell = cell->next_runnable_) {
         cell->queued_at_us_ = now_us;
+        all_normal = all_normal && cell->priority() == Priority::normal;
     }
     lock_.owner_lock();
-    if (queue_last_ == nullptr) {
-        queue_first_ = chain.first;
+    if (all_normal) {
+        queue_.append(chain);
+        set_others(others() + chain.count);
     } else {
-        queue_last_->next_runnable_ = chain.first;
+        while (Cell* const cell = chain.pop())
+            push_line(*cell);
     }
-    queue_last_ = chain.last;
-    set_others(others() + chain.count);
     lock_.owner_unlock();
 }
 
-void RunQueue::push_queue(Cell& cell) noexcept {
-    cell.next_runnable_ = nullptr;
-    if (queue_last_ == nullptr) {
-        queue_first_ = &cell;
-    } else {
-        queue_last_->next_runnable_ = &cell;
+/// Behind those of its priority.
+void RunQueue::push_line(Cell& cell) noexcept {
+    switch (cell.priority()) {
+        case Priority::normal:
+            return push_queue(cell);
+        case Priority::high:
+            high_.append(cell);
+            break;
+        case Priority::low:
+            low_.append(cell);
+            break;
     }
-    queue_last_ = &cell;
     set_others(others() + 1);
 }
 
-Cell* RunQueue::pop_queue() noexcept {
-    Cell* const cell = queue_first_;
-    if (cell == nullptr) return nullptr;
-    queue_first_ = cell->next_runnable_;
-    if (queue_first_ == nullptr) queue_last_ = nullptr;
-    set_others(others() - 1);
+void RunQueue::push_queue(Cell& cell) noexcept {
+    queue_.append(cell);
+    set_others(others() + 1);
+}
+
+Cell* RunQueue::pop_line(CellChain& line) noexcept {
+    Cell* const cell = line.pop();
+    if (cell != nullptr) set_others(others() - 1);
+    return cell;
+}
+
+/// One of high priority, unless those behind have let so many go before them.
+Cell* RunQueue::pop_high() noexcept {
+    const bool others_go = normal_waits() && ++high_streak_ > kHighStreakMax;
+    Cell* const cell = others_go ? nullptr : pop_line(high_);
+    if (cell == nullptr) high_streak_ = 0;
     return cell;
 }
 
@@ -135,7 +156,7 @@ Cell* RunQueue::pop_other() noexcept {
     Cell* cell = nullptr;
     if (oldest_first_) {
         oldest_first_ = false;
-        cell = pop_queue();
+        cell = pop_line(queue_);
     }
     if (Cell* const next = slot(); cell == nullptr && next != nullptr) {
         set_slot(nullptr);
@@ -145,20 +166,24 @@ Cell* RunQueue::pop_other() noexcept {
     }
     if (cell != nullptr) return cell;
     streak_ = 0;
-    if (stack_top_ == nullptr) return pop_queue();
+    if (stack_top_ == nullptr) return pop_line(queue_);
     cell = stack_top_;
     stack_top_ = cell->next_runnable_;
     set_others(others() - 1);
     return cell;
 }
 
+Cell* RunQueue::pop_normal() noexcept {
+    Cell* const cell = slot();
+    if (cell == nullptr || oldest_first_ || !slot_may_win()) return pop_other();
+    set_slot(nullptr);
+    return cell;
+}
+
 Cell* RunQueue::pop_among_others() noexcept {
-    Cell* cell = slot();
-    if (cell != nullptr && !oldest_first_ && slot_may_win()) {
-        set_slot(nullptr);
-    } else {
-        cell = pop_other();
-    }
+    Cell* cell = high_.first != nullptr ? pop_high() : nullptr;
+    if (cell == nullptr) cell = pop_normal();
+    if (cell == nullptr) cell = pop_line(low_);
     if (cell == nullptr) return nullptr;
     cell->next_runnable_ = nullptr;
     if (size() == 0) was_empty_ = true;
@@ -167,29 +192,31 @@ Cell* RunQueue::pop_among_others() noexcept {
 
 void RunQueue::stack_to_queue() noexcept {
     // The bottom of the stack is the oldest: reverse it behind the queue.
-    Cell* oldest_first = nullptr;
-    Cell* const youngest = stack_top_;
+    CellChain oldest_first;
     while (stack_top_ != nullptr) {
         Cell* const cell = stack_top_;
         stack_top_ = cell->next_runnable_;
-        cell->next_runnable_ = oldest_first;
-        oldest_first = cell;
+        cell->next_runnable_ = oldest_first.first;
+        oldest_first.first = cell;
+        if (oldest_first.last == nullptr) oldest_first.last = cell;
+        ++oldest_first.count;
     }
-    if (oldest_first == nullptr) return;
-    if (queue_last_ == nullptr) {
-        queue_first_ = oldest_first;
-    } else {
-        queue_last_->next_runnable_ = oldest_first;
-    }
-    queue_last_ = youngest;
+    queue_.append(oldest_first);
+}
+
+/// Those of low priority that have waited for long queue like everybody else.
+void RunQueue::let_low_age(std::uint32_t now_us) noexcept {
+    while (low_.first != nullptr && now_us - low_.first->queued_at_us_ > kLowAgesAfterUs)
+        queue_.append(*low_.pop());
 }
 
 std::uint32_t RunQueue::age_us(std::uint32_t now_us, std::uint32_t fair_after_us) noexcept {
     if (size() == 0) return 0;
     lock_.owner_lock();
     // Differences of 32-bit clocks are right as long as nothing waits for an hour.
+    let_low_age(now_us);
     std::uint32_t age = 0;
-    if (queue_first_ != nullptr) age = now_us - queue_first_->queued_at_us_;
+    if (queue_.first != nullptr) age = now_us - queue_.first->queued_at_us_;
     if (stack_top_ != nullptr) {
         const std::uint32_t stack_age = now_us - stack_since_us_;
         if (stack_age > age) age = stack_age;
@@ -199,6 +226,9 @@ std::uint32_t RunQueue::age_us(std::uint32_t now_us, std::uint32_t fair_after_us
         age = now_us - next->queued_at_us_;
     }
     oldest_first_ = age > fair_after_us;
+    for (const CellChain* const line : {&high_, &low_}) {
+        if (line->first != nullptr) age = std::max(age, now_us - line->first->queued_at_us_);
+    }
     lock_.owner_unlock();
     return age;
 }
@@ -207,11 +237,14 @@ CellChain RunQueue::steal(std::size_t wanted) noexcept {
     CellChain stolen;
     if (wanted == 0 || !lock_.thief_try_lock()) return stolen;
     stack_to_queue();
-    while (stolen.count < wanted && queue_first_ != nullptr)
-        stolen.append(*pop_queue());
-    if (Cell* const next = slot(); stolen.count < wanted && next != nullptr) {
-        stolen.append(*next);
-        set_slot(nullptr);
+    for (CellChain* const line : {&high_, &queue_, &low_}) {
+        while (stolen.count < wanted && line->first != nullptr)
+            stolen.append(*pop_line(*line));
+        if (line != &queue_) continue;
+        if (Cell* const next = slot(); stolen.count < wanted && next != nullptr) {
+            stolen.append(*next);
+            set_slot(nullptr);
+        }
     }
     lock_.thief_unlock();
     return stolen;

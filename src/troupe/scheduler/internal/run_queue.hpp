@@ -8,6 +8,10 @@
 /// Cells are linked through `next_runnable_`, and a cell stands in one place only, so the number of
 /// cells bounds the queue and nothing is ever allocated.
 ///
+/// Cells of another priority than normal have lines of their own. Those of high priority go before
+/// all others, so many in a row; those of low priority when there is nobody else, and when one of
+/// them has waited for long it joins those of normal priority.
+///
 /// The lock is biased: the owner's side is a store and a load, and the rare thief pays for both
 /// with a system call that makes every running thread pass a barrier (membarrier). With a plain
 /// lock, or sequentially consistent stores, ping-pong loses a third
@@ -97,17 +101,35 @@ struct CellChain {
         last = &cell;
         ++count;
     }
+    void append(CellChain chain) noexcept {
+        if (chain.first == nullptr) return;
+        (last == nullptr ? first : last->next_runnable_) = chain.first;
+        last = chain.last;
+        count += chain.count;
+    }
+    Cell* pop() noexcept {
+        Cell* const cell = first;
+        if (cell == nullptr) return nullptr;
+        first = cell->next_runnable_;
+        if (first == nullptr) last = nullptr;
+        --count;
+        return cell;
+    }
 };
 
 class RunQueue {
 public:
     /// How often in a row the slot may win over cells that wait longer.
     static constexpr unsigned kSlotStreakMax = 64;
+    /// How many of high priority go before one that waits.
+    static constexpr unsigned kHighStreakMax = 8;
+    /// One of low priority that has waited for longer is like the others.
+    static constexpr std::uint32_t kLowAgesAfterUs = 20'000;
 
     // ---- the owner ----
     void push_next(Cell& cell, std::uint32_t now_us) noexcept {
         cell.queued_at_us_ = now_us;
-        if (!lock_.owner_try_lock()) [[unlikely]]
+        if (cell.priority() != Priority::normal || !lock_.owner_try_lock()) [[unlikely]]
             return push_next_slowly(cell, now_us);
         put_into_slot(cell, now_us);
         lock_.owner_unlock();
@@ -164,9 +186,16 @@ private:
         set_slot(&cell);
     }
     void push_next_slowly(Cell& cell, std::uint32_t now_us) noexcept;
+    void push_line(Cell& cell) noexcept;
     void push_queue(Cell& cell) noexcept;
-    Cell* pop_queue() noexcept;
+    Cell* pop_line(CellChain& line) noexcept;
+    Cell* pop_high() noexcept;
+    Cell* pop_normal() noexcept;
     Cell* pop_other() noexcept;
+    bool normal_waits() const noexcept {
+        return slot() != nullptr || stack_top_ != nullptr || queue_.first != nullptr;
+    }
+    void let_low_age(std::uint32_t now_us) noexcept;
     Cell* pop_among_others() noexcept;
     void stack_to_queue() noexcept;
     CellChain steal(std::size_t wanted) noexcept;
@@ -176,9 +205,11 @@ private:
     std::atomic<std::size_t> others_{0};  // how many stand elsewhere; as slot_
     Cell* stack_top_ = nullptr;
     std::uint32_t stack_since_us_ = 0;  // when the cell at the bottom was displaced
-    Cell* queue_first_ = nullptr;
-    Cell* queue_last_ = nullptr;
+    CellChain queue_;
+    CellChain high_;
+    CellChain low_;
     unsigned streak_ = 0;
+    unsigned high_streak_ = 0;
     bool oldest_first_ = false;
     bool was_empty_ = false;
 };

@@ -102,6 +102,74 @@ TEST_P(RunQueueTest, UnlinksWhatItHandsOut) {
         EXPECT_EQ(one->next_runnable_, nullptr);
 }
 
+TEST_P(RunQueueTest, RunsHighPriorityFirstAndLowWhenNobodyElseWaits) {
+    cell(7).set_priority(Priority::high);
+    cell(8).set_priority(Priority::high);
+    cell(9).set_priority(Priority::low);
+    push_next(9);
+    push_back(1);
+    push_next(2);
+    push_back(7);
+    push_next(8);
+    EXPECT_EQ(queue.size(), 5U);
+    EXPECT_EQ(pop_all(), (Numbers{7, 8, 2, 1, 9}));
+    EXPECT_EQ(queue.size(), 0U);
+}
+
+TEST_P(RunQueueTest, LetsOneOfNormalPriorityGoAfterEightOfHigh) {
+    for (int number = 100; number < 120; ++number) {
+        cell(number).set_priority(Priority::high);
+        push_back(number);
+    }
+    push_back(1);
+    push_back(2);
+    Numbers expected;
+    for (int number = 100; number < 108; ++number)
+        expected.push_back(number);
+    expected.push_back(1);
+    for (int number = 108; number < 116; ++number)
+        expected.push_back(number);
+    expected.push_back(2);
+    for (int number = 116; number < 120; ++number)
+        expected.push_back(number);
+    EXPECT_EQ(pop_all(), expected);
+}
+
+// Goal: whoever has low priority gets on although others never stop. Method: a normal one that
+// queues again after each turn, and a clock.
+TEST_P(RunQueueTest, LetsLowPriorityGoOnceItHasWaitedForLong) {
+    cell(9).set_priority(Priority::low);
+    push_back(9, 0);
+    push_back(1, 0);
+    std::uint32_t now_us = 0;
+    int turns = 0;
+    for (int number = pop(); number != 9; number = pop()) {
+        ASSERT_EQ(number, 1);
+        now_us += 1'000;
+        ++turns;
+        push_back(1, now_us);
+        queue.age_us(now_us, kFair);
+    }
+    // Then it stands behind the one that had queued before.
+    EXPECT_EQ(turns, static_cast<int>(RunQueue::kLowAgesAfterUs / 1'000) + 2);
+}
+
+TEST_P(RunQueueTest, SaysHowLongTheOldestOfAnyPriorityHasWaited) {
+    cell(9).set_priority(Priority::low);
+    push_back(9, 100);
+    push_back(1, 150);
+    EXPECT_EQ(queue.age_us(300, kFair), 200U);
+}
+
+TEST_P(RunQueueTest, GivesThievesTheUrgentFirst) {
+    cell(7).set_priority(Priority::high);
+    cell(9).set_priority(Priority::low);
+    for (const int number : {9, 1, 7, 2})
+        push_back(number);
+    EXPECT_EQ(steal(), (Numbers{7, 1}));
+    EXPECT_EQ(pop_all(), (Numbers{2, 9}));
+}
+
 // Goal: two cells that send to each other do not keep a third one waiting for ever. Method: the
 // slot is filled anew after each turn, as a reply does.
 TEST_P(RunQueueTest, LetsOthersRunAfterAStreakOfTheSlot) {

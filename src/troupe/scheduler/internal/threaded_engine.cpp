@@ -42,6 +42,7 @@ ThreadedEngine::ThreadedEngine(const ThreadedOptions& options)
       regular_(regular_count(options)),
       regular_mask_(regular_ == kWorkersMax ? ~std::uint64_t{0}
                                             : (std::uint64_t{1} << regular_) - 1),
+      starvation_(*this, options.starving_after, options.starving_badly_after),
       workers_(regular_ + std::min(options.spare_workers_max, kWorkersMax - regular_)),
       pool_(BlockingPoolOptions{.threads_max = options.blocking_threads_max,
                                 .jobs_max = options.blocking_jobs_max}),
@@ -192,6 +193,7 @@ EngineStats ThreadedEngine::stats() const noexcept {
     for (std::size_t i = 0; i < made; ++i)
         workers_[i]->add_stats(stats);
     watchdog_.add_stats(stats);
+    starvation_.add_stats(stats);
     stats.turns += own_threads_.turns();
     stats.own_threads = own_threads_.count();
     stats.blocking = pool_.stats();

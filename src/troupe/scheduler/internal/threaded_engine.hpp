@@ -15,6 +15,7 @@
 #include <troupe/scheduler/internal/cell_stack.hpp>
 #include <troupe/scheduler/internal/own_threads.hpp>
 #include <troupe/scheduler/internal/run_queue.hpp>
+#include <troupe/scheduler/internal/starvation.hpp>
 #include <troupe/scheduler/internal/watchdog.hpp>
 #include <troupe/scheduler/internal/worker.hpp>
 
@@ -61,6 +62,7 @@ public:
     Duration clock() const noexcept;
     bool stopping() const noexcept { return stopping_.load(std::memory_order_relaxed); }
     Watchdog& watchdog() noexcept { return watchdog_; }
+    Starvation& starvation() noexcept { return starvation_; }
 
     /// Regular workers and the spare ones that were ever made: the first of workers_max().
     std::size_t workers_made() const noexcept {
@@ -110,6 +112,7 @@ private:
     const Duration coarse_lag_;
     std::size_t regular_ = 0;
     std::uint64_t regular_mask_ = 0;
+    Starvation starvation_;
     std::vector<std::unique_ptr<Worker>> workers_;  // never resized; spare ones are made on demand
     std::atomic<std::size_t> made_{0};              // the watchdog writes, all read
     BlockingPool pool_;

@@ -120,6 +120,7 @@ Duration Watchdog::look() {
     bool all_slow = true;
     bool all_stuck = true;
     bool spare_free = false;
+    bool report_is_due = false;  // of a turn that may have ended just when its thread was asked
     Duration pause = help_sleeps ? kLook : kBusyLook;
     for (std::size_t i = 0; i < engine_.workers_made(); ++i) {
         const bool spare = i >= regular;
@@ -130,6 +131,7 @@ Duration Watchdog::look() {
             pause = kLook;
             stand_in(worker, stuck_for, now, help_sleeps);
             look_closer(worker, watched_[i], stuck_for, now);
+            report_is_due = report_is_due || watched_[i].asked;
             // Its timers must not wait for the next look.
             pause = std::min(pause, std::max(Duration::zero(), worker.next_timer() - now));
         }
@@ -141,7 +143,7 @@ Duration Watchdog::look() {
         }
     }
     manage_spares(all_slow, all_stuck, spare_free, now);
-    if (!all_asleep()) return pause;
+    if (report_is_due || !all_asleep()) return pause;
     return running_spares_ != 0 ? std::max(kBusyLook * 2, spares_needed_ + kSpareLinger - now)
                                 : Duration::max();
 }

@@ -38,7 +38,11 @@ std::uint32_t to_us(Duration time) noexcept {
 }  // namespace
 
 Worker::Worker(ThreadedEngine& threads, std::uint32_t index, bool spare, std::uint64_t seed)
-    : threads_(threads), index_(index), spare_(spare), random_(seed) {
+    : threads_(threads),
+      index_(index),
+      spare_(spare),
+      starving_us_(to_us(threads.starvation().warns_after())),
+      random_(seed) {
     engine = &threads;
     worker = this;
     messages = slice_.first();
@@ -139,6 +143,8 @@ Cell* Worker::next_cell() noexcept {
 }
 
 void Worker::run_one(Cell& runnable) noexcept {
+    if (now_us_ - runnable.queued_at_us_ > starving_us_) [[unlikely]]
+        note_starved(runnable);
     // release: the watchdog may look into a cell that has just been made; pairs with step.
     cell.store(&runnable, std::memory_order_release);
     sends_left = kSendsPerLook;
@@ -146,7 +152,7 @@ void Worker::run_one(Cell& runnable) noexcept {
     if (end == TurnEnd::yielded) [[unlikely]] {
         mark_mail_left_behind(runnable);
         if (runnable.placed() == Placement::Kind::pinned) {
-            pinned_.push_back(runnable);
+            keep_pinned(runnable);
         } else {
             queue_.push_back(runnable, now_us_);
         }
@@ -154,9 +160,22 @@ void Worker::run_one(Cell& runnable) noexcept {
     turns_.store(turns() + 1, std::memory_order_relaxed);
 }
 
+/// It has waited for long to be run.
+void Worker::note_starved(const Cell& waited) noexcept {
+    const std::uint32_t waited_us = now_us_ - waited.queued_at_us_;
+    if (waited_us > ~std::uint32_t{0} / 2) return;  // queued by a clock that is ahead of ours
+    threads_.starvation().note(waited, std::chrono::microseconds(waited_us), now, index_,
+                               queue_.size());
+}
+
+void Worker::keep_pinned(Cell& placed) noexcept {
+    placed.queued_at_us_ = now_us_;
+    pinned_.push_back(placed);
+}
+
 void Worker::keep(Cell& placed) noexcept {
     if (placed.placed() == Placement::Kind::pinned) {
-        pinned_.push_back(placed);
+        keep_pinned(placed);
     } else {
         queue_.push_next(placed, now_us_);
     }
@@ -172,7 +191,7 @@ void Worker::take_inbox() noexcept {
     if (near.first != nullptr) queue_.push_back(near, now_us_);
     for (Cell* placed = pinned_inbox_.take_all().first; placed != nullptr;) {
         Cell* const next = placed->next_runnable_;
-        pinned_.push_back(*placed);
+        keep_pinned(*placed);
         placed = next;
     }
 }

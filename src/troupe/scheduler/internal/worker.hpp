@@ -110,6 +110,8 @@ private:
     bool has_work() const noexcept { return queue_.size() != 0 || !pinned_.empty(); }
     void take_inbox() noexcept;
     void run_one(Cell& cell) noexcept;
+    void note_starved(const Cell& waited) noexcept;
+    void keep_pinned(Cell& placed) noexcept;
     bool find_more() noexcept;
     void look_around() noexcept;
     void read_clock() noexcept;
@@ -127,6 +129,7 @@ private:
     ThreadedEngine& threads_;
     const std::uint32_t index_;
     const bool spare_;
+    const std::uint32_t starving_us_;
     RunQueue queue_;
     // What may run nowhere else: here thieves do not come. In turn with the queue.
     IntrusiveQueue<Cell, &Cell::next_runnable_> pinned_;
