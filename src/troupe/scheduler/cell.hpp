@@ -354,8 +354,14 @@ struct RunningTurn {
     bool (*asks_about_sends)(RunningTurn& self) noexcept = [](RunningTurn&) noexcept {
         return false;
     };
-    /// How often `checkpoint` has gone straight on since it last let the others go first.
-    unsigned checkpoints = 0;
+    /// Counts an await that need not wait. True, each 128th time: the others should go first.
+    bool goes_on_too_long() noexcept {
+        constexpr unsigned kAwaitsBetweenYields = 128;
+        if (++ready_awaits < kAwaitsBetweenYields) return false;
+        ready_awaits = 0;
+        return true;
+    }
+    unsigned ready_awaits = 0;  ///< since the others last went first
     Duration now{};  ///< the clock as of this turn, or a few turns ago; its own thread only
     bool deterministic = false;  ///< as Engine::deterministic
 };

@@ -117,9 +117,10 @@ public:
         ~Send() {
             if (core_ != nullptr) leave(core_->mutex, core_->senders);
         }
-        bool await_ready() { return core_ == nullptr || try_put(); }
+        bool await_ready() { return core_ == nullptr || (try_put() && !others_go_first()); }
         template <task_internal::OurPromise P>
         bool await_suspend(std::coroutine_handle<P> self) {
+            if (done_) return let_others_go(self);
             if (!begin(self)) return record().yielding;
             note_shared_use(core_.get());
             LockGuard lock(core_->mutex);
@@ -198,9 +199,13 @@ public:
         ~Receive() {
             if (core_ != nullptr) leave(core_->mutex, core_->receivers);
         }
-        bool await_ready() { return core_ == nullptr || try_get(); }
+        bool await_ready() {
+            if (core_ == nullptr) return true;
+            return try_get() && (!value_ || !others_go_first());
+        }
         template <task_internal::OurPromise P>
         bool await_suspend(std::coroutine_handle<P> self) {
+            if (value_) return let_others_go(self);
             if (!begin(self)) return record().yielding;
             note_shared_use(core_.get());
             LockGuard lock(core_->mutex);

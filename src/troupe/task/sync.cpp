@@ -54,10 +54,11 @@ bool Semaphore::Acquire::await_ready() noexcept {
     if (count_ > semaphore_.all_) return true;
     LockGuard lock(semaphore_.mutex());
     ready_ = semaphore_.take(count_);
-    return ready_;
+    return ready_ && !others_go_first();
 }
 
 bool Semaphore::Acquire::suspend(std::coroutine_handle<> self) {
+    if (ready_) return let_others_go(self);
     if (!begin(self)) return record().yielding;
     LockGuard lock(semaphore_.mutex());
     ready_ = semaphore_.take(count_);
@@ -119,6 +120,7 @@ bool Event::is_set() noexcept {
 }
 
 bool Event::Wait::suspend(std::coroutine_handle<> self) {
+    if (event_.is_set()) return let_others_go(self);
     if (!begin(self)) return record().yielding;
     LockGuard lock(event_.mutex());
     if (event_.set_) {

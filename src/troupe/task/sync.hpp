@@ -115,7 +115,7 @@ public:
         Wait(Event& event, std::source_location where) noexcept
             : InLine("event", where), event_(event) {}
         ~Wait() { leave(event_.mutex(), event_.waiters()); }
-        bool await_ready() noexcept { return event_.is_set(); }
+        bool await_ready() noexcept { return event_.is_set() && !others_go_first(); }
         template <task_internal::OurPromise P>
         bool await_suspend(std::coroutine_handle<P> self) {
             return suspend(self);

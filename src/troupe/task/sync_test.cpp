@@ -29,6 +29,53 @@ using testing::ElementsAre;
 
 constexpr std::size_t kSeeds = 50;
 
+// ---- awaits that need not wait
+// -------------------------------------------------------------------
+
+/// Awaits what is always there until somebody else has had a turn, and says how often.
+template <class Await>
+int awaits_until_another_runs(Engine& engine, Await await) {
+    int awaits = 0;
+    block_on(engine, [](int* count, Await* once) -> Task<> {
+        bool another_ran = false;
+        auto group = task_group<void>(all_settled());
+        auto busy = [](const bool* over, int* counted, Await* step) -> Task<> {
+            for (; !*over && *counted < 100'000; ++*counted)
+                co_await (*step)();
+        };
+        auto other = [](bool* over) -> Task<> {
+            co_await yield();
+            *over = true;
+        };
+        group.add(busy, &another_ran, count, once);
+        group.add(other, &another_ran);
+        ignore(co_await group.run(), "a test");
+    }(&awaits, &await));
+    return awaits;
+}
+
+TEST(AwaitBudget, WhatIsAlwaysReadyLetsTheOthersGoAfterAWhile) {
+    // One worker, which is fair; a schedule of the simulator need not be.
+    const std::unique_ptr<Engine> one_worker = make_threaded_engine({.workers = 1});
+    Engine& engine = *one_worker;
+    Event event;
+    event.set();
+    const auto wait = [&event]() -> Task<> { ignore(co_await event.wait(), "a test"); };
+    EXPECT_LE(awaits_until_another_runs(engine, wait), 1000);
+    Semaphore semaphore(1);
+    const auto acquire = [&semaphore]() -> Task<> {
+        const auto permit = co_await semaphore.acquire();
+        EXPECT_TRUE(permit.has_value());
+    };
+    EXPECT_LE(awaits_until_another_runs(engine, acquire), 1000);
+    auto [sender, receiver] = channel<int>(4);
+    const auto pass_on = [&s = sender, &r = receiver]() -> Task<> {
+        EXPECT_TRUE(co_await s.send(1));
+        EXPECT_TRUE(co_await r.receive());
+    };
+    EXPECT_LE(awaits_until_another_runs(engine, pass_on), 1000);
+}
+
 // ---- semaphore and mutex ------------------------------------------------------------------------
 
 Task<> visit(Borrow<Semaphore> slots, Borrow<std::atomic<int>> inside, int most) {

@@ -204,7 +204,7 @@ public:
 
     /// Runs the task and gives its result, or throws what it threw.
     Awaiter operator co_await() && noexcept {
-        TROUPE_ASSERT(handle_ != nullptr, "an empty Task was awaited");
+        TROUPE_ASSERT(static_cast<bool>(handle_), "an empty Task was awaited");
         return Awaiter(std::exchange(handle_, nullptr));
     }
     template <class Self = Task>
@@ -238,7 +238,7 @@ public:
 
     // ---- for those who run tasks: turns and root tasks ----
 
-    bool empty() const noexcept { return handle_ == nullptr; }
+    bool empty() const noexcept { return !handle_; }
     /// Runs until the first suspension. In a turn only, once.
     void start() {
         handle_.promise().parent_ = nullptr;

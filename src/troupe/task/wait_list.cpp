@@ -89,6 +89,17 @@ void InLine::call_off() noexcept {
     free_waiter(std::exchange(waiter_, nullptr));
 }
 
+bool InLine::others_go_first() noexcept {
+    return running_turn().goes_on_too_long();
+}
+
+bool InLine::let_others_go(std::coroutine_handle<> self) {
+    begin_await(record_, self);
+    record_.yielding = true;
+    record_.cancellable = false;
+    return true;
+}
+
 InLine::Outcome InLine::leave(Mutex& mutex, WaitList& list) noexcept {
     Waiter* const waiter = std::exchange(waiter_, nullptr);
     if (waiter == nullptr) return Outcome::untouched;

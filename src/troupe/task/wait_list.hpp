@@ -95,6 +95,12 @@ protected:
     /// It need not wait after all: nothing has happened.
     void call_off() noexcept;
 
+    /// It need not wait at all. True when the others are to go first all the same: this turn has
+    /// gone straight on so often.
+    static bool others_go_first() noexcept;
+    /// They do, and it goes on afterwards: nothing ends this wait. True, for await_suspend.
+    bool let_others_go(std::coroutine_handle<> self);
+
     enum class Outcome : std::uint8_t {
         served,     ///< it has what it waited for
         cancelled,  ///< it has left the line

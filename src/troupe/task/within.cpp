@@ -9,13 +9,6 @@ namespace troupe {
 
 namespace task_internal {
 
-namespace {
-
-// As many waits as others are made to wait for at most, where none of them suspends.
-constexpr unsigned kCheckpointsBetweenYields = 128;
-
-}  // namespace
-
 void begin_deadline(Scope& scope, Duration longest) {
     scope.enter();
     const Duration now = current_engine()->now();
@@ -39,10 +32,7 @@ Checkpoint::Checkpoint(std::source_location where) noexcept {
 }
 
 bool Checkpoint::await_ready() noexcept {
-    RunningTurn& running = running_turn();
-    if (++running.checkpoints < kCheckpointsBetweenYields) return true;
-    running.checkpoints = 0;
-    return false;
+    return !running_turn().goes_on_too_long();
 }
 
 Result<void> Checkpoint::await_resume() noexcept {
