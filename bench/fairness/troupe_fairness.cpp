@@ -9,6 +9,7 @@
 #include <troupe/actor/system.hpp>
 #include <troupe/base/counter.hpp>
 #include <troupe/base/log.hpp>
+#include <troupe/base/unique_function.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -106,7 +107,7 @@ SpawnOptions plain() {
 }
 
 constexpr Setting kSettings[] = {
-    {"no slices", &plain, [] { return options().slice(1'000'000, 1h); }},
+    {"slices of 500 (10 ms)", &plain, [] { return options().slice(500, 1h); }},
     {"slices (64 or 200 us)", &plain, &plain},
     {"busy: slice of 2", &plain, [] { return options().slice(2, 50us); }},
     {"busy: low priority", &plain, [] { return options().priority(Priority::low); }},

@@ -143,9 +143,9 @@ Cell* RunQueue::pop_line(CellChain& line) noexcept {
     return cell;
 }
 
-/// One of high priority, unless those behind have let so many go before them.
+/// One of high priority, unless one behind has waited for long and let so many go before it.
 Cell* RunQueue::pop_high() noexcept {
-    const bool others_go = normal_waits() && ++high_streak_ > kHighStreakMax;
+    const bool others_go = ++high_streak_ > kHighStreakMax && normal_is_old_ && normal_waits();
     Cell* const cell = others_go ? nullptr : pop_line(high_);
     if (cell == nullptr) high_streak_ = 0;
     return cell;
@@ -226,6 +226,7 @@ std::uint32_t RunQueue::age_us(std::uint32_t now_us, std::uint32_t fair_after_us
         age = now_us - next->queued_at_us_;
     }
     oldest_first_ = age > fair_after_us;
+    normal_is_old_ = age > kNormalAgesAfterUs;
     for (const CellChain* const line : {&high_, &low_}) {
         if (line->first != nullptr) age = std::max(age, now_us - line->first->queued_at_us_);
     }

@@ -9,8 +9,9 @@
 /// cells bounds the queue and nothing is ever allocated.
 ///
 /// Cells of another priority than normal have lines of their own. Those of high priority go before
-/// all others, so many in a row; those of low priority when there is nobody else, and when one of
-/// them has waited for long it joins those of normal priority.
+/// all others, and so many in a row when one of these has waited for long: counting turns alone
+/// would give most of the time to whoever takes long ones. Those of low priority go when there is
+/// nobody else, and when one of them has waited for long it joins those of normal priority.
 ///
 /// The lock is biased: the owner's side is a store and a load, and the rare thief pays for both
 /// with a system call that makes every running thread pass a barrier (membarrier). With a plain
@@ -121,8 +122,9 @@ class RunQueue {
 public:
     /// How often in a row the slot may win over cells that wait longer.
     static constexpr unsigned kSlotStreakMax = 64;
-    /// How many of high priority go before one that waits.
+    /// How many of high priority go before one that has waited for longer than that.
     static constexpr unsigned kHighStreakMax = 8;
+    static constexpr std::uint32_t kNormalAgesAfterUs = 10'000;
     /// One of low priority that has waited for longer is like the others.
     static constexpr std::uint32_t kLowAgesAfterUs = 20'000;
 
@@ -210,6 +212,7 @@ private:
     CellChain low_;
     unsigned streak_ = 0;
     unsigned high_streak_ = 0;
+    bool normal_is_old_ = false;  // at the last look
     bool oldest_first_ = false;
     bool was_empty_ = false;
 };

@@ -116,7 +116,20 @@ TEST_P(RunQueueTest, RunsHighPriorityFirstAndLowWhenNobodyElseWaits) {
     EXPECT_EQ(queue.size(), 0U);
 }
 
-TEST_P(RunQueueTest, LetsOneOfNormalPriorityGoAfterEightOfHigh) {
+TEST_P(RunQueueTest, LetsHighPriorityGoFirstAsLongAsNobodyHasWaitedForLong) {
+    push_back(1);
+    Numbers expected;
+    for (int number = 100; number < 120; ++number) {
+        cell(number).set_priority(Priority::high);
+        push_back(number);
+        expected.push_back(number);
+    }
+    expected.push_back(1);
+    queue.age_us(RunQueue::kNormalAgesAfterUs, kFair);
+    EXPECT_EQ(pop_all(), expected);
+}
+
+TEST_P(RunQueueTest, LetsOneThatHasWaitedForLongGoAfterEightOfHighPriority) {
     for (int number = 100; number < 120; ++number) {
         cell(number).set_priority(Priority::high);
         push_back(number);
@@ -132,6 +145,7 @@ TEST_P(RunQueueTest, LetsOneOfNormalPriorityGoAfterEightOfHigh) {
     expected.push_back(2);
     for (int number = 116; number < 120; ++number)
         expected.push_back(number);
+    queue.age_us(RunQueue::kNormalAgesAfterUs + 1, kFair);
     EXPECT_EQ(pop_all(), expected);
 }
 
