@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string_view>
 
 namespace {
@@ -18,14 +19,14 @@ namespace {
 using namespace std::chrono_literals;
 using troupe::Duration;
 
-shop::Seen seen;
+std::shared_ptr<shop::Seen> seen;
 
 void ten_minutes(troupe::Sim& sim) {
-    seen = shop::Seen();
+    seen = std::make_shared<shop::Seen>();
     const shop::Machines machines = shop::open_shop(sim);
     sim.settle();
     for (const char* const name : {"ann", "bob", "cyd", "dan"})
-        sim.spawn<shop::Customer>(name, Duration(50ms), &seen);
+        sim.spawn<shop::Customer>(name, Duration(50ms), seen);
     for (int second = 1; second <= 600; ++second) {
         sim.advance(1s);
         if (second % 10 == 0) machines.stock->crash();
@@ -47,8 +48,8 @@ double run(std::uint64_t seed) {
         "seed %llu: %.0f s of three machines in %.2f s, %.0f times real time; %llu answers, %llu "
         "refusals, %zu sold; %.2f M steps, %.2f M a second%s\n",
         static_cast<unsigned long long>(seed), simulated, took.count(), simulated / took.count(),
-        static_cast<unsigned long long>(seen.answers),
-        static_cast<unsigned long long>(seen.refusals), seen.sold.size(),
+        static_cast<unsigned long long>(seen->answers),
+        static_cast<unsigned long long>(seen->refusals), seen->sold.size(),
         static_cast<double>(result.steps) / 1e6,
         static_cast<double>(result.steps) / took.count() / 1e6,
         result.failure ? (" FAILED: " + result.failure->text).c_str() : "");

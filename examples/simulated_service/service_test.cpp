@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
 #include <set>
 #include <sstream>
 #include <string>
@@ -27,11 +28,12 @@ std::set<std::string> kept_by(troupe::sim::Node& stock) {
 }
 
 TROUPE_SIM_TEST(Shop, SellsWhatItHas) {
-    Seen seen;
+    const auto common = std::make_shared<Seen>();
+    const Seen& seen = *common;
     const Machines machines = shop::open_shop(sim);
     sim.settle();
-    sim.spawn<Customer>("ann", 20ms, &seen);
-    sim.spawn<Customer>("bob", 20ms, &seen);
+    sim.spawn<Customer>("ann", 20ms, common);
+    sim.spawn<Customer>("bob", 20ms, common);
     sim.advance(500ms);
     EXPECT_EQ(seen.refusals, 0U);
     EXPECT_GT(seen.sold.size(), 10U);
@@ -39,11 +41,12 @@ TROUPE_SIM_TEST(Shop, SellsWhatItHas) {
 }
 
 TROUPE_SIM_TEST(Shop, KeepsWhatItHasSoldOverCrashesAndSellsNothingTwice) {
-    Seen seen;
+    const auto common = std::make_shared<Seen>();
+    const Seen& seen = *common;
     const Machines machines = shop::open_shop(sim);
     sim.settle();
-    sim.spawn<Customer>("ann", 20ms, &seen);
-    sim.spawn<Customer>("bob", 20ms, &seen);
+    sim.spawn<Customer>("ann", 20ms, common);
+    sim.spawn<Customer>("bob", 20ms, common);
     for (int crash = 0; crash < 3; ++crash) {
         sim.run_steps(sim.choose(800, "when the stock crashes"));
         machines.stock->crash();
@@ -60,10 +63,11 @@ TROUPE_SIM_TEST(Shop, KeepsWhatItHasSoldOverCrashesAndSellsNothingTwice) {
 }
 
 TROUPE_SIM_TEST(Shop, AnswersInTimeWhenTheStockCannotBeReached) {
-    Seen seen;
+    const auto common = std::make_shared<Seen>();
+    const Seen& seen = *common;
     shop::open_shop(sim);
     sim.settle();
-    sim.spawn<Customer>("ann", 20ms, &seen);
+    sim.spawn<Customer>("ann", 20ms, common);
     sim.advance(200ms);
     sim.partition("front", "stock");
     const auto answers = seen.answers;

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -49,11 +50,11 @@ struct Seen {
 /// Comes again and again: looks at the offer, buys, with the same order until it is sold.
 class Customer : public troupe::Actor {
 public:
-    Customer(std::string name, troupe::Duration pause, Seen* seen)
+    Customer(std::string name, troupe::Duration pause, std::shared_ptr<Seen> seen)
         : client_(system(), troupe::http::ClientOptions().timeout(kPatience * 3)),
           name_(std::move(name)),
           pause_(pause),
-          seen_(seen) {
+          seen_(std::move(seen)) {
         after<&Customer::come>(pause_);
     }
 
@@ -78,7 +79,7 @@ private:
     troupe::http::Client client_;
     std::string name_;
     troupe::Duration pause_;
-    Seen* seen_;
+    std::shared_ptr<Seen> seen_;  // shared with the test and the others: they go on behind its body
     int orders_ = 0;
 };
 
