@@ -19,9 +19,9 @@ struct Placement {
     std::uint32_t shard = kAnyShard;  ///< which worker, modulo how many there are
 };
 
-/// Which of the runnable cells of a worker goes first. Nobody waits for ever: one of normal priority
-/// that has waited for 10 ms goes after eight of high, and one of low priority counts as normal when
-/// it has waited for 20 ms.
+/// Which of the runnable cells of a worker goes first. Nobody waits for ever: a normal one that has
+/// waited for 10 ms goes after eight of high priority, and a low one counts as normal when it has
+/// waited for 20 ms.
 enum class Priority : std::uint8_t { normal, high, low };
 
 }  // namespace troupe
