@@ -60,7 +60,7 @@ troupe::Task<troupe::Result<Share>> fetch(troupe::System system, Backend backend
                                           std::string_view name, Asked asked, Behaviour behaviour) {
     const troupe::Duration begun = system.now();
     Share share;
-    share.backend = name;
+    share.backend = std::string(name);
     share.part = co_await backend.router().hedge<&Replica::answer>(asked.hedge_after, 2, asked.item,
                                                                    behaviour);
     share.took = system.now() - begun;

@@ -61,7 +61,7 @@ struct Asked {
 
 /// One backend's share of an offer.
 struct Share {
-    std::string_view backend;
+    std::string backend;
     troupe::Result<Part> part = troupe::error(troupe::Errc::no_reply);
     troupe::Duration took{};
 };

@@ -25,20 +25,17 @@ struct StarvationJob : Job {
     }
 
     void tell() const {
-        const LogFields fields{{"pid", "<0." + std::to_string(report.slot) + "." +
-                                           std::to_string(report.generation) + ">"},
-                               {"type", report.type},
-                               {"waited", report.waited},
-                               {"behind", report.behind},
-                               {"worker", report.worker},
-                               {"unreported", report.unreported}};
-        if (report.critical) {
-            log_error("what could run waits for a worker: there is more to do than they can",
-                      fields);
-        } else {
-            log_warn("what could run waits for a worker: there is more to do than they can",
-                     fields);
-        }
+        // The fields only view what they show.
+        const std::string pid =
+            "<0." + std::to_string(report.slot) + "." + std::to_string(report.generation) + ">";
+        log(report.critical ? LogLevel::error : LogLevel::warn,
+            "what could run waits for a worker: there is more to do than they can",
+            {{"pid", pid},
+             {"type", report.type},
+             {"waited", report.waited},
+             {"behind", report.behind},
+             {"worker", report.worker},
+             {"unreported", report.unreported}});
         engine.tell_stall_listeners(report);
     }
 
