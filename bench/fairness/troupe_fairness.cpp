@@ -97,7 +97,7 @@ private:
 };
 
 struct Setting {
-    std::string_view name;
+    const char* name;
     SpawnOptions (*polite)();
     SpawnOptions (*busy)();
 };
@@ -140,7 +140,7 @@ bool measure(const Setting& setting, int seconds) {
     std::printf(
         "%-30s p50 %9.1f us  p99 %9.1f us  p99.9 %9.1f us  max %9.1f us   %llu messages in "
         "%.1f s, %llu cells waited for more than 100 ms\n",
-        setting.name.data(), us(latencies.percentile(0.5)), us(latencies.percentile(0.99)),
+        setting.name, us(latencies.percentile(0.5)), us(latencies.percentile(0.99)),
         us(latencies.percentile(0.999)), us(latencies.max()),
         static_cast<unsigned long long>(latencies.count()), took,
         static_cast<unsigned long long>(stats.starved));

@@ -20,7 +20,6 @@ using actor_internal::GroupActor;
 using actor_internal::Listing;
 using actor_internal::NewChild;
 using actor_internal::ref_to;
-using actor_internal::RefAccess;
 using actor_internal::Supervising;
 using actor_internal::SupervisorActor;
 using actor_internal::SupervisorBlueprint;
