@@ -64,13 +64,8 @@ public:
         const Duration until = now() + kWork;
         while (now() < until) {
         }
-        ++done_;
         self(this).tell<&Busy::work>();
     }
-    std::uint64_t done() const { return done_; }
-
-private:
-    std::uint64_t done_ = 0;
 };
 
 class Sender : public Actor {

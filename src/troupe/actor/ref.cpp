@@ -267,6 +267,11 @@ AskStatus why_refused(Admission admission) noexcept {
     return AskStatus::sent;
 }
 
+void tell_listener(Cell* cell, std::uint32_t generation, MailNode* message) noexcept {
+    if (why_refused(admit(cell, generation, message, Sender::tells)) == AskStatus::sent) return;
+    message->ops->drop(message, Error(Errc::mailbox_full));
+}
+
 AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, Awaiting& awaiting,
                     std::coroutine_handle<> self, Duration timeout) {
     if (target == nullptr || target->generation() != generation) return AskStatus::gone;

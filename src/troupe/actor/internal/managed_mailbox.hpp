@@ -69,7 +69,10 @@ Admission admit(Cell* cell, std::uint32_t generation, MailNode* message, Sender 
 /// What an asker is told of that; `sent` when the request is on its way, or has been answered.
 AskStatus why_refused(Admission admission) noexcept;
 
-/// The same for the system's own mail. False when there is no such actor any more.
+/// Tells an actor of something it listens to; what it does not take, it does not hear.
+void tell_listener(Cell* cell, std::uint32_t generation, MailNode* message) noexcept;
+
+/// As admit, for the system's own mail. False when there is no such actor any more.
 bool force(Cell& cell, std::uint32_t generation, MailNode* message) noexcept;
 
 /// How many messages wait in the mailbox of an actor, of whatever kind. Any thread.

@@ -18,18 +18,7 @@ public:
 
     void stalled(const StallReport& report) noexcept override {
         if (cell_.generation() != generation_) return;
-        MailNode* const message = make_call_(offset_, report);
-        switch (admit(&cell_, generation_, message, Sender::tells)) {
-            case Admission::admitted:
-            case Admission::redirected:
-            case Admission::dropped:
-                break;
-            case Admission::full:
-            case Admission::too_many:
-            case Admission::failing:
-            case Admission::gone:
-                message->ops->drop(message, Error(Errc::mailbox_full));
-        }
+        tell_listener(&cell_, generation_, make_call_(offset_, report));
     }
 
 private:

@@ -135,18 +135,23 @@ std::vector<DeadLettersOfType> SystemCore::dead_letters_by_type() const {
     return dead_letters_by_type_.read();
 }
 
+namespace {
+
+/// Of those who have something to log in this second, one writes for all: whether this is it.
+bool writes_for_all(std::atomic<Duration::rep>& next_log, Duration now) noexcept {
+    Duration::rep next = next_log.load(std::memory_order_relaxed);
+    return now.count() >= next &&
+           next_log.compare_exchange_strong(next, (now + 1s).count(), std::memory_order_relaxed,
+                                            std::memory_order_relaxed);
+}
+
+}  // namespace
+
 void SystemCore::log_dead_letter(const DeadLetter& letter) noexcept {
     // A system that stops leaves mail behind: that is no news.
     if (stop_requested()) return;
     unlogged_dead_letters_.fetch_add(1, std::memory_order_relaxed);
-    const Duration::rep now = engine_->coarse_now().count();
-    Duration::rep next = next_dead_letter_log_.load(std::memory_order_relaxed);
-    // One of those who lose a message in this second writes for all.
-    if (now < next || !next_dead_letter_log_.compare_exchange_strong(
-                          next, now + Duration(1s).count(), std::memory_order_relaxed,
-                          std::memory_order_relaxed)) {
-        return;
-    }
+    if (!writes_for_all(next_dead_letter_log_, engine_->coarse_now())) return;
     const std::uint64_t count = unlogged_dead_letters_.exchange(0, std::memory_order_relaxed);
     log_warn("messages were not handled", {{"count", static_cast<std::int64_t>(count)},
                                            {"last", letter.method},
@@ -157,14 +162,7 @@ void SystemCore::log_dead_letter(const DeadLetter& letter) noexcept {
 void SystemCore::note_slow_handler(const Cell& cell, const SlowHandler& slow) noexcept {
     slow_handlers_.add(1);
     unlogged_slow_handlers_.fetch_add(1, std::memory_order_relaxed);
-    const Duration::rep now = engine_->coarse_now().count();
-    Duration::rep next = next_slow_log_.load(std::memory_order_relaxed);
-    // One of those in this second writes for all.
-    if (now < next || !next_slow_log_.compare_exchange_strong(next, now + Duration(1s).count(),
-                                                              std::memory_order_relaxed,
-                                                              std::memory_order_relaxed)) {
-        return;
-    }
+    if (!writes_for_all(next_slow_log_, engine_->coarse_now())) return;
     const std::uint64_t count = unlogged_slow_handlers_.exchange(0, std::memory_order_relaxed);
     log_warn("handlers take longer than they may",
              {{"count", static_cast<std::int64_t>(count)},
@@ -188,18 +186,8 @@ void SystemCore::tell_dead_letter(const DeadLetter& letter) noexcept {
     for (const DeadLetterListener& listener : listeners) {
         // What a listener itself loses is not told again: that would never end.
         if (letter.target == pid_of(listener.cell, listener.generation)) continue;
-        MailNode* const message = listener.make_call(listener.offset, letter);
-        switch (admit(listener.cell, listener.generation, message, Sender::tells)) {
-            case Admission::admitted:
-            case Admission::redirected:
-            case Admission::dropped:
-                break;
-            case Admission::full:
-            case Admission::too_many:
-            case Admission::failing:
-            case Admission::gone:
-                message->ops->drop(message, Error(Errc::mailbox_full));
-        }
+        tell_listener(listener.cell, listener.generation,
+                      listener.make_call(listener.offset, letter));
     }
 }
 

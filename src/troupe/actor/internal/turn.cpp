@@ -83,7 +83,6 @@ private:
     bool unwrap_own(MailNode*& message);
     void note_own_message(bool accepted);
     void suspended_in(MailNode* message);
-    void suspended_scheduled(const MailNode* message);
     Next go_on_awaiting();
     Next go_on_interleaving();
     Next begin_another();
@@ -326,20 +325,14 @@ void Turn::suspended_in(MailNode* message) {
                   "a handler awaited something that is not Troupe's: it would never be resumed");
     running_.handling = nullptr;  // its next turn may be anywhere
     cell_.awaiting_->message = message;
-    if (schedule_ != nullptr) [[unlikely]]
-        return suspended_scheduled(message);
-    cell_.awaiting_->outer = cell_.nested_ ? existing_ties(cell_)->outer->record : nullptr;
-}
-
-/// The same for an actor with scheduling options.
-void Turn::suspended_scheduled(const MailNode* message) {
-    if (schedule_->interleaves()) {
+    if (schedule_ != nullptr && schedule_->interleaves()) [[unlikely]] {
         cell_.awaiting_->outer = std::exchange(schedule_->parked, nullptr);
         cell_.nested_ = false;
     } else {
         cell_.awaiting_->outer = cell_.nested_ ? existing_ties(cell_)->outer->record : nullptr;
     }
-    schedule_->suspended(cell_, message != nullptr ? message : &hooks_of(cell_).handling);
+    if (schedule_ != nullptr) [[unlikely]]
+        schedule_->suspended(cell_, message != nullptr ? message : &hooks_of(cell_).handling);
 }
 
 void Turn::begin_scheduled(MailNode* message) {
