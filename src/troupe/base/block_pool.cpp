@@ -6,13 +6,13 @@
 #include <iterator>
 #include <new>
 
-// How it works. Each size class has, per thread, a bin: a stack of free blocks with room for 64, a
-// full spare stack of 64 or none, and a range of fresh memory that was never handed out. Allocating
+// How it works. Each size class has, per thread, a bin: a stack of free blocks with room for 64,
+// some full spare stacks of 64, and a range of fresh memory that was never handed out. Allocating
 // pops the stack, freeing pushes. At the edges whole stacks change hands: an empty stack is
-// replaced by the spare, by fresh memory, by a batch from the depot, in this order; a full one
-// becomes the spare, and the spare before it goes to the depot. So the depot's lock is taken once
-// per 64 blocks at most, nobody walks a list, and a thread that hovers around an edge does not
-// touch the depot.
+// replaced by a spare, by fresh memory, by a batch from the depot, in this order; a full one
+// becomes a spare, and where there are as many as may be another of them goes to the depot. So the
+// depot's lock is taken once per 64 blocks at most, nobody walks a list, and a thread whose blocks
+// come and go by the mailbox, a thousand messages at a time, does not touch the depot.
 //
 // Dropped: returning each block to its owner's own list (one locked instruction per block instead
 // of one lock per 64); one central list per class without batches (the list's walk misses the
@@ -33,6 +33,9 @@
 #endif
 
 namespace troupe {
+
+constinit thread_local block_pool_internal::Bin block_pool_internal::bins_of_thread[kClasses]{};
+
 namespace {
 
 // Blocks that come from the global allocator, one by one.
@@ -59,16 +62,25 @@ constinit std::atomic<std::uint64_t> g_direct_bytes{0};   // written and read by
 
 namespace {
 
+using block_pool_internal::Bin;
+using block_pool_internal::bins_of_thread;
+using block_pool_internal::FreeBlock;
+using block_pool_internal::kClasses;
+
 constexpr std::uint32_t kBatch = 64;               // blocks that change hands at once
 constexpr std::size_t kChunkBytes = 256 * 1024;    // taken from the machine at once
 constexpr std::size_t kChunkAlignment = 4096;      // a page
 constexpr std::size_t kFreshBytesMax = 16 * 1024;  // fresh memory one thread reserves at once
 
+// What one thread keeps in spare stacks of one size, or one stack where that is more: the envelopes
+// that fill a mailbox of the default size once.
+constexpr std::size_t kSpareBytesMax = 64 * 1024;
+
 // Steps of 64 up to 512, of 128 up to 1024, of 256 up to 4096: at most a fifth is wasted.
 constexpr std::uint16_t kClassBytes[] = {64,   128,  192,  256,  320,  384,  448,  512,
                                          640,  768,  896,  1024, 1280, 1536, 1792, 2048,
                                          2304, 2560, 2816, 3072, 3328, 3584, 3840, 4096};
-constexpr std::size_t kClasses = std::size(kClassBytes);
+static_assert(std::size(kClassBytes) == kClasses);
 constexpr std::size_t kUnitsMax = kPooledBytesMax / kBlockAlignment;
 
 // From a size in cache lines, rounded up, to its class.
@@ -87,36 +99,16 @@ constexpr std::size_t class_of(std::size_t bytes) {
     return kClassOfUnits[(bytes + kBlockAlignment - 1) / kBlockAlignment];
 }
 
-struct FreeBlock {
-    FreeBlock* next;        // within its stack
-    FreeBlock* next_batch;  // in the depot, set in the first block of a batch only
-    std::uint32_t count;    // of its batch, likewise
-};
-static_assert(sizeof(FreeBlock) <= kBlockAlignment);
-
-// One size class on one thread. Only the owner touches it, except for the three counts, which
-// block_pool_stats() reads from elsewhere: they are relaxed atomics, plain moves for the machine.
-// A bin starts with no room, and so leads both functions to the slow path, where the thread
-// registers itself; it ends that way, too.
-struct alignas(64) Bin {
-    FreeBlock* stack;                       // kBatch - room blocks
-    std::atomic<std::uint32_t> room;        // written by the owner, read by block_pool_stats
-    std::atomic<std::uint32_t> fresh_left;  // the same
-    std::atomic<std::uint32_t> spares;      // the same; kBatch or 0
-    FreeBlock* spare;
-    char* fresh;
-};
-
 enum class CacheState : std::uint8_t { unregistered, open, closed };
 
 struct ThreadCache {
-    Bin bins[kClasses];
+    Bin* bins;  // the thread's, once it is registered
     CacheState state;
     ThreadCache* next;      // guarded by g_threads.mutex
     ThreadCache* previous;  // guarded by g_threads.mutex
 };
 
-// Trivial: neither a guard before its use nor a destructor that could run too early.
+// Trivial, as the bins are.
 constinit thread_local ThreadCache t_cache{};
 
 struct alignas(64) Depot {
@@ -192,6 +184,21 @@ void set(std::atomic<std::uint32_t>& count, std::uint32_t value) noexcept {
     count.store(value, std::memory_order_relaxed);
 }
 
+/// A full stack, or null.
+FreeBlock* take_spare(Bin& bin) noexcept {
+    FreeBlock* const spare = bin.spare;
+    if (spare == nullptr) return nullptr;
+    bin.spare = spare->next_batch;
+    set(bin.spares, get(bin.spares) - kBatch);
+    return spare;
+}
+
+/// How many blocks may lie in spare stacks of this class.
+constexpr std::uint32_t spares_max(std::size_t index) noexcept {
+    const auto fitting = static_cast<std::uint32_t>(kSpareBytesMax / kClassBytes[index]);
+    return fitting > kBatch ? fitting - fitting % kBatch : kBatch;
+}
+
 void close_cache(ThreadCache& cache) noexcept {
     {
         LockGuard lock(g_threads.mutex);
@@ -202,7 +209,8 @@ void close_cache(ThreadCache& cache) noexcept {
     for (std::size_t index = 0; index < kClasses; ++index) {
         Bin& bin = cache.bins[index];
         if (bin.stack != nullptr) g_depots[index].put(bin.stack, kBatch - get(bin.room));
-        if (bin.spare != nullptr) g_depots[index].put(bin.spare, kBatch);
+        while (FreeBlock* const spare = take_spare(bin))
+            g_depots[index].put(spare, kBatch);
         FreeBlock* fresh = nullptr;
         std::uint32_t fresh_count = get(bin.fresh_left);
         for (std::uint32_t i = fresh_count; i > 0; --i) {
@@ -210,9 +218,7 @@ void close_cache(ThreadCache& cache) noexcept {
         }
         if (fresh != nullptr) g_depots[index].put(fresh, fresh_count);
         bin.stack = nullptr;
-        bin.spare = nullptr;
         set(bin.room, 0);
-        set(bin.spares, 0);
         set(bin.fresh_left, 0);
     }
 }
@@ -228,7 +234,8 @@ thread_local CacheReturner t_returner;
 
 void open_cache(ThreadCache& cache) noexcept {
     t_returner.cache = &cache;  // the first touch has the destructor called at thread exit
-    for (Bin& bin : cache.bins)
+    cache.bins = bins_of_thread;
+    for (Bin& bin : bins_of_thread)
         set(bin.room, kBatch);
     cache.state = CacheState::open;
     LockGuard lock(g_threads.mutex);
@@ -245,15 +252,14 @@ void* take_fresh(Bin& bin, std::size_t index) noexcept {
 }
 
 // The bin has no free block in its stack.
-[[gnu::noinline]] void* allocate_slowly(ThreadCache& cache, std::size_t index) {
+[[gnu::noinline]] void* allocate_slowly(std::size_t index) {
+    ThreadCache& cache = t_cache;
     if (cache.state == CacheState::unregistered) open_cache(cache);
     Bin& bin = cache.bins[index];
     Depot& depot = g_depots[index];
 
-    if (FreeBlock* block = bin.spare) {
+    if (FreeBlock* const block = take_spare(bin)) {
         bin.stack = block->next;
-        bin.spare = nullptr;
-        set(bin.spares, 0);
         set(bin.room, 1);
         return block;
     }
@@ -284,8 +290,8 @@ void* take_fresh(Bin& bin, std::size_t index) noexcept {
 }
 
 // The bin has no room in its stack.
-[[gnu::noinline]] void free_slowly(ThreadCache& cache, FreeBlock* block,
-                                   std::size_t index) noexcept {
+[[gnu::noinline]] void free_slowly(FreeBlock* block, std::size_t index) noexcept {
+    ThreadCache& cache = t_cache;
     if (cache.state == CacheState::unregistered) open_cache(cache);
     Bin& bin = cache.bins[index];
     block->next = nullptr;
@@ -294,9 +300,10 @@ void* take_fresh(Bin& bin, std::size_t index) noexcept {
         return;
     }
     if (bin.stack != nullptr) {
-        if (bin.spare != nullptr) g_depots[index].put(bin.spare, kBatch);
+        if (get(bin.spares) >= spares_max(index)) g_depots[index].put(take_spare(bin), kBatch);
+        bin.stack->next_batch = bin.spare;
         bin.spare = bin.stack;
-        set(bin.spares, kBatch);
+        set(bin.spares, get(bin.spares) + kBatch);
     }
     bin.stack = block;
     set(bin.room, kBatch - 1);
@@ -307,23 +314,21 @@ void* take_fresh(Bin& bin, std::size_t index) noexcept {
 namespace {
 
 [[gnu::always_inline]] inline void* allocate_from_bin(std::size_t index) {
-    ThreadCache& cache = t_cache;
-    Bin& bin = cache.bins[index];
+    Bin& bin = bins_of_thread[index];
     FreeBlock* block = bin.stack;
     if (block == nullptr) [[unlikely]]
-        return allocate_slowly(cache, index);
+        return allocate_slowly(index);
     bin.stack = block->next;
     set(bin.room, get(bin.room) + 1);
     return block;
 }
 
 [[gnu::always_inline]] inline void free_to_bin(void* memory, std::size_t index) noexcept {
-    ThreadCache& cache = t_cache;
-    Bin& bin = cache.bins[index];
+    Bin& bin = bins_of_thread[index];
     auto* block = static_cast<FreeBlock*>(memory);
     std::uint32_t room = get(bin.room);
     if (room == 0) [[unlikely]]
-        return free_slowly(cache, block, index);
+        return free_slowly(block, index);
     block->next = bin.stack;
     bin.stack = block;
     set(bin.room, room - 1);

@@ -7,8 +7,11 @@
 // only when it has too many or none does it exchange 64 of them at a time with a global depot.
 //
 // Both functions are out of line on purpose. They read thread-local data, and a coroutine that is
-// resumed on another thread must not keep using an address the compiler computed before.
+// resumed on another thread must not keep using an address the compiler computed before. What each
+// message does once is a third shorter in line (take_block_here), in functions that see to it
+// themselves.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -37,6 +40,30 @@ namespace block_pool_internal {
 
 /// Up to here one class of blocks is one cache line larger than the one before.
 inline constexpr std::size_t kEvenBytesMax = 512;
+inline constexpr std::size_t kClasses = 24;
+
+struct FreeBlock {
+    FreeBlock* next;        // within its stack
+    FreeBlock* next_batch;  // set in the first block of a batch only: in the depot, or spare
+    std::uint32_t count;    // of its batch, in the depot
+};
+static_assert(sizeof(FreeBlock) <= kBlockAlignment);
+
+// One size class on one thread. Only the owner touches it, except for the three counts, which
+// block_pool_stats() reads from elsewhere: they are relaxed atomics, plain moves for the machine.
+// A bin starts with no room, and so leads all to the slow path, where the thread registers itself;
+// it ends that way, too, and stays so where blocks come from the global allocator.
+struct alignas(64) Bin {
+    FreeBlock* stack;                       // a batch - room blocks
+    std::atomic<std::uint32_t> room;        // written by the owner, read by block_pool_stats
+    std::atomic<std::uint32_t> fresh_left;  // the same
+    std::atomic<std::uint32_t> spares;      // the same; so many blocks in whole batches
+    FreeBlock* spare;                       // the first of these batches
+    char* fresh;
+};
+
+// Trivial: neither a guard before its use nor a destructor that could run too early.
+extern constinit thread_local Bin bins_of_thread[kClasses];
 
 [[nodiscard]] [[gnu::noinline]] [[gnu::returns_nonnull]] [[gnu::malloc]] [[gnu::assume_aligned(
     kBlockAlignment)]] void*
@@ -62,6 +89,42 @@ inline void free_block_of(void* block) noexcept {
         free_block(block, kBytes);
     } else {
         block_pool_internal::free_of_class(block, (kBytes - 1) / kBlockAlignment, kBytes);
+    }
+}
+
+/// A block of at least this many bytes if the thread has one at hand, else null. In line: only in
+/// an ordinary function that is marked noinline, never in one that may become part of a coroutine.
+template <std::size_t kBytes>
+[[nodiscard]] [[gnu::always_inline]] inline void* take_block_here() noexcept {
+    if constexpr (kBytes > block_pool_internal::kEvenBytesMax) {
+        return nullptr;
+    } else {
+        block_pool_internal::Bin& bin =
+            block_pool_internal::bins_of_thread[(kBytes - 1) / kBlockAlignment];
+        block_pool_internal::FreeBlock* const block = bin.stack;
+        if (block == nullptr) [[unlikely]]
+            return nullptr;
+        bin.stack = block->next;
+        bin.room.store(bin.room.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        return block;
+    }
+}
+
+/// free_block_of in line, as take_block_here.
+template <std::size_t kBytes>
+[[gnu::always_inline]] inline void free_block_here(void* memory) noexcept {
+    if constexpr (kBytes > block_pool_internal::kEvenBytesMax) {
+        free_block(memory, kBytes);
+    } else {
+        constexpr std::size_t kClass = (kBytes - 1) / kBlockAlignment;
+        block_pool_internal::Bin& bin = block_pool_internal::bins_of_thread[kClass];
+        const std::uint32_t room = bin.room.load(std::memory_order_relaxed);
+        if (room == 0) [[unlikely]]
+            return block_pool_internal::free_of_class(memory, kClass, kBytes);
+        auto* const block = static_cast<block_pool_internal::FreeBlock*>(memory);
+        block->next = bin.stack;
+        bin.stack = block;
+        bin.room.store(room - 1, std::memory_order_relaxed);
     }
 }
 

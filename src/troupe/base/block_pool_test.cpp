@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <set>
@@ -42,6 +43,48 @@ TEST(BlockPool, IgnoresANullPointer) {
     free_block(nullptr, 64);
     free_block(nullptr, 100000);
     EXPECT_EQ(block_pool_stats().live_blocks, before.live_blocks);
+}
+
+// Out of line, as who uses them must be.
+template <std::size_t kBytes>
+[[gnu::noinline]] void* take_here() {
+    return take_block_here<kBytes>();
+}
+template <std::size_t kBytes>
+[[gnu::noinline]] void free_here(void* block) {
+    free_block_here<kBytes>(block);
+}
+
+TEST(BlockPool, GivesInLineWhatItWasGivenEitherWay) {
+    constexpr std::size_t kBytes = 100;
+    auto before = block_pool_stats();
+    std::set<void*> freed;
+    std::vector<void*> blocks;
+    for (int i = 0; i < 1000; ++i)
+        blocks.push_back(allocate_block(kBytes));
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+        freed.insert(blocks[i]);
+        if (i % 2 == 0) {
+            free_block(blocks[i], kBytes);
+        } else {
+            free_here<kBytes>(blocks[i]);
+        }
+    }
+    EXPECT_EQ(block_pool_stats().live_blocks, before.live_blocks);
+    std::set<void*> taken;
+    for (void* block = take_here<kBytes>(); block != nullptr; block = take_here<kBytes>())
+        EXPECT_TRUE(taken.insert(block).second);
+    EXPECT_EQ(block_pool_stats().live_blocks, before.live_blocks + taken.size());
+    EXPECT_TRUE(std::ranges::includes(freed, taken));
+    for (void* block : taken)
+        free_here<kBytes>(block);
+    EXPECT_EQ(block_pool_stats().live_blocks, before.live_blocks);
+}
+
+TEST(BlockPool, HasNothingAtHandOfWhatIsLarge) {
+    void* block = allocate_block(1000);
+    free_here<1000>(block);
+    EXPECT_EQ(take_here<1000>(), nullptr);
 }
 
 // Each block of each size is filled to its end; if two overlapped, one would find a foreign byte.

@@ -52,10 +52,7 @@ void Histogram::merge(const Histogram& other) noexcept {
         std::uint64_t values = other.buckets_[i].load(std::memory_order_relaxed);
         if (values != 0) buckets_[i].fetch_add(values, std::memory_order_relaxed);
     }
-    std::uint64_t theirs = other.max();
-    std::uint64_t max = max_.load(std::memory_order_relaxed);
-    while (theirs > max && !max_.compare_exchange_weak(max, theirs, std::memory_order_relaxed)) {
-    }
+    raise_to(max_, other.max());
 }
 
 }  // namespace troupe

@@ -3,6 +3,8 @@
 // Numbers that are always counted and seldom read: messages, bytes, waiting times. Writing costs
 // one locked instruction on a cache line that is mostly our own; reading adds up.
 
+#include <troupe/base/atomics.hpp>
+
 #include <array>
 #include <atomic>
 #include <bit>
@@ -86,9 +88,7 @@ public:
 
     void add(std::uint64_t value) noexcept {
         buckets_[bucket_of(value)].fetch_add(1, std::memory_order_relaxed);
-        std::uint64_t max = max_.load(std::memory_order_relaxed);
-        while (value > max && !max_.compare_exchange_weak(max, value, std::memory_order_relaxed)) {
-        }
+        raise_to(max_, value);
     }
 
     std::uint64_t count() const noexcept;

@@ -24,6 +24,7 @@ enum class LockRank : std::uint16_t {
     registry = 360,
     task_group = 370,
     wait_list = 380,
+    conduits = 390,
     reactor = 400,
     timers = 500,
     own_threads = 505,
@@ -31,6 +32,8 @@ enum class LockRank : std::uint16_t {
     network = 520,
     tls_identities = 530,
     tls_sessions = 535,
+    http_addresses = 540,
+    access_log = 545,
     cell_table = 600,
     spare_chunks = 610,
     engine_waiters = 690,
@@ -79,6 +82,8 @@ constexpr const char* name(LockRank rank) noexcept {
             return "task_group";
         case LockRank::wait_list:
             return "wait_list";
+        case LockRank::conduits:
+            return "conduits";
         case LockRank::reactor:
             return "reactor";
         case LockRank::timers:
@@ -93,6 +98,10 @@ constexpr const char* name(LockRank rank) noexcept {
             return "tls_identities";
         case LockRank::tls_sessions:
             return "tls_sessions";
+        case LockRank::http_addresses:
+            return "http_addresses";
+        case LockRank::access_log:
+            return "access_log";
         case LockRank::cell_table:
             return "cell_table";
         case LockRank::spare_chunks:

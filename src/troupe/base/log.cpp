@@ -1,3 +1,4 @@
+#include <troupe/base/asks_machine.hpp>
 #include <troupe/base/assert.hpp>
 #include <troupe/base/clock.hpp>
 #include <troupe/base/hash.hpp>
@@ -234,7 +235,9 @@ private:
         if (queue_.size() == 1) arrived_.notify_one();
         if (queue_.size() <= kSlowDownAbove || writer_is_stuck_ || t_is_writer) return;
 
-        // Wait our turn, as long as the writer moves at all.
+        // Wait our turn, as long as the writer moves at all. By the machine's clock, since it is a
+        // real thread that is waited for, also in a simulation, which sees nothing of it.
+        const AsksMachine machine(kMachineTime);
         std::uint64_t before = written_;
         Duration deadline = monotonic_now() + kLongestDelay;
         Duration left = kLongestDelay;
@@ -248,6 +251,7 @@ private:
     bool flush_locked(Duration longest) TROUPE_REQUIRES(queue_mutex_) {
         if (mode_ == Mode::silent) return false;
         if (mode_ != Mode::queued || t_is_writer) return true;
+        const AsksMachine machine(kMachineTime);  // as in enqueue
         Duration deadline = monotonic_now() + longest;
         std::uint64_t target = accepted_;
         ++flushing_;
@@ -274,6 +278,8 @@ private:
         sigset_t all;
         sigset_t before;
         ::sigfillset(&all);
+        // The first line may be that of a simulated step: it runs no code of the simulation.
+        const AsksMachine machine(kMachineThread);
         ::pthread_sigmask(SIG_SETMASK, &all, &before);
         auto run = [](void* log) -> void* {
             static_cast<Log*>(log)->run_writer();

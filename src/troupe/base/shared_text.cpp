@@ -31,11 +31,10 @@ std::string_view SharedText::view() const noexcept {
 }
 
 void SharedText::retain() const noexcept {
-    if (block_ != nullptr) block_->owners.fetch_add(1, std::memory_order_relaxed);
+    block_->owners.fetch_add(1, std::memory_order_relaxed);
 }
 
 void SharedText::release() noexcept {
-    if (block_ == nullptr) return;
     // acq_rel: the last owner frees what all the others have read before they let go.
     if (block_->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     const std::size_t bytes = Block::bytes(block_->size);

@@ -16,13 +16,17 @@ public:
     SharedText() noexcept = default;
     /// Allocates, unless the text is empty.
     explicit SharedText(std::string_view text);
-    SharedText(const SharedText& other) noexcept : block_(other.block_) { retain(); }
+    SharedText(const SharedText& other) noexcept : block_(other.block_) {
+        if (block_ != nullptr) retain();
+    }
     SharedText(SharedText&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
     SharedText& operator=(SharedText other) noexcept {
         std::swap(block_, other.block_);
         return *this;
     }
-    ~SharedText() { release(); }
+    ~SharedText() {
+        if (block_ != nullptr) release();
+    }
 
     bool empty() const noexcept { return block_ == nullptr; }
     /// Lives as long as this text or a copy of it.

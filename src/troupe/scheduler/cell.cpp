@@ -1,12 +1,16 @@
 #include <troupe/base/assert.hpp>
+#include <troupe/base/atomics.hpp>
 #include <troupe/base/error.hpp>
+#include <troupe/scheduler/begin_wait.hpp>
 #include <troupe/scheduler/cell.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/internal/cell_table.hpp>
 #include <troupe/scheduler/internal/context.hpp>
+#include <troupe/scheduler/mail_stats.hpp>
 #include <troupe/scheduler/shared_use.hpp>
 #include <troupe/scheduler/waits_for.hpp>
 
+#include <memory>
 #include <utility>
 
 namespace troupe {
@@ -53,17 +57,11 @@ void* Cell::attachment() const noexcept {
 
 void Cell::attach(void* thing) {
     CellChunk& chunk = CellChunk::of(*this);
-    // acquire: sees a table made by another; pairs with the exchange below.
+    // acquire: sees a table made by another; pairs with publish_first.
     std::atomic<void*>* table = chunk.attachments.load(std::memory_order_acquire);
     if (table == nullptr) {
-        auto* const made = new std::atomic<void*>[CellChunk::kCells]();
-        // acq_rel: publishes our table, or sees that of whoever was faster.
-        if (chunk.attachments.compare_exchange_strong(table, made, std::memory_order_acq_rel,
-                                                      std::memory_order_acquire)) {
-            table = made;
-        } else {
-            delete[] made;
-        }
+        table = publish_first(chunk.attachments,
+                              std::make_unique<std::atomic<void*>[]>(CellChunk::kCells));
     }
     // release: publishes the thing; pairs with attachment().
     table[chunk.index_of(*this)].store(thing, std::memory_order_release);
@@ -139,6 +137,42 @@ void post_signal(Cell& cell, std::uint32_t generation, MailNode* node) noexcept 
     node->ops->drop(node, Error(Errc::actor_gone));
 }
 
+void post_answer(Cell& cell, std::uint32_t generation, MailNode* node) noexcept {
+    std::uint64_t old = cell.word_.load(std::memory_order_relaxed);
+    if ((old & Cell::kBlocked) == 0 || cell.generation() != generation)
+        return post_signal(cell, generation, node);
+    if (scheduler_internal::observed_engines.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        tell_observer(cell, node);
+    // acquire: sees all that the cell's last turn left; pairs with try_block.
+    if (!cell.word_.compare_exchange_strong(old, old & ~Cell::kBlocked, std::memory_order_acquire,
+                                            std::memory_order_relaxed)) {
+        return post_signal(cell, generation, node);
+    }
+    // It may have ended that await, and even have another owner, since we looked. Whoever it is
+    // finds no flag to clear until we have scheduled it.
+    Awaiting* const record = cell.generation() == generation ? cell.find_wait(node->tag) : nullptr;
+    const bool waited_for = record != nullptr && record->arrived == nullptr;
+    if (waited_for) [[likely]]
+        record->arrived = node;
+    schedule(cell);
+    if (!waited_for) node->ops->drop(node, Error(Errc::actor_gone));
+}
+
+namespace {
+
+// From so many on it is written down how many wait: fewer are told of by those of whom we look how
+// long they wait.
+constexpr std::uint64_t kDepthNoted = 16;
+
+[[gnu::noinline]] void note_depth(const Cell& cell, std::uint64_t count) noexcept {
+    Engine* const engine = cell.find_engine();
+    const CellType* const type = cell.type();
+    if (engine == nullptr || type == nullptr) return;
+    if (MailStats::OfType* const stats = engine->mail_stats().of(*type)) stats->note_depth(count);
+}
+
+}  // namespace
+
 MailNode* Cell::take_mail(const MailNode* handled_in_place, std::uint32_t released) noexcept {
     std::uint64_t old = word_.load(std::memory_order_relaxed);
     for (;;) {
@@ -152,10 +186,22 @@ MailNode* Cell::take_mail(const MailNode* handled_in_place, std::uint32_t releas
             break;
         }
     }
+    if (count_of(old) >= kDepthNoted) note_depth(*this, count_of(old));
     MailNode* signals = nullptr;
     MailNode* oldest = nullptr;
     MailNode* youngest = nullptr;
-    for (MailNode* node = node_of(old); node != nullptr && node != handled_in_place;) {
+    MailNode* node = node_of(old);
+    // What was handled in place lies at the bottom: it came first. Most often there is no signal.
+    if ((old & kUrgent) == 0) [[likely]] {
+        if (node != handled_in_place) youngest = node;
+        while (node != handled_in_place) {
+            MailNode* const older = node->next;
+            node->next = oldest;
+            oldest = node;
+            node = older;
+        }
+    }
+    while (node != nullptr && node != handled_in_place) {
         MailNode* const older = node->next;
         if (node->ops->kind == MailKind::signal) {
             node->next = signals;
@@ -193,6 +239,7 @@ bool Cell::try_block(const MailNode* handled_in_place, std::uint32_t released) n
         MailNode* const rest = handled_in_place != nullptr ? nullptr : node;
         // release: as in try_idle. seq_cst: of two cells that wait for each other and block at the
         // same time, the later one finds the other blocked; pairs with the search for cycles.
+        if (count >= kDepthNoted) note_depth(*this, count);
         if (word_.compare_exchange_weak(old, pack(rest, left, kBlocked), std::memory_order_seq_cst,
                                         std::memory_order_relaxed)) {
             return true;
@@ -205,6 +252,7 @@ void Cell::release(std::uint32_t released) noexcept {
     while (released != 0) {
         const std::uint64_t count = count_of(old);
         if (count == kCountMax) return;
+        if (count >= kDepthNoted) note_depth(*this, count);
         const std::uint64_t left = count - (released < count ? released : count);
         if (word_.compare_exchange_weak(old, pack(node_of(old), left, flags_of(old)),
                                         std::memory_order_relaxed, std::memory_order_relaxed)) {
@@ -216,6 +264,8 @@ void Cell::release(std::uint32_t released) noexcept {
 MailNode* Cell::close_mailbox(const MailNode* handled_in_place) noexcept {
     // acquire: sees the last nodes; release: a sender that finds the cell dead sees it ended.
     const std::uint64_t old = word_.exchange(kClosed, std::memory_order_acq_rel);
+    if (count_of(old) >= kDepthNoted && count_of(old) != kCountMax)
+        note_depth(*this, count_of(old));
     MailNode* oldest = nullptr;
     for (MailNode* node = node_of(old); node != nullptr && node != handled_in_place;) {
         MailNode* const older = node->next;
@@ -238,15 +288,7 @@ Cell& begin_await(Awaiting& record, std::coroutine_handle<> leaf) noexcept {
     TROUPE_ASSERT(cell != nullptr,
                   "co_await of something of Troupe's outside an actor or task: start the coroutine "
                   "with system.block_on(...) or inside an actor");
-    record.leaf = leaf;
-    record.arrived = nullptr;
-    record.timed_out = false;
-    record.cancelled = false;
-    record.in_cycle = false;
-    record.scope_deadline = Duration::max();
-    record.number = ++cell->await_number_;
-    record.since = context->now;
-    cell->awaiting_ = &record;
+    begin_await_in(*context, *cell, record, leaf);
     return *cell;
 }
 

@@ -245,7 +245,7 @@ public:
     std::atomic<std::uint16_t> capacity_{kUnbounded};  // set before opening, senders read
     std::atomic<CellState> state_{CellState::free};    // turn writes, listings read
     std::uint8_t flags_ = 0;                           // layer above
-    std::uint32_t queued_at_us_ = 0;                   // when it was queued, by the worker's clock
+    std::uint32_t queued_at_us_ = 0;                   // see queue_stamp
 
     // The second line: what only the turn touches.
     std::atomic<std::uint32_t> handled_{0};  // messages; turn writes, listings read
@@ -281,22 +281,31 @@ extern constinit std::atomic<int> observed_engines;
 
 }  // namespace scheduler_internal
 
-/// The way of nearly all messages: into a mailbox that has room, scheduling the cell if it was
-/// idle. False, and nothing has happened, when there is more to it.
-inline bool push_plainly(Cell& cell, MailNode* node) noexcept {
+/// The way of nearly all messages: into a mailbox that has room. False, and nothing has happened,
+/// when there is more to it. `before` is the word until then: when it has kIdle, the caller
+/// schedules the cell.
+inline bool link_plainly(Cell& cell, MailNode* node, std::uint64_t& before) noexcept {
     // A managed mailbox has room for nothing, and the word of a closed one counts all there can be.
     const std::uint64_t capacity = cell.capacity_.load(std::memory_order_relaxed);
-    std::uint64_t old = cell.word_.load(std::memory_order_relaxed);
+    before = cell.word_.load(std::memory_order_relaxed);
     do {
-        if (Cell::count_of(old) >= capacity) [[unlikely]]
+        if (Cell::count_of(before) >= capacity) [[unlikely]]
             return false;
-        node->next = Cell::node_of(old);
+        node->next = Cell::node_of(before);
         // release: publishes the node; pairs with the acquire of take_mail and of the turn.
         // acquire: whoever wakes the cell writes its place in a run queue, and so must see the last
         // turn's end; pairs with try_idle and try_block.
-    } while (!cell.word_.compare_exchange_weak(
-        old, Cell::with_one_more(old, node), std::memory_order_acq_rel, std::memory_order_relaxed));
-    if ((old & Cell::kIdle) != 0) schedule(cell);
+    } while (!cell.word_.compare_exchange_weak(before, Cell::with_one_more(before, node),
+                                               std::memory_order_acq_rel,
+                                               std::memory_order_relaxed));
+    return true;
+}
+
+/// The same with the scheduling.
+inline bool push_plainly(Cell& cell, MailNode* node) noexcept {
+    std::uint64_t before = 0;
+    if (!link_plainly(cell, node, before)) return false;
+    if ((before & Cell::kIdle) != 0) schedule(cell);
     return true;
 }
 
@@ -322,6 +331,11 @@ PushResult push_signal(Cell& cell, MailNode* node) noexcept;
 /// has another owner by now.
 void post_signal(Cell& cell, std::uint32_t generation, MailNode* node) noexcept;
 
+/// The same for the answer of an await, which the node carries as its tag, and whose `arrive` is
+/// arrive_as_answer. When the cell is blocked in just that await the answer does not go through its
+/// mailbox: whoever clears `kBlocked` has the cell to itself until it schedules it.
+void post_answer(Cell& cell, std::uint32_t generation, MailNode* node) noexcept;
+
 // ---- the calling thread -------------------------------------------------------------------------
 
 /// The cell whose turn runs on this thread, or null. Out of line on purpose: a coroutine may go on
@@ -330,6 +344,20 @@ void post_signal(Cell& cell, std::uint32_t generation, MailNode* node) noexcept;
 
 /// The engine whose worker this thread is, or null.
 [[gnu::noinline]] Engine* current_engine() noexcept;
+
+/// When a cell was queued, by the clock of the worker that did: microseconds, of which 2^32 are 71
+/// minutes.
+constexpr std::uint32_t queue_stamp(Duration now) noexcept {
+    return static_cast<std::uint32_t>(now.count() / 1000);
+}
+
+/// For how long the cell has waited to be run. Zero when it was queued by a clock ahead of this
+/// one.
+inline Duration queued_for(const Cell& cell, Duration now) noexcept {
+    const std::uint32_t waited_us = queue_stamp(now) - cell.queued_at_us_;
+    return waited_us > ~std::uint32_t{0} / 2 ? Duration::zero()
+                                             : std::chrono::microseconds(waited_us);
+}
 
 /// What the running turn and the worker that runs it tell each other. One per thread that runs
 /// cells; the turn finds its own with `running_turn()`.
@@ -346,8 +374,13 @@ struct RunningTurn {
     /// So many more after those it was given; 0: the turn has had its share, what is left waits
     /// for the next one.
     unsigned (*more_messages)(RunningTurn& self, unsigned given) noexcept = nullptr;
-    /// Whether a single message may be handled without asking for anything before.
+    /// Whether a single message may be handled without asking for anything before. A worker takes
+    /// it away when it has read the clock: the next message says how long it has waited, and the
+    /// turn gives it back.
     bool goes_straight_on = false;
+    bool may_go_straight_on = false;
+    /// What messages sent now are stamped with: mail_stats.hpp. 0: nobody knows the time.
+    std::uint32_t mail_stamp = 0;
     /// How many more messages it may send without asking whether others should run first.
     unsigned sends_left = 0;
     /// Gives it more of them; or true: others should run first.
@@ -376,11 +409,15 @@ inline RunningTurn& running_turn() noexcept {
     return *scheduler_internal::running_turn_of_thread;
 }
 
-/// Counts a message that the running turn has sent and could wait after. True when it should let
-/// the receivers go first, while what it sent them is still in the cache. As running_turn.
+/// Counts a message that the turn has sent and could wait after. True when it should let the
+/// receivers go first, while what it sent them is still in the cache.
+inline bool sent_enough(RunningTurn& running) noexcept {
+    return --running.sends_left == 0 && running.asks_about_sends(running);
+}
+/// The same of the running turn. As running_turn.
 inline bool sent_enough() noexcept {
     RunningTurn* const running = scheduler_internal::running_turn_of_thread;
-    return running != nullptr && --running->sends_left == 0 && running->asks_about_sends(*running);
+    return running != nullptr && sent_enough(*running);
 }
 
 // ---- waiting: the layer above builds its awaitables from these ----------------------------------

@@ -320,6 +320,84 @@ TEST_F(CellTest, AcceptsOnlyTheAnswerItWaitsFor) {
     delete right;
 }
 
+/// A cell whose coroutine waits in its await number 7.
+class AnsweredCellTest : public CellTest {
+protected:
+    AnsweredCellTest() {
+        record.leaf = std::noop_coroutine();
+        record.number = 7;
+        cell.awaiting_ = &record;
+    }
+    ~AnsweredCellTest() override { cell.awaiting_ = nullptr; }
+
+    /// Each node is a signal of its own when it is dropped or goes through the mailbox.
+    NumberMail* answer(std::uint32_t tag) {
+        NumberMail* const mail = TestCell::make_signal(1);
+        mail->tag = tag;
+        return mail;
+    }
+
+    Awaiting record;
+};
+
+TEST_F(AnsweredCellTest, HasItsAnswerWithoutMailWhenItIsBlocked) {
+    owner.send(1);
+    ASSERT_TRUE(cell.try_block(nullptr, 0));
+    const std::uint64_t before = cell.word();
+    NumberMail* const right = answer(7);
+    post_answer(cell, cell.generation(), right);
+    EXPECT_EQ(record.arrived, right);
+    EXPECT_EQ(cell.word(), before & ~Cell::kBlocked) << "the mail lies as it lay";
+    EXPECT_EQ(scheduled(), 1u);
+    delete right;
+}
+
+TEST_F(AnsweredCellTest, HasItsAnswerInTheMailboxWhenItIsNotBlockedYet) {
+    post_answer(cell, cell.generation(), answer(7));
+    EXPECT_EQ(record.arrived, nullptr) << "its turn may be at the record";
+    EXPECT_FALSE(cell.try_block(nullptr, 0));
+    MailNode* const signal = cell.take_mail(nullptr, 0);
+    EXPECT_EQ(numbers_of(signal), Numbers{1});
+    free_all(signal);
+}
+
+TEST_F(AnsweredCellTest, LooksAgainWhenAnAnswerOfAnAwaitThatIsOverHasTakenItsFlag) {
+    ASSERT_TRUE(cell.try_block(nullptr, 0));
+    post_answer(cell, cell.generation(), answer(6));
+    EXPECT_EQ(record.arrived, nullptr);
+    EXPECT_EQ(scheduled(), 1u) << "nobody else could wake it";
+
+    cell.open_mailbox(Cell::kBlocked);
+    NumberMail* const right = answer(7);
+    post_answer(cell, cell.generation(), right);
+    EXPECT_EQ(scheduled(), 1u);
+    cell.open_mailbox(Cell::kBlocked);
+    post_answer(cell, cell.generation(), answer(7));
+    EXPECT_EQ(record.arrived, right) << "it has one";
+    delete right;
+}
+
+TEST_F(AnsweredCellTest, IsNotWokenByTheAnswerOfAnEarlierOwner) {
+    ASSERT_TRUE(cell.try_block(nullptr, 0));
+    post_answer(cell, cell.generation() + 1, answer(7));
+    EXPECT_EQ(record.arrived, nullptr);
+    EXPECT_TRUE(blocked());
+    EXPECT_EQ(scheduled(), 0u);
+}
+
+TEST_F(AnsweredCellTest, FindsTheWaitOfAnotherOfItsHandlers) {
+    Awaiting latest;
+    latest.number = 8;
+    latest.outer = &record;
+    cell.awaiting_ = &latest;
+    ASSERT_TRUE(cell.try_block(nullptr, 0));
+    NumberMail* const right = answer(7);
+    post_answer(cell, cell.generation(), right);
+    EXPECT_EQ(record.arrived, right);
+    EXPECT_EQ(latest.arrived, nullptr);
+    delete right;
+}
+
 // Goal: no message is lost, handled twice or out of its sender's order, and one worker at a time
 // runs the cell. Method: threads that are no workers send to cells that pass on to each other; the
 // thread sanitizer sees a turn that does not happen after the one before it.

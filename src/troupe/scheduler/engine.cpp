@@ -4,6 +4,7 @@
 #include <troupe/scheduler/internal/cell_table.hpp>
 #include <troupe/scheduler/internal/context.hpp>
 #include <troupe/scheduler/internal/worker.hpp>
+#include <troupe/scheduler/mail_stats.hpp>
 
 #include <pthread.h>
 
@@ -50,6 +51,7 @@ struct Engine::StallListeners {
 
 Engine::Engine(bool deterministic)
     : deterministic_(deterministic),
+      mail_stats_(std::make_unique<MailStats>()),
       cells_(std::make_unique<CellTable>(*this)),
       services_(std::make_unique<Services>()),
       stall_listeners_(std::make_unique<StallListeners>()) {}

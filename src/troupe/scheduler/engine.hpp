@@ -24,6 +24,7 @@
 namespace troupe {
 
 class Latch;
+class MailStats;
 class Reactor;
 struct MailNode;
 namespace scheduler_internal {
@@ -171,6 +172,10 @@ public:
     void* host() const noexcept { return host_; }
     void set_host(void* host) noexcept { host_ = host; }
 
+    /// What is known of the mail of its cells, by their types. Any thread.
+    MailStats& mail_stats() noexcept { return *mail_stats_; }
+    const MailStats& mail_stats() const noexcept { return *mail_stats_; }
+
     /// The cell's first fields are set by the caller before it opens the mailbox.
     Cell& acquire_cell();
     void release_cell(Cell& cell) noexcept;
@@ -215,6 +220,7 @@ private:
     struct StallListeners;
     const bool deterministic_;
     void* host_ = nullptr;
+    std::unique_ptr<MailStats> mail_stats_;  // before the cells, which are in it by their types
     std::unique_ptr<scheduler_internal::CellTable> cells_;
     std::unique_ptr<Services> services_;
     std::unique_ptr<StallListeners> stall_listeners_;

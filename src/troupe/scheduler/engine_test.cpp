@@ -333,7 +333,7 @@ TEST(Engine, AsksATurnThatSendsMuchToLetOthersRun) {
     sender.send(2);
     engine->run_until(done);
     engine->stop();
-    EXPECT_EQ(sent, (std::vector<int>{512, 512}));
+    EXPECT_EQ(sent, (std::vector<int>{1024, 1024}));
 }
 
 INSTANTIATE_TEST_SUITE_P(, EngineTest, testing::Bool(),

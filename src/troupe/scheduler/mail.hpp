@@ -43,7 +43,8 @@ struct alignas(16) MailNode {
     /// dropped when it is taken out.
     std::uint32_t generation = 0;
 
-    /// Signals: the await this node answers. Messages: free for the layer above.
+    /// Signals: the await this node answers. Messages: the lower half is free for the layer above,
+    /// the upper one says when it was sent: mail_stats.hpp.
     std::uint32_t tag = 0;
 
     const MailOps* ops = nullptr;

@@ -1,9 +1,11 @@
+#include <troupe/base/atomics.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/internal/cell_table.hpp>
 #include <troupe/scheduler/mail_mark.hpp>
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 
 namespace troupe {
 
@@ -39,14 +41,8 @@ std::atomic<Mark>& mark_of(const Cell& cell) {
     if (std::atomic<Mark>* const found = find_mark(cell)) [[likely]]
         return *found;
     CellChunk& chunk = CellChunk::of(cell);
-    auto* const made = new std::atomic<Mark>[CellChunk::kCells]();
-    std::atomic<Mark>* table = nullptr;
-    // acq_rel: publishes our table, or sees that of whoever was faster.
-    if (!chunk.mail_marks.compare_exchange_strong(table, made, std::memory_order_acq_rel,
-                                                  std::memory_order_acquire)) {
-        delete[] made;
-    }
-    return *find_mark(cell);
+    return publish_first(chunk.mail_marks, std::make_unique<std::atomic<Mark>[]>(
+                                               CellChunk::kCells))[chunk.index_of(cell)];
 }
 
 }  // namespace

@@ -88,7 +88,8 @@ bool IoWatch::arrive(MailNode* node, Cell& cell) {
             return false;
         }
         record = cell.find_wait(number);
-        awaited = record != nullptr && record->arrived == nullptr &&
+        // Once cancelled it is not tried any more: a stop is told once, and must not be lost.
+        awaited = record != nullptr && record->arrived == nullptr && !record->cancelled &&
                   node->generation == cell.generation();
         const Left left = watch->leave_mailbox();
         if (left == Left::freed) return false;
@@ -241,8 +242,13 @@ struct Reactor::Ready {
 };
 
 bool Reactor::poll(Duration longest) noexcept {
+    return poll(longest, [](void*) noexcept {}, nullptr);
+}
+
+bool Reactor::poll(Duration longest, void (*awake)(void* whom) noexcept, void* whom) noexcept {
     epoll_event events[kEventsMax];
     const int count = wait_for_events(epoll_fd_, events, kEventsMax, longest);
+    awake(whom);
     return handle({events, count}, WakeUps::taken);
 }
 

@@ -115,6 +115,9 @@ public:
     /// Handles what is ready, waiting up to `longest` for something. True when anything was.
     /// Threads: the worker whose reactor this is.
     bool poll(Duration longest) noexcept;
+    /// The same; between the wait and what comes of it `awake` is called: what is woken then is
+    /// woken now, and not at the time at which the thread fell asleep.
+    bool poll(Duration longest, void (*awake)(void* whom) noexcept, void* whom) noexcept;
 
     /// The same without waiting, in place of a worker that is stuck in a turn. A wake-up is left
     /// for that worker: it may be on its way to sleep by now.

@@ -251,6 +251,26 @@ TEST_F(ReactorTest, LeavesAWakeUpToTheOwnerWhenAnotherPolls) {
     EXPECT_TRUE(reactor.poll(Duration::max()));
 }
 
+TEST_F(ReactorTest, SaysThatItIsAwakeBeforeItWakesAnybody) {
+    wait(cell, IoWatch::kReadable);
+    write();
+    bool asked = false;
+    struct Seen {
+        IoWatch* watch;
+        bool* asked;
+    } seen{watch, &asked};
+    reactor.poll(
+        Duration::max(),
+        [](void* whom) noexcept {
+            const auto* const what = static_cast<Seen*>(whom);
+            *what->asked = true;
+            EXPECT_FALSE(what->watch->is_ready(IoWatch::kReadable));
+        },
+        &seen);
+    EXPECT_TRUE(asked);
+    EXPECT_TRUE(watch->is_ready(IoWatch::kReadable));
+}
+
 TEST_F(ReactorTest, WaitsNoLongerThanItIsTold) {
     EXPECT_FALSE(reactor.poll(std::chrono::microseconds(10)));
     EXPECT_FALSE(reactor.poll(std::chrono::milliseconds(2)));

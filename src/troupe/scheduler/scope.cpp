@@ -1,6 +1,7 @@
 #include <troupe/base/assert.hpp>
 #include <troupe/base/block_pool.hpp>
 #include <troupe/base/log.hpp>
+#include <troupe/scheduler/begin_wait.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/internal/context.hpp>
 #include <troupe/scheduler/scope.hpp>
@@ -192,14 +193,12 @@ bool lets_others_go_first(const Cell& cell, const Awaiting& record, std::uint32_
 }  // namespace
 
 bool begin_wait(Awaiting& record, std::coroutine_handle<> leaf) noexcept {
-    Cell& cell = begin_await(record, leaf);
-    record.cancellable = true;
-    record.yielding = false;
-    const auto* const context = current_context();
-    MailNode* const handling = context->handling;
-    if (handling == nullptr || handling->context == nullptr) [[likely]]
-        return true;
-    const ScopeView view = ScopeView::of(handling->context, context->engine->now());
+    Cell& cell = begin_await(record, leaf);  // asserts that there is a turn
+    return wait_in_scopes(running_turn(), cell, record);
+}
+
+bool wait_in_scopes(Cell& cell, Awaiting& record, Context& innermost) noexcept {
+    const ScopeView view = ScopeView::of(&innermost, cell.engine().now());
     if (view.cancelled_by == nullptr) {
         record.scope_deadline = view.deadline;
         if (view.deadline != Duration::max()) arm_deadline(cell, record, view.deadline);

@@ -115,9 +115,8 @@ public:
     static Facts* now() noexcept;
     /// The same, counted once more: for a message that is made here. One load where nobody in the
     /// process uses any.
-    static Facts* carried() noexcept {
-        return in_use_.load(std::memory_order_relaxed) ? carry() : nullptr;
-    }
+    static Facts* carried() noexcept { return in_use() ? carry() : nullptr; }
+    static bool in_use() noexcept { return in_use_.load(std::memory_order_relaxed); }
 
 private:
     Facts() noexcept : Context(Kind::facts) {}

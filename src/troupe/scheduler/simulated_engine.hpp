@@ -7,6 +7,7 @@
 #include <troupe/scheduler/choice.hpp>
 #include <troupe/scheduler/engine.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -54,6 +55,12 @@ struct MachineClock {
     std::int32_t drift_ppm = 0;  ///< both clocks run so many millionths too fast, or too slow
 };
 
+/// Timers that fire late, as on a machine with too much to do. None fires early.
+struct TimerFaults {
+    unsigned late_per_thousand = 0;                     ///< of the timers that are started
+    Duration late_max = std::chrono::milliseconds(10);  ///< in whole milliseconds, at least one
+};
+
 /// One machine of a simulation, or the only one.
 ///
 /// Several machines share the choices, the steps and the time of the one they were made from: to
@@ -71,6 +78,9 @@ public:
     /// From now on its clocks run so; the wall clock may jump, what `now` says does not.
     virtual void set_clock(const MachineClock& clock) noexcept = 0;
     virtual const MachineClock& clock() const noexcept = 0;
+
+    /// Of the timers that are started from now on some fire late, by a chosen time.
+    virtual void set_timer_faults(const TimerFaults& faults) noexcept = 0;
 
     /// Nothing of this machine runs any more, as if it had lost its power, until it is thawed. Not
     /// from one of its own steps.
@@ -103,6 +113,11 @@ public:
     /// From now on every choice of a fault takes its first alternative, which is that there is
     /// none, and asks nobody.
     virtual void heal() noexcept = 0;
+    virtual bool healed() const noexcept = 0;
+
+    /// Whether a fault happens now: of a thousand times, so many; each of a thousand then is no
+    /// choice. Never once the simulation is healed.
+    bool happens(unsigned per_thousand, const char* site);
 
     /// The deadline of the next timer in the simulation's time; Duration::max() when there is none.
     virtual Duration next_timer() const noexcept = 0;

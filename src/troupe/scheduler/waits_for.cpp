@@ -1,5 +1,8 @@
+#include <troupe/base/atomics.hpp>
 #include <troupe/scheduler/internal/cell_table.hpp>
 #include <troupe/scheduler/waits_for.hpp>
+
+#include <memory>
 
 namespace troupe {
 
@@ -26,14 +29,8 @@ WaitsFor& WaitsFor::of(const Cell& cell) {
     if (WaitsFor* const found = find_in_chunk(cell)) [[likely]]
         return *found;
     CellChunk& chunk = CellChunk::of(cell);
-    auto* const made = new WaitsFor[CellChunk::kCells];
-    WaitsFor* table = nullptr;
-    // acq_rel: publishes our table, or sees that of whoever was faster.
-    if (!chunk.waits_for.compare_exchange_strong(table, made, std::memory_order_acq_rel,
-                                                 std::memory_order_acquire)) {
-        delete[] made;
-    }
-    return *find_in_chunk(cell);
+    return publish_first(chunk.waits_for,
+                         std::make_unique<WaitsFor[]>(CellChunk::kCells))[chunk.index_of(cell)];
 }
 
 }  // namespace troupe

@@ -44,6 +44,11 @@ bool lets_go(Awaiting& record) noexcept {
     return record.let_go == nullptr || record.let_go(record);
 }
 
+/// Whether a turn that has not looked at its mail yet may resume the coroutine.
+bool may_go_on(const Awaiting& record) noexcept {
+    return record.yielding || record.arrived != nullptr;  // see post_answer
+}
+
 TurnEnd go_on(Cell& cell, TaskCell& task, bool can_resume) {
     for (;;) {
         if (cell.awaiting_ == nullptr) return end_task(cell, task, TaskCell::End::finished);
@@ -127,7 +132,7 @@ TurnEnd run_task(Cell& cell) {
     if (running.deterministic) cell.engine().note_event(fnv1a_32(cell.type()->name));
     const TurnEnd end = cell.state() == CellState::starting
                             ? begin_task(cell, task)
-                            : go_on(cell, task, cell.awaiting_->yielding);
+                            : go_on(cell, task, may_go_on(*cell.awaiting_));
     running.handling = nullptr;  // the task's next turn may be anywhere, or it may be gone
     return end;
 }

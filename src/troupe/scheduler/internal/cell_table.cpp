@@ -8,10 +8,17 @@ namespace troupe::scheduler_internal {
 
 namespace {
 
+// Memory is asked for so many chunks at a time. What the allocator writes around a block aligned
+// like ours is two pages, which for a chunk of its own were 16 bytes for each cell.
+constexpr std::size_t kChunksTogether = 16;
+
 /// Chunks between two engines, kept for the life of the process.
 struct SpareChunks {
     Mutex mutex{LockRank::spare_chunks};
     std::vector<CellChunk*> chunks TROUPE_GUARDED_BY(mutex);
+    // Room that nobody has touched yet.
+    std::byte* fresh TROUPE_GUARDED_BY(mutex) = nullptr;
+    std::size_t fresh_chunks TROUPE_GUARDED_BY(mutex) = 0;
     std::uint32_t next_number TROUPE_GUARDED_BY(mutex) = 0;
 };
 
@@ -29,7 +36,14 @@ CellChunk* take_chunk(Engine& engine) {
         chunk = spare.chunks.back();
         spare.chunks.pop_back();
     } else {
-        void* const memory = ::operator new(CellChunk::kBytes, std::align_val_t{CellChunk::kBytes});
+        if (spare.fresh_chunks == 0) {
+            spare.fresh = static_cast<std::byte*>(::operator new(
+                kChunksTogether * CellChunk::kBytes, std::align_val_t{CellChunk::kBytes}));
+            spare.fresh_chunks = kChunksTogether;
+        }
+        std::byte* const memory = spare.fresh;
+        spare.fresh += CellChunk::kBytes;
+        --spare.fresh_chunks;
         // The mailbox word holds addresses of 48 bits (docs/design/0005-mailbox-word.md).
         TROUPE_ASSERT((reinterpret_cast<std::uintptr_t>(memory) & ~Cell::kPointer) == 0,
                       "this machine's addresses are wider than 48 bits");

@@ -26,6 +26,7 @@
 #include <troupe/scheduler/internal/cell_table.hpp>
 #include <troupe/scheduler/internal/context.hpp>
 #include <troupe/scheduler/latch.hpp>
+#include <troupe/scheduler/mail_stats.hpp>
 #include <troupe/scheduler/simulated_engine.hpp>
 
 #include <algorithm>
@@ -298,6 +299,7 @@ public:
         clock_ = clock;
     }
     const MachineClock& clock() const noexcept override { return clock_; }
+    void set_timer_faults(const TimerFaults& faults) noexcept override { timer_faults_ = faults; }
     void freeze() noexcept override;
     void thaw() noexcept override;
     bool frozen() const noexcept override { return frozen_; }
@@ -334,6 +336,7 @@ public:
     std::uint64_t steps() const noexcept override { return world_->steps; }
     void set_steps_max(std::uint64_t steps) noexcept override { world_->steps_max = steps; }
     void heal() noexcept override { world_->healed = true; }
+    bool healed() const noexcept override { return world_->healed; }
     bool exhausted() const noexcept override { return world_->steps >= world_->steps_max; }
     Duration next_timer() const noexcept override {
         if (world_->machines.size() == 1) return own_next_timer();
@@ -373,6 +376,12 @@ private:
     void fire_timer(Duration due);
     void fire(TimerNode& timer);
     void take_out(TimerNode& timer) noexcept;
+    std::uint32_t chosen_lateness();
+    /// When it fires; `place` is by how many milliseconds it is late.
+    static Duration due(const TimerNode& timer) noexcept {
+        const Duration late = std::chrono::milliseconds(timer.place);
+        return timer.deadline < Duration::max() - late ? timer.deadline + late : Duration::max();
+    }
     void drop_all() noexcept;
     void note(Event event, std::uint64_t value) noexcept;
 
@@ -387,8 +396,9 @@ private:
     ClockLine line_;
     const Duration began_;  // in the world's time
     MachineClock clock_;
+    TimerFaults timer_faults_;
     WorkerContext context_;
-    std::map<Duration, TimerList> timers_;
+    std::map<Duration, TimerList> timers_;  // by when they fire
     std::optional<Random> random_;
     EngineStats stats_;
     std::vector<Step> on_ice_;  // what could go on if it were not frozen
@@ -496,6 +506,7 @@ void DeterministicEngine::inject(Cell& cell) noexcept {
     check_thread();
     if (stopped_) return;
     const std::uint32_t number = number_of(cell);
+    cell.queued_at_us_ = queue_stamp(now());
     make_ready(Step(place_, cell, number));
 }
 
@@ -548,9 +559,19 @@ void DeterministicEngine::start_timer(TimerNode* timer) {
         timer->ops->drop(timer, Error(Errc::closed));
         return;
     }
-    timer->place = 0;
+    timer->place = chosen_lateness();
     timer->wheel = ++world_->timers_started;  // there are no wheels here: its number, for the hash
-    timers_[timer->deadline].push_back(*timer);
+    timers_[due(*timer)].push_back(*timer);
+}
+
+/// In milliseconds. The first alternative is that the timer is on time.
+std::uint32_t DeterministicEngine::chosen_lateness() {
+    if (!happens(timer_faults_.late_per_thousand, "timer is late")) return 0;
+    constexpr std::uint64_t kLateMax = 1'000'000;
+    const auto most = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(timer_faults_.late_max).count());
+    return 1 + static_cast<std::uint32_t>(choose(std::clamp(most, std::uint64_t{1}, kLateMax),
+                                                 ChoiceKind::delay, "how late a timer is"));
 }
 
 bool DeterministicEngine::cancel_timer(TimerNode* timer) noexcept {
@@ -561,7 +582,7 @@ bool DeterministicEngine::cancel_timer(TimerNode* timer) noexcept {
 }
 
 void DeterministicEngine::take_out(TimerNode& timer) noexcept {
-    const auto list = timers_.find(timer.deadline);
+    const auto list = timers_.find(due(timer));
     list->second.erase(timer);
     if (list->second.empty()) timers_.erase(list);
     timer.place = TimerNode::kNowhere;
@@ -631,6 +652,7 @@ void DeterministicEngine::run_cell(Cell& cell, std::uint32_t number) {
     note(Event::turn, hash_combine(number, static_cast<std::uint64_t>(world_->now.count())));
     const ContextScope scope(&context_);
     context_.now = now();
+    context_.mail_stamp = mail_stamp(context_.now);
     context_.cell.store(&cell, std::memory_order_relaxed);
     context_.doing.store(nullptr, std::memory_order_relaxed);
     const TurnEnd end = cell.type()->run(cell);
@@ -733,6 +755,13 @@ void DeterministicEngine::drop_all() noexcept {
 }  // namespace troupe::scheduler_internal
 
 namespace troupe {
+
+bool SimulatedEngine::happens(unsigned per_thousand, const char* site) {
+    if (per_thousand == 0 || healed()) return false;
+    if (per_thousand >= 1000) return true;
+    // The first alternative is that it does not.
+    return choose(1000, ChoiceKind::fault, site) >= 1000 - per_thousand;
+}
 
 bool SimulatedEngine::advance_to_next() {
     settle();

@@ -1,5 +1,6 @@
 #include <troupe/scheduler/internal/own_threads.hpp>
 #include <troupe/scheduler/mail_mark.hpp>
+#include <troupe/scheduler/mail_stats.hpp>
 
 #include <memory>
 #include <utility>
@@ -39,6 +40,7 @@ public:
 
     void read_clock() noexcept {
         now = engine->coarse_now();
+        mail_stamp = troupe::mail_stamp(now);
         message_since.store(now.count(), std::memory_order_relaxed);
     }
 
@@ -86,6 +88,7 @@ void OwnThreads::schedule(Cell& cell) noexcept {
     LockGuard lock(mutex_);
     OwnThread* const thread = find(cell);
     if (thread == nullptr) return;  // the engine has stopped: its cells run no more
+    cell.queued_at_us_ = queue_stamp(engine_.coarse_now());
     thread->runnable = true;
     thread->wake.notify_one();
 }

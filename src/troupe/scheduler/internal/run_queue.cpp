@@ -151,6 +151,12 @@ Cell* RunQueue::pop_high() noexcept {
     return cell;
 }
 
+Cell* RunQueue::pop_pile(CellPile& pile) noexcept {
+    Cell* const cell = pile.pop();
+    if (cell != nullptr) set_others(others() - 1);
+    return cell;
+}
+
 /// When the slot is empty, or its turn has not come.
 Cell* RunQueue::pop_other() noexcept {
     Cell* cell = nullptr;
@@ -166,11 +172,10 @@ Cell* RunQueue::pop_other() noexcept {
     }
     if (cell != nullptr) return cell;
     streak_ = 0;
-    if (stack_top_ == nullptr) return pop_line(queue_);
-    cell = stack_top_;
-    stack_top_ = cell->next_runnable_;
-    set_others(others() - 1);
-    return cell;
+    cell = pop_pile(pile_);
+    if (cell == nullptr) cell = pop_pile(fresh_);
+    if (cell == nullptr) cell = pop_line(late_);
+    return cell != nullptr ? cell : pop_line(queue_);
 }
 
 Cell* RunQueue::pop_normal() noexcept {
@@ -181,6 +186,26 @@ Cell* RunQueue::pop_normal() noexcept {
 }
 
 Cell* RunQueue::pop_among_others() noexcept {
+    if (high_.first != nullptr || oldest_first_) [[unlikely]]
+        return pop_in_order();
+    // Mostly it is the one in the slot, or the one displaced last: as pop_in_order would find.
+    if (Cell* const next = slot()) {
+        if (streak_ >= kSlotStreakMax) return pop_in_order();
+        ++streak_;
+        set_slot(nullptr);
+        return next;
+    }
+    Cell* const displaced = (pile_.empty() ? fresh_ : pile_).pop();
+    if (displaced == nullptr) return pop_in_order();
+    streak_ = 0;
+    const std::size_t left = others() - 1;
+    set_others(left);
+    if (left == 0) was_empty_ = true;
+    displaced->next_runnable_ = nullptr;
+    return displaced;
+}
+
+Cell* RunQueue::pop_in_order() noexcept {
     Cell* cell = high_.first != nullptr ? pop_high() : nullptr;
     if (cell == nullptr) cell = pop_normal();
     if (cell == nullptr) cell = pop_line(low_);
@@ -190,24 +215,23 @@ Cell* RunQueue::pop_among_others() noexcept {
     return cell;
 }
 
-void RunQueue::stack_to_queue() noexcept {
-    // The bottom of the stack is the oldest: reverse it behind the queue.
-    CellChain oldest_first;
-    while (stack_top_ != nullptr) {
-        Cell* const cell = stack_top_;
-        stack_top_ = cell->next_runnable_;
-        cell->next_runnable_ = oldest_first.first;
-        oldest_first.first = cell;
-        if (oldest_first.last == nullptr) oldest_first.last = cell;
-        ++oldest_first.count;
-    }
-    queue_.append(oldest_first);
-}
-
 /// Those of low priority that have waited for long queue like everybody else.
 void RunQueue::let_low_age(std::uint32_t now_us) noexcept {
     while (low_.first != nullptr && now_us - low_.first->queued_at_us_ > kLowAgesAfterUs)
         queue_.append(*low_.pop());
+}
+
+/// Of those without a turn yet that have waited for long, one now and then queues like everybody
+/// else.
+void RunQueue::let_fresh_age(std::uint32_t now_us) noexcept {
+    if (late_.first == nullptr && fresh_.age_us(now_us) > kFreshAgesAfterUs)
+        late_ = fresh_.take_all();
+    if (late_.first == nullptr || now_us - late_.first->queued_at_us_ <= kFreshAgesAfterUs ||
+        now_us - fresh_joined_us_ < kFreshJoinsEveryUs) {
+        return;
+    }
+    fresh_joined_us_ = now_us;
+    queue_.append(*late_.pop());
 }
 
 std::uint32_t RunQueue::age_us(std::uint32_t now_us, std::uint32_t fair_after_us) noexcept {
@@ -215,17 +239,16 @@ std::uint32_t RunQueue::age_us(std::uint32_t now_us, std::uint32_t fair_after_us
     lock_.owner_lock();
     // Differences of 32-bit clocks are right as long as nothing waits for an hour.
     let_low_age(now_us);
-    std::uint32_t age = 0;
-    if (queue_.first != nullptr) age = now_us - queue_.first->queued_at_us_;
-    if (stack_top_ != nullptr) {
-        const std::uint32_t stack_age = now_us - stack_since_us_;
-        if (stack_age > age) age = stack_age;
-        if (stack_age > fair_after_us) stack_to_queue();
-    }
+    let_fresh_age(now_us);
+    std::uint32_t age = pile_.age_us(now_us);
+    if (age > fair_after_us) queue_.append(pile_.take_all());
+    if (queue_.first != nullptr) age = std::max(age, now_us - queue_.first->queued_at_us_);
+    oldest_first_ = age > fair_after_us;
+    age = std::max(age, fresh_.age_us(now_us));
+    if (late_.first != nullptr) age = std::max(age, now_us - late_.first->queued_at_us_);
     if (const Cell* const next = slot(); next != nullptr && age == 0) {
         age = now_us - next->queued_at_us_;
     }
-    oldest_first_ = age > fair_after_us;
     normal_is_old_ = age > kNormalAgesAfterUs;
     for (const CellChain* const line : {&high_, &low_}) {
         if (line->first != nullptr) age = std::max(age, now_us - line->first->queued_at_us_);
@@ -237,11 +260,12 @@ std::uint32_t RunQueue::age_us(std::uint32_t now_us, std::uint32_t fair_after_us
 CellChain RunQueue::steal(std::size_t wanted) noexcept {
     CellChain stolen;
     if (wanted == 0 || !lock_.thief_try_lock()) return stolen;
-    stack_to_queue();
-    for (CellChain* const line : {&high_, &queue_, &low_}) {
+    queue_.append(pile_.take_all());
+    late_.append(fresh_.take_all());
+    for (CellChain* const line : {&high_, &queue_, &late_, &low_}) {
         while (stolen.count < wanted && line->first != nullptr)
             stolen.append(*pop_line(*line));
-        if (line != &queue_) continue;
+        if (line != &late_) continue;
         if (Cell* const next = slot(); stolen.count < wanted && next != nullptr) {
             stolen.append(*next);
             set_slot(nullptr);

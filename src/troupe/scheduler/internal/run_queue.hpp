@@ -2,11 +2,15 @@
 
 /// The runnable cells of one worker.
 ///
-/// Three parts: a slot for the cell that became runnable last (usually the receiver of the message
-/// just sent, its data still in the cache), a stack of those it displaced (deep before wide, so a
-/// tree of actors stays small), and a queue of those that have had their turn and want another.
-/// Cells are linked through `next_runnable_`, and a cell stands in one place only, so the number of
-/// cells bounds the queue and nothing is ever allocated.
+/// A slot for the cell that became runnable last (usually the receiver of the message just sent,
+/// its data still in the cache), a pile of those it displaced, and a queue of those that have had
+/// their turn and want another. What lies on the pile for long goes to the queue. Cells are linked
+/// through `next_runnable_`, and a cell stands in one place only, so the number of cells bounds the
+/// queue and nothing is ever allocated.
+///
+/// Those that were displaced before their first turn have a pile of their own, and may wait there
+/// for longer: each of them is an actor more when it begins, so a tree of actors must grow deep
+/// before wide. To go through all that wait, oldest first, would grow it wide.
 ///
 /// Cells of another priority than normal have lines of their own. Those of high priority go before
 /// all others, and so many in a row when one of these has waited for long: counting turns alone
@@ -118,6 +122,38 @@ struct CellChain {
     }
 };
 
+/// Cells that were displaced, the latest first.
+struct CellPile {
+    Cell* top = nullptr;
+    std::uint32_t since_us = 0;  // when the one at the bottom was displaced
+
+    bool empty() const noexcept { return top == nullptr; }
+    std::uint32_t age_us(std::uint32_t now_us) const noexcept {
+        return empty() ? 0 : now_us - since_us;
+    }
+    void push(Cell& cell, std::uint32_t now_us) noexcept {
+        if (top == nullptr) since_us = now_us;
+        cell.next_runnable_ = top;
+        top = &cell;
+    }
+    Cell* pop() noexcept {
+        Cell* const cell = top;
+        if (cell != nullptr) top = cell->next_runnable_;
+        return cell;
+    }
+    /// All of them, oldest first.
+    CellChain take_all() noexcept {
+        CellChain oldest_first;
+        while (Cell* const cell = pop()) {
+            cell->next_runnable_ = oldest_first.first;
+            oldest_first.first = cell;
+            if (oldest_first.last == nullptr) oldest_first.last = cell;
+            ++oldest_first.count;
+        }
+        return oldest_first;
+    }
+};
+
 class RunQueue {
 public:
     /// How often in a row the slot may win over cells that wait longer.
@@ -125,6 +161,9 @@ public:
     /// How many of high priority go before one that has waited for longer than that.
     static constexpr unsigned kHighStreakMax = 8;
     static constexpr std::uint32_t kNormalAgesAfterUs = 10'000;
+    /// One that has had no turn yet and has waited for longer joins the queue, and so often one.
+    static constexpr std::uint32_t kFreshAgesAfterUs = 10'000;
+    static constexpr std::uint32_t kFreshJoinsEveryUs = 1'000;
     /// One of low priority that has waited for longer is like the others.
     static constexpr std::uint32_t kLowAgesAfterUs = 20'000;
 
@@ -180,9 +219,7 @@ private:
     bool slot_may_win() noexcept { return ++streak_ <= kSlotStreakMax || others() == 0; }
     void put_into_slot(Cell& cell, std::uint32_t now_us) noexcept {
         if (Cell* const displaced = slot()) {
-            if (stack_top_ == nullptr) stack_since_us_ = now_us;
-            displaced->next_runnable_ = stack_top_;
-            stack_top_ = displaced;
+            (displaced->state() == CellState::starting ? fresh_ : pile_).push(*displaced, now_us);
             set_others(others() + 1);
         }
         set_slot(&cell);
@@ -195,24 +232,29 @@ private:
     Cell* pop_normal() noexcept;
     Cell* pop_other() noexcept;
     bool normal_waits() const noexcept {
-        return slot() != nullptr || stack_top_ != nullptr || queue_.first != nullptr;
+        return slot() != nullptr || !pile_.empty() || !fresh_.empty() || late_.first != nullptr ||
+               queue_.first != nullptr;
     }
     void let_low_age(std::uint32_t now_us) noexcept;
     Cell* pop_among_others() noexcept;
-    void stack_to_queue() noexcept;
+    Cell* pop_in_order() noexcept;
+    Cell* pop_pile(CellPile& pile) noexcept;
+    void let_fresh_age(std::uint32_t now_us) noexcept;
     CellChain steal(std::size_t wanted) noexcept;
 
     BiasedLock lock_;
     std::atomic<Cell*> slot_{nullptr};    // whoever holds the lock writes, thieves look first
     std::atomic<std::size_t> others_{0};  // how many stand elsewhere; as slot_
-    Cell* stack_top_ = nullptr;
-    std::uint32_t stack_since_us_ = 0;  // when the cell at the bottom was displaced
+    CellPile pile_;
+    CellPile fresh_;  // without a turn yet
+    CellChain late_;  // the same, for long, or left by a thief
     CellChain queue_;
     CellChain high_;
     CellChain low_;
     unsigned streak_ = 0;
     unsigned high_streak_ = 0;
-    bool normal_is_old_ = false;  // at the last look
+    std::uint32_t fresh_joined_us_ = 0;  // when one did last
+    bool normal_is_old_ = false;         // at the last look
     bool oldest_first_ = false;
     bool was_empty_ = false;
 };

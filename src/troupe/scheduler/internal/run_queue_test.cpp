@@ -28,6 +28,9 @@ protected:
     ~RunQueueTest() override { use_biased_locks_for_test(BiasedLocks::by_membarrier); }
 
     Cell& cell(int number) { return cells[static_cast<std::size_t>(number)]; }
+    void make_fresh(int number) {
+        cell(number).state_.store(CellState::starting, std::memory_order_relaxed);
+    }
     int number_of(const Cell& one) const { return static_cast<int>(&one - cells.get()); }
 
     void push_next(int number, std::uint32_t now_us = 0) { queue.push_next(cell(number), now_us); }
@@ -223,7 +226,7 @@ TEST_P(RunQueueTest, DoesNotLimitTheStreakOfACellThatIsAlone) {
 TEST_P(RunQueueTest, TellsTheAgeOfTheOldest) {
     push_next(1, 100);
     EXPECT_EQ(queue.age_us(150, kFair), 50U);  // in the slot
-    push_next(2, 120);                         // displaces 1, which stands on the stack since then
+    push_next(2, 120);                         // displaces 1, which lies on the pile since then
     EXPECT_EQ(queue.age_us(150, kFair), 30U);
     push_back(3, 90);
     EXPECT_EQ(queue.age_us(150, kFair), 60U);
@@ -234,7 +237,7 @@ TEST_P(RunQueueTest, TellsTheAgeAcrossTheWrapOfItsClock) {
     EXPECT_EQ(queue.age_us(0x10, kFair), 0x20U);
 }
 
-// Goal: whatever lies at the bottom of the stack runs once it is too old, however many come on top.
+// Goal: whatever lies at the bottom of the pile runs once it is too old, however many come on top.
 TEST_P(RunQueueTest, RunsTheOldestFirstOnceItIsTooOld) {
     for (int number = 1; number <= 5; ++number)
         push_next(number, 0);
@@ -242,15 +245,69 @@ TEST_P(RunQueueTest, RunsTheOldestFirstOnceItIsTooOld) {
     push_next(6, kFair + 1);
     EXPECT_EQ(pop(), 1);  // once for each look at the age
     EXPECT_EQ(pop(), 6);
-    // 5 was displaced by 6; what was on the stack at the look is a queue now, oldest first.
+    // 5 was displaced by 6; what was on the pile at the look is a queue now, oldest first.
     EXPECT_EQ(pop_all(), (Numbers{5, 2, 3, 4}));
 }
 
-TEST_P(RunQueueTest, KeepsTheStackWhileNothingIsTooOld) {
+TEST_P(RunQueueTest, KeepsThePileWhileNothingIsTooOld) {
     for (int number = 1; number <= 3; ++number)
         push_next(number, 0);
     EXPECT_LE(queue.age_us(kFair, kFair), kFair);
     EXPECT_EQ(pop_all(), (Numbers{3, 2, 1}));
+}
+
+TEST_P(RunQueueTest, BeginsTheLatestOfThoseWithoutATurnFirst) {
+    for (int number = 1; number <= 5; ++number) {
+        make_fresh(number);
+        push_next(number, 0);
+    }
+    push_next(6, 0);
+    push_next(7, 0);
+    queue.age_us(kFair + 1, kFair);
+    push_back(8, kFair + 1);
+    EXPECT_EQ(pop(), 6) << "it has had a turn, and has waited for long";
+    EXPECT_EQ(pop_all(), (Numbers{7, 5, 4, 3, 2, 1, 8}));
+}
+
+TEST_P(RunQueueTest, LetsOneWithoutATurnJoinTheQueueNowAndThen) {
+    for (int number = 1; number <= 8; ++number) {
+        make_fresh(number);
+        push_next(number, 0);
+    }
+    std::uint32_t now_us = RunQueue::kFreshAgesAfterUs;
+    queue.age_us(now_us, kFair);
+    EXPECT_EQ(pop(), 8);
+    for (const int oldest : {1, 2, 3}) {
+        queue.age_us(now_us + 1, kFair);
+        for (const int number : {20, 21, 22}) {
+            make_fresh(number);
+            push_next(number, now_us + 1);
+        }
+        queue.age_us(now_us + 2, kFair);
+        EXPECT_EQ(pop(), oldest);
+        EXPECT_EQ((Numbers{pop(), pop(), pop()}), (Numbers{22, 21, 20}));
+        now_us += RunQueue::kFreshJoinsEveryUs;
+    }
+    EXPECT_EQ(pop_all(), (Numbers{4, 5, 6, 7}));
+}
+
+TEST_P(RunQueueTest, GivesThoseWithoutATurnAwayOldestFirst) {
+    for (int number = 1; number <= 6; ++number) {
+        make_fresh(number);
+        push_next(number, 0);
+    }
+    EXPECT_EQ(steal(), (Numbers{1, 2, 3}));
+    EXPECT_EQ(queue.size(), 3U);
+    EXPECT_EQ(pop_all(), (Numbers{6, 4, 5}));
+}
+
+TEST_P(RunQueueTest, TellsTheAgeOfThoseWithoutATurn) {
+    make_fresh(1);
+    push_next(1, 10);
+    push_next(2, 20);
+    EXPECT_EQ(queue.age_us(100, kFair), 80U);
+    EXPECT_EQ(queue.age_us(RunQueue::kFreshAgesAfterUs + 21, kFair),
+              RunQueue::kFreshAgesAfterUs + 11);
 }
 
 TEST_P(RunQueueTest, RemembersThatItRanEmpty) {
@@ -373,8 +430,10 @@ TEST_P(RunQueueTest, LosesNoCellAmongOwnerAndThieves) {
             queue.push_back(one, now);
         }
     };
-    for (int number = 0; number < kCells; ++number)
+    for (int number = 0; number < kCells; ++number) {
+        if (number % 4 == 0) make_fresh(number);
         push(cell(number));
+    }
     std::int64_t popped = 0;
     while (popped < std::int64_t{kRounds} * kCells) {
         // acquire: takes the cells over from the thieves.

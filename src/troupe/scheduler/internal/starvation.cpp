@@ -1,3 +1,4 @@
+#include <troupe/base/atomics.hpp>
 #include <troupe/base/log.hpp>
 #include <troupe/scheduler/internal/starvation.hpp>
 
@@ -53,10 +54,7 @@ Starvation::Starvation(Engine& engine, Duration warns_after, Duration critical_a
 void Starvation::note(const Cell& cell, Duration waited, Duration now, std::size_t worker,
                       std::size_t behind) noexcept {
     starved_.fetch_add(1, std::memory_order_relaxed);
-    Duration::rep longest = longest_.load(std::memory_order_relaxed);
-    while (waited.count() > longest &&
-           !longest_.compare_exchange_weak(longest, waited.count(), std::memory_order_relaxed)) {
-    }
+    raise_to(longest_, waited.count());
     unreported_.fetch_add(1, std::memory_order_relaxed);
     const bool critical = waited > critical_after_;
     std::atomic<Duration::rep>& next_report = next_report_[critical ? 1 : 0];

@@ -8,6 +8,7 @@
 #include <troupe/base/error.hpp>
 #include <troupe/scheduler/engine.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <functional>
@@ -51,8 +52,8 @@ public:
     Engine& engine() noexcept { return engine_; }
     Cell& cell() noexcept { return cell_; }
 
-    /// How many turns it has had.
-    std::size_t turns() const noexcept { return turns_; }
+    /// How many turns it has begun. Threads: any; that is all it says to others than its own.
+    std::size_t turns() const noexcept { return turns_.load(std::memory_order_relaxed); }
 
     PushResult send(int number) {
         NumberMail* const mail = make_message(number);
@@ -169,7 +170,7 @@ private:
     Engine& engine_;
     Cell& cell_;
     OnMail on_mail_;
-    std::size_t turns_ = 0;
+    std::atomic<std::size_t> turns_{0};  // its turns write, tests read
     Awaiting awaiting_;
     DeadlineSlot deadline_;
 };

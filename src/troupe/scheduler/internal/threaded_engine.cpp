@@ -1,5 +1,6 @@
 #include <troupe/base/assert.hpp>
 #include <troupe/base/clock.hpp>
+#include <troupe/scheduler/idle_workers.hpp>
 #include <troupe/scheduler/internal/threaded_engine.hpp>
 #include <troupe/scheduler/latch.hpp>
 
@@ -302,6 +303,12 @@ Worker& ThreadedEngine::make_spare(std::size_t index) {
 }  // namespace troupe::scheduler_internal
 
 namespace troupe {
+
+bool anybody_idle(const Engine& engine) noexcept {
+    if (engine.deterministic()) return false;
+    const auto& threads = static_cast<const scheduler_internal::ThreadedEngine&>(engine);
+    return (threads.asleep() & threads.regular_workers()) != 0;
+}
 
 std::unique_ptr<Engine> make_threaded_engine(const ThreadedOptions& options) {
     return std::make_unique<scheduler_internal::ThreadedEngine>(options);

@@ -22,6 +22,12 @@ public:
     /// The first instalment of a turn.
     unsigned first() const noexcept { return instalment_; }
 
+    /// The first instalment of a turn that follows the last one of the same cell at once, since
+    /// nobody else waits for the worker: short messages need no look halfway.
+    unsigned again() const noexcept {
+        return instalment_ == kInstalmentMax ? kMessagesMax : instalment_;
+    }
+
     /// The turn has handled what it was given. `spent` is how long it runs by now, or a little
     /// more: too much only makes the turn shorter. 0: it has had its share.
     unsigned more(unsigned given, Duration spent) noexcept {

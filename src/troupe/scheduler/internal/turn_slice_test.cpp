@@ -64,6 +64,14 @@ TEST(TurnSlice, GivesShortMessagesTheirShareBackInAFewTurns) {
     EXPECT_LE(turned.looks, 2U);
 }
 
+TEST(TurnSlice, GoesOnWithAWholeShareWhereMessagesAreShortAndCarefullyElsewhere) {
+    TurnSlice slice;
+    turn(slice, 10ns);
+    EXPECT_EQ(slice.again(), TurnSlice::kMessagesMax);
+    turn(slice, 100us);
+    EXPECT_EQ(slice.again(), slice.first());
+}
+
 TEST(TurnSlice, RefusesAgainWhenAskedTwice) {
     TurnSlice slice;
     EXPECT_EQ(slice.more(slice.first(), 1s), 0U);

@@ -59,6 +59,7 @@ struct ReportJob : Job {
 Watchdog::Watchdog(ThreadedEngine& engine, Duration stall_after, bool backtraces)
     : engine_(engine),
       stall_after_(std::max(stall_after, kLook)),
+      lone_look_(std::clamp(stall_after_ / 2, kLook, kLoneLook)),
       backtraces_(backtraces && StackCapture::prepare()),
       watched_(engine.workers_max()) {
     for (Watched& seen : watched_)
@@ -86,7 +87,7 @@ void* Watchdog::thread_main(void* watchdog) noexcept {
 void Watchdog::run() {
     while (!stopping_.load(std::memory_order_relaxed)) {
         const Duration pause = look();
-        if (pause <= kBusyLook) {
+        if (pause <= kLoneLook) {
             reactor_.poll(pause);
         } else {
             park(pause);
@@ -110,7 +111,7 @@ bool Watchdog::all_asleep() const noexcept {
     return (engine_.asleep() & all) == all;
 }
 
-/// Looks at everybody once. Returns how long to wait for the next look; longer than kBusyLook means
+/// Looks at everybody once. Returns how long to wait for the next look; longer than kLoneLook means
 /// until somebody wakes up.
 Duration Watchdog::look() {
     const Duration now = engine_.clock();
@@ -122,6 +123,7 @@ Duration Watchdog::look() {
     bool spare_free = false;
     bool report_is_due = false;  // of a turn that may have ended just when its thread was asked
     Duration pause = help_sleeps ? kLook : kBusyLook;
+    if (regular == 1 && running_spares_ == 0) pause = lone_look_;
     for (std::size_t i = 0; i < engine_.workers_made(); ++i) {
         const bool spare = i >= regular;
         if (spare && !spare_is_running(i)) continue;
@@ -144,7 +146,7 @@ Duration Watchdog::look() {
     }
     manage_spares(all_slow, all_stuck, spare_free, now);
     if (report_is_due || !all_asleep()) return pause;
-    return running_spares_ != 0 ? std::max(kBusyLook * 2, spares_needed_ + kSpareLinger - now)
+    return running_spares_ != 0 ? std::max(kLoneLook * 2, spares_needed_ + kSpareLinger - now)
                                 : Duration::max();
 }
 

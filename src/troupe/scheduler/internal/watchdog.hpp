@@ -50,6 +50,9 @@ public:
     /// Between looks where no worker sleeps and none is slow: there is nobody to help, or be
     /// helped.
     static constexpr Duration kBusyLook = Duration(2'000'000);
+    /// The same where there is one worker, until a spare one is needed. At most; and at most half
+    /// of `stall_after`.
+    static constexpr Duration kLoneLook = Duration(5'000'000);
     /// A spare worker leaves when it has not been needed for so long.
     static constexpr Duration kSpareLinger = Duration(1'000'000'000);
 
@@ -112,6 +115,7 @@ private:
 
     ThreadedEngine& engine_;
     const Duration stall_after_;
+    const Duration lone_look_;
     const bool backtraces_;
     Reactor reactor_;
     std::vector<Watched> watched_;

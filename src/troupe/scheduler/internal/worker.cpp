@@ -3,6 +3,7 @@
 #include <troupe/scheduler/internal/threaded_engine.hpp>
 #include <troupe/scheduler/internal/worker.hpp>
 #include <troupe/scheduler/mail_mark.hpp>
+#include <troupe/scheduler/mail_stats.hpp>
 
 #include <fcntl.h>
 #include <time.h>
@@ -24,16 +25,13 @@ constexpr std::uint32_t kIntervalUs = 100;   // at most one wake-up and one thef
 constexpr std::uint32_t kStandingUs = 20;    // least age of a queue worth sharing
 constexpr std::uint32_t kFairAfterUs = 200;  // from this age on, oldest first
 constexpr unsigned kTurnsPerLook = 16;       // between looks at the clock, when turns are short
-constexpr unsigned kSendsPerTurn = 512;      // of sends that wait for room
+constexpr unsigned kLooksPerMeasure = 16;    // of how long a message has waited; the same
+constexpr unsigned kSendsPerTurn = 1024;     // of sends that wait for room
 constexpr unsigned kSendsPerLook = 16;       // at the queue
 constexpr std::size_t kCrowd = 128;          // cells in it: others run first
 constexpr Duration kShortTurn = 1us;         // longer ones on average: look after each
 constexpr Duration kPollEvery = 50us;        // sockets and timers, while there is other work
 constexpr Duration kSpin = 20us;             // before sleeping, while others are busy
-
-std::uint32_t to_us(Duration time) noexcept {
-    return static_cast<std::uint32_t>(time.count() / 1000);
-}
 
 }  // namespace
 
@@ -41,13 +39,13 @@ Worker::Worker(ThreadedEngine& threads, std::uint32_t index, bool spare, std::ui
     : threads_(threads),
       index_(index),
       spare_(spare),
-      starving_us_(to_us(threads.starvation().warns_after())),
+      starving_us_(queue_stamp(threads.starvation().warns_after())),
       random_(seed) {
     engine = &threads;
     worker = this;
     messages = slice_.first();
     more_messages = &Worker::give_more_messages;
-    goes_straight_on = true;
+    goes_straight_on = may_go_straight_on = true;
     asks_about_sends = &Worker::others_should_run;
 }
 
@@ -162,10 +160,9 @@ void Worker::run_one(Cell& runnable) noexcept {
 
 /// It has waited for long to be run.
 void Worker::note_starved(const Cell& waited) noexcept {
-    const std::uint32_t waited_us = now_us_ - waited.queued_at_us_;
-    if (waited_us > ~std::uint32_t{0} / 2) return;  // queued by a clock that is ahead of ours
-    threads_.starvation().note(waited, std::chrono::microseconds(waited_us), now, index_,
-                               queue_.size());
+    const Duration lasted = queued_for(waited, now);
+    if (lasted == Duration::zero()) return;  // queued by a clock that is ahead of ours
+    threads_.starvation().note(waited, lasted, now, index_, queue_.size());
 }
 
 void Worker::keep_pinned(Cell& placed) noexcept {
@@ -198,9 +195,19 @@ void Worker::take_inbox() noexcept {
 
 unsigned Worker::give_more_messages(RunningTurn& self, unsigned given) noexcept {
     auto& worker = static_cast<Worker&>(self);
-    const unsigned more = worker.slice_.more(given, worker.threads_.clock() - worker.now);
+    const Duration spent = worker.threads_.clock() - worker.now;
+    const unsigned more = worker.slice_.more(given, spent);
     worker.messages = worker.slice_.first();
-    return more;
+    if (more != 0 || spent >= TurnSlice::kTimeMax || !worker.runs_alone()) return more;
+    // It would go behind the others, and there are none: its next turn begins here.
+    --worker.turns_to_look_;
+    worker.turns_.store(worker.turns() + 1, std::memory_order_relaxed);
+    return worker.slice_.again();
+}
+
+/// Whether the cell that has had its turn would have the next one, with nothing in between.
+bool Worker::runs_alone() const noexcept {
+    return turns_to_look_ > 1 && !has_work() && !has_mail();
 }
 
 bool Worker::others_should_run(RunningTurn& self) noexcept {
@@ -214,7 +221,8 @@ bool Worker::others_should_run(RunningTurn& self) noexcept {
 
 void Worker::read_clock() noexcept {
     now = threads_.clock();
-    now_us_ = to_us(now);
+    now_us_ = queue_stamp(now);
+    mail_stamp = troupe::mail_stamp(now);
 }
 
 /// Every few turns: the clock, outsiders' cells, due timers, sockets, and the age of the queue.
@@ -224,6 +232,8 @@ void Worker::look_around() noexcept {
     read_clock();
     turns_per_look_ = now - before > kShortTurn * turns_per_look_ ? 1 : kTurnsPerLook;
     turns_to_look_ = turns_per_look_;
+    // The next message says how long it has waited: of short turns one in 256, which is not felt.
+    if (turns_per_look_ == 1 || ++looks_ % kLooksPerMeasure == 0) goes_straight_on = false;
 
     take_inbox();
     take_injected();
@@ -375,9 +385,12 @@ void Worker::spin_then_park() noexcept {
         const Duration longest = time_to_sleep();
         if (longest > Duration::zero()) {
             parks_.store(parks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-            reactor_.poll(longest);
+            reactor_.poll(
+                longest, [](void* self) noexcept { static_cast<Worker*>(self)->read_clock(); },
+                this);
+        } else {
+            read_clock();
         }
-        read_clock();
         if (now >= next_timer()) fire_timers(now);
         if (has_work()) break;
         // A waker takes the bit away, so that the next one picks somebody else.

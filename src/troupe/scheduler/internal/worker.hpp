@@ -108,6 +108,7 @@ private:
     void run();
     Cell* next_cell() noexcept;
     bool has_work() const noexcept { return queue_.size() != 0 || !pinned_.empty(); }
+    bool runs_alone() const noexcept;
     void take_inbox() noexcept;
     void run_one(Cell& cell) noexcept;
     void note_starved(const Cell& waited) noexcept;
@@ -143,6 +144,7 @@ private:
     std::uint64_t sending_turn_ = 0;  // which that was
     unsigned turns_to_look_ = 1;
     unsigned turns_per_look_ = 1;
+    unsigned looks_ = 0;
     Duration last_poll_{};
     bool unwatched_ = true;  // perhaps nobody looks whether our turns end
     std::uint32_t interval_began_us_ = 0;

@@ -5,6 +5,8 @@
 
 #include <troupe/base/block_pool.hpp>
 #include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/internal/test_hang_watch.hpp>
+#include <troupe/scheduler/waiting_report.hpp>
 #include <troupe/sim/internal/test_schedules.hpp>
 
 #include <gtest/gtest.h>
@@ -21,6 +23,7 @@ inline void on_threads(const ThreadedOptions& options, const EngineBody& body) {
     const std::uint64_t live_before = block_pool_stats().live_blocks;
     {
         const auto engine = make_threaded_engine(options);
+        const scheduler_internal::HangWatch watch([&] { return waiting_report(*engine); });
         body(*engine);
         engine->stop();
     }
