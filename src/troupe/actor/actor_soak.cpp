@@ -10,10 +10,9 @@
 #include <troupe/actor/system.hpp>
 #include <troupe/base/clock.hpp>
 #include <troupe/base/internal/test_arguments.hpp>
+#include <troupe/base/internal/test_memory.hpp>
 #include <troupe/base/log.hpp>
 #include <troupe/base/unique_function.hpp>
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -28,19 +27,12 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace troupe;
+using base_internal::resident_bytes;
 
 constexpr int kActors = 1'000'000;
 constexpr double kBytesPerActorMax = 192;
 // What a flood may add: caches of threads and the queue itself, which holds some thousands at most.
 constexpr double kGrowthMax = 16e6;
-
-double resident_bytes() {
-    long pages = 0;
-    std::FILE* const file = std::fopen("/proc/self/statm", "r");
-    if (file == nullptr || std::fscanf(file, "%*d %ld", &pages) != 1) std::abort();
-    std::fclose(file);
-    return static_cast<double>(pages) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-}
 
 class Idler : public Actor {
 public:
@@ -54,7 +46,7 @@ private:
 bool measure_idle() {
     OwnedSystem system;
     std::vector<Ref<Idler>> all(kActors);  // before we begin to measure
-    const double before = resident_bytes();
+    const std::int64_t before = resident_bytes();
     for (auto& one : all) {
         one = system->spawn<Idler>();
         one.tell<&Idler::touch>();
@@ -62,7 +54,7 @@ bool measure_idle() {
     while (!std::ranges::all_of(system->actors(),
                                 [](const ActorInfo& actor) { return actor.handled == 1; }))
         ::usleep(100'000);
-    const double each = (resident_bytes() - before) / kActors;
+    const double each = static_cast<double>(resident_bytes() - before) / kActors;
     std::printf("idle: %d actors at %.0f bytes each\n", kActors, each);
     return each <= kBytesPerActorMax;
 }
@@ -88,11 +80,11 @@ bool measure_coming_and_going() {
         return system->block_on(breeder.ask<&Breeder::breed>(count).within(10min)).value_or(0);
     };
     breed(kActors / 10);  // the table and the pool reach their size
-    const double before = resident_bytes();
+    const std::int64_t before = resident_bytes();
     const Duration began = monotonic_now();
     const int bred = breed(kActors);
     const Duration took = monotonic_now() - began;
-    const double growth = resident_bytes() - before;
+    const auto growth = static_cast<double>(resident_bytes() - before);
     std::printf("spawn and exit: %d actors, %.0f ns each, memory grew by %.0f kB\n", bred,
                 static_cast<double>(took.count()) / kActors, growth / 1e3);
     return bred == kActors && growth < kGrowthMax;
@@ -203,11 +195,11 @@ private:
 bool measure_flood(const char* policy, MakeMailbox make_mailbox, int messages, bool waits = false) {
     Flood flood(make_mailbox, waits);
     flood.run(messages / 10);  // the pool reaches its size
-    const double before = resident_bytes();
+    const std::int64_t before = resident_bytes();
     const Duration began = monotonic_now();
     flood.run(messages);
     const Duration took = monotonic_now() - began;
-    const double growth = resident_bytes() - before;
+    const auto growth = static_cast<double>(resident_bytes() - before);
     std::printf("flood, %-15s %d messages, %4.0f ns each, %8llu lost, %.1f MB before, %+.0f kB\n",
                 policy, messages, static_cast<double>(took.count()) / messages,
                 static_cast<unsigned long long>(flood.lost()), before / 1e6, growth / 1e3);

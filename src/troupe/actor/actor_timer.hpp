@@ -70,7 +70,7 @@ MailNode* copy_call(const MailNode* model) {
     const auto& call = *static_cast<const Call<M, false>*>(model);
     return std::apply(
         [&](const auto&... kept) -> MailNode* {
-            return make_call<M, false>(static_cast<std::ptrdiff_t>(call.tag), kept...);
+            return make_call<M, false>(offset_in(call), kept...);
         },
         call.kept);
 }

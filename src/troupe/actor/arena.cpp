@@ -27,6 +27,10 @@ private:
 
 }  // namespace
 
+void Arena::Store::fail_by_chance(std::size_t bytes) const {
+    if (actor_internal::arena_fails()) throw ArenaUsedUp(max, held, bytes);
+}
+
 void* Arena::Store::do_allocate(std::size_t bytes, std::size_t alignment) {
     // A memory resource has no other way to refuse.
     if (bytes > max - held) throw ArenaUsedUp(max, held, bytes);

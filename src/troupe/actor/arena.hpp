@@ -12,6 +12,15 @@
 
 namespace troupe {
 
+namespace actor_internal {
+
+/// Says whether an arena's next allocation fails as if the arena were used up. For simulations:
+/// null elsewhere, and set by the thread that simulates, which is the only one that reads it.
+using ArenaFails = bool (*)();  // a name of its own: GCC 12 reads the declarator otherwise
+inline constinit thread_local ArenaFails arena_fails = nullptr;
+
+}  // namespace actor_internal
+
 /// An actor's arena: `memory()` inside the actor. Small blocks are pooled by size, so that a
 /// container that grows and shrinks does not use it up.
 ///
@@ -51,11 +60,13 @@ private:
         bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
             return this == &other;
         }
+        void fail_by_chance(std::size_t bytes) const;
         const std::size_t max;
         std::size_t held = 0;
     };
 
     void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+        if (actor_internal::arena_fails != nullptr) store_.fail_by_chance(bytes);
         return pool_.allocate(bytes, alignment);
     }
     void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override {

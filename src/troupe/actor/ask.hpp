@@ -77,19 +77,38 @@ struct NoAsk {
     Anything await_resume() const noexcept { return {}; }
 };
 
+/// What has become of a message that may wait for room.
+enum class Sent : std::uint8_t {
+    not_yet,       ///< nothing has happened: there is more to it
+    sent,          ///< it lies in the mailbox
+    others_first,  ///< the same, and its receivers should run now
+};
+
+/// The way of nearly all sends: into a mailbox that has room. Out of line, since a coroutine may go
+/// on on another thread, and this knows the thread's turn.
+[[gnu::noinline]] Sent send_plainly(Cell* target, std::uint32_t generation,
+                                    MailNode* message) noexcept;
+
+/// What a wait needs is made when there is one: a send that finds room has little more to do than a
+/// tell.
 class [[nodiscard("send waits for room: write co_await, or use tell")]] Send {
 public:
-    Send(Cell* target, std::uint32_t generation, MailNode* message,
-         std::string_view method) noexcept
-        : generation_(generation), target_(target), message_(message), method_(method) {}
+    Send(Cell* target, std::uint32_t generation, MailNode* message) noexcept
+        : generation_(generation), target_(target), message_(message) {}
     Send(const Send&) = delete;
     Send& operator=(const Send&) = delete;
     ~Send() {
-        if (message_ != nullptr || suspended_) [[unlikely]]
+        if (stage_ != Stage::sent) [[unlikely]]
             give_up();
     }
 
-    bool await_ready() noexcept { return try_send(); }
+    bool await_ready() noexcept {
+        const Sent outcome = send_plainly(target_, generation_, message_);
+        if (outcome != Sent::sent) [[unlikely]]
+            return ready_otherwise(outcome);
+        stage_ = Stage::sent;
+        return true;
+    }
     template <task_internal::OurPromise P>
     bool await_suspend(std::coroutine_handle<P> self,
                        std::source_location where = std::source_location::current()) {
@@ -97,26 +116,31 @@ public:
     }
     [[nodiscard("a send can fail: check it, or ignore(result, \"why\")")]] Result<void>
     await_resume() {
-        if (!suspended_ && failure_ == AskStatus::unsent) [[likely]]
+        if (stage_ == Stage::sent) [[likely]]
             return {};
         return outcome();
     }
 
 private:
-    bool try_send() noexcept;
+    enum class Stage : std::uint8_t {
+        made,       // the message is ours
+        sent,       // there is nothing left to do
+        otherwise,  // it has failed, or waits or has waited: there is a record
+    };
+
+    bool ready_otherwise(Sent outcome) noexcept;
     Result<void> outcome();
     void give_up() noexcept;
     bool suspend(std::coroutine_handle<> self, const std::source_location& where);
 
     union {
-        Awaiting awaiting_;  // from the suspension on: most sends do without
+        Awaiting awaiting_;  // where it goes otherwise
     };
-    bool suspended_ = false;
-    AskStatus failure_ = AskStatus::unsent;  // unsent: none so far
+    Stage stage_ = Stage::made;
+    AskStatus failure_;  // where it goes otherwise; unsent: none so far
     std::uint32_t generation_;
     Cell* target_;
-    MailNode* message_;  // null once it is the mailbox's
-    std::string_view method_;
+    MailNode* message_;  // where it is not sent: null once it is the mailbox's
 };
 
 }  // namespace actor_internal

@@ -51,6 +51,9 @@ void post_request(Cell* target, std::uint32_t generation, AskHeader* request) no
 /// The answer may come from anybody now: the asker is not known to wait for this actor any more.
 void answered_by_anybody(const AskHeader& request) noexcept;
 
+/// The facts of this turn travel with the message.
+MailNode* carry_facts(MailNode* message) noexcept;
+
 /// Keeps a call until it is to be handled.
 void keep_in_stash(Stash& stash, MailNode* call);
 
@@ -78,6 +81,10 @@ struct MessageOps : MailOps {
     bool repeatable = false;
     /// Somebody waits for the reply: the message is an AskHeader.
     bool asked = false;
+    /// Of a tell's call that is handled in one go: calls the method and frees the envelope. What it
+    /// destroys then is no longer what the turn handles. Throws what the method throws; then the
+    /// envelope stays. Else null.
+    void (*consume)(void* object, MailNode* message, RunningTurn& running) = nullptr;
 };
 
 inline const MessageOps& ops_of(const MailNode* message) noexcept {
@@ -114,9 +121,13 @@ struct AskEnvelope : AskHeader {
     /// Sends the envelope back. The arguments are gone already.
     void post_reply() noexcept {
         if (asker == nullptr) return free_reply(this);  // it was never sent
-        ops = piped ? &kPipedOps : &kReplyOps;
         tag = await_number;
-        post_signal(*asker, asker_generation, this);
+        if (piped) [[unlikely]] {
+            ops = &kPipedOps;
+            return post_signal(*asker, asker_generation, this);
+        }
+        ops = &kReplyOps;
+        post_answer(*asker, asker_generation, this);
     }
 };
 
@@ -131,6 +142,12 @@ const MailOps AskEnvelope<T>::kPipedOps{
     MailKind::signal,
     [](MailNode* node, const Error&) noexcept { free_reply(static_cast<AskEnvelope*>(node)); },
     &piped_reply_arrived};
+
+/// Where in the object the class of the method lies. In the upper half of the tag stands when the
+/// message was sent (mail_stats.hpp).
+inline std::ptrdiff_t offset_in(const MailNode& call) noexcept {
+    return static_cast<std::uint16_t>(call.tag);
+}
 
 struct NoCoroutine {};
 
@@ -154,6 +171,7 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
     using Kept = typename KeptTuple<typename T::Parameters>::type;
     using Value = ReplyOf<M>;
     static constexpr bool kCoroutine = kIsTask<Return>;
+    static constexpr bool kConsumed = !Asked && !kCoroutine && !kIsReply<Return>;
 
     template <class... Arguments>
     explicit Call(Arguments&&... arguments) : kept(std::forward<Arguments>(arguments)...) {
@@ -252,9 +270,13 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
         return Handled::done;
     }
 
+    static Class& class_in(void* object, const MailNode& message) noexcept {
+        return *reinterpret_cast<Class*>(static_cast<std::byte*>(object) + offset_in(message));
+    }
+
     static Handled deliver(void* object, MailNode* message) {
         Call& self = of(message);
-        Class& target = *reinterpret_cast<Class*>(static_cast<std::byte*>(object) + message->tag);
+        Class& target = class_in(object, *message);
         if constexpr (kCoroutine) {
             self.running = self.call(target);
             if (self.running.empty()) [[unlikely]]
@@ -282,20 +304,42 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
         }
     }
 
-    static void finish(MailNode* message) noexcept {
+    /// Out of line: it knows the thread's blocks, and a coroutine may go on on another thread.
+    [[gnu::noinline]] static void finish(MailNode* message) noexcept {
         Call& self = of(message);
+        // What belongs to the handler is destroyed here, where the handler ran.
+        if constexpr (kCoroutine) self.running.reset();  // its scopes are part of the context
         if constexpr (Asked) {
-            // What belongs to the handler is destroyed here, where the handler ran.
-            if constexpr (kCoroutine) self.running.reset();
             self.kept.~Kept();
             ::new (static_cast<void*>(&self.kept_gone)) char;
-            release_context(self);
+        }
+        end(self);
+    }
+    [[gnu::always_inline]] static void end(Call& self) noexcept {
+        if (self.context != nullptr) [[unlikely]]
+            return let_go_with_context(self);
+        let_go(self);
+    }
+    [[gnu::noinline]] static void let_go_with_context(Call& self) noexcept {
+        release_context_slowly(self);
+        let_go(self);
+    }
+    static void let_go(Call& self) noexcept {
+        if constexpr (Asked) {
             self.post_reply();
         } else {
-            if constexpr (kCoroutine) self.running.reset();  // its scopes are part of the context
-            release_context(self);
             self.~Call();
-            free_block_of<sizeof(Call)>(&self);
+            free_block_here<sizeof(Call)>(&self);
+        }
+    }
+
+    [[gnu::noinline]] static void consume(void* object, MailNode* message,
+                                          [[maybe_unused]] RunningTurn& running) {
+        if constexpr (kConsumed) {
+            static_cast<void>(of(message).call(class_in(object, *message)));
+            // What the arguments' end does is done for nobody. The turn itself forgets the message.
+            if constexpr (!std::is_trivially_destructible_v<Kept>) running.handling = nullptr;
+            end(of(message));
         }
     }
 
@@ -327,7 +371,8 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
                                      &kMethodId<M>,
                                      &bytes_of_arguments,
                                      kParametersStay<typename T::Parameters>,
-                                     Asked};
+                                     Asked,
+                                     kConsumed ? &consume : nullptr};
 
     union {
         Kept kept;
@@ -336,21 +381,40 @@ struct Call final : std::conditional_t<Asked, AskEnvelope<ReplyOf<M>>, MailNode>
     [[no_unique_address]] std::conditional_t<kCoroutine, Return, NoCoroutine> running;
 };
 
-/// Makes the envelope of a call; `tag` tells the turn where in the object the method's class lies.
-template <auto M, bool Asked, class C = typename Traits<M>::Class, class... Arguments>
-Call<M, Asked, C>* make_call(std::ptrdiff_t offset, Arguments&&... arguments) {
-    void* const block = allocate_block_of<sizeof(Call<M, Asked>)>();
+template <auto M, bool Asked, class C, class... Arguments>
+[[gnu::always_inline]] inline Call<M, Asked, C>* build_call(void* block, std::ptrdiff_t offset,
+                                                            Arguments&&... arguments) {
     struct Guard {  // an argument's constructor may throw
         void* block;
         ~Guard() {
-            if (block != nullptr) free_block_of<sizeof(Call<M, Asked>)>(block);
+            if (block != nullptr) free_block_of<sizeof(Call<M, Asked, C>)>(block);
         }
     } guard{block};
-    auto* const call = ::new (block) Call<M, Asked>(std::forward<Arguments>(arguments)...);
+    auto* const call = ::new (block) Call<M, Asked, C>(std::forward<Arguments>(arguments)...);
     guard.block = nullptr;
     call->tag = static_cast<std::uint32_t>(offset);
-    call->context = Facts::carried();
+    if (Facts::in_use()) [[unlikely]]
+        return static_cast<Call<M, Asked, C>*>(carry_facts(call));
     return call;
+}
+
+/// Where the thread has no block at hand.
+template <auto M, bool Asked, class C, class... Arguments>
+[[gnu::noinline, gnu::cold]] Call<M, Asked, C>* make_call_slowly(std::ptrdiff_t offset,
+                                                                 Arguments&&... arguments) {
+    return build_call<M, Asked, C>(allocate_block_of<sizeof(Call<M, Asked, C>)>(), offset,
+                                   std::forward<Arguments>(arguments)...);
+}
+
+/// Makes the envelope of a call; `tag` tells the turn where in the object the method's class lies.
+/// Out of line, as `finish` is, and so that neither needs a register saved: what is rare is done
+/// elsewhere.
+template <auto M, bool Asked, class C = typename Traits<M>::Class, class... Arguments>
+[[gnu::noinline]] Call<M, Asked, C>* make_call(std::ptrdiff_t offset, Arguments&&... arguments) {
+    void* const block = take_block_here<sizeof(Call<M, Asked, C>)>();
+    if (block == nullptr) [[unlikely]]
+        return make_call_slowly<M, Asked, C>(offset, std::forward<Arguments>(arguments)...);
+    return build_call<M, Asked, C>(block, offset, std::forward<Arguments>(arguments)...);
 }
 
 /// What the key of a conflated method says about two calls of it that wait.

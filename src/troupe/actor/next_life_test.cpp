@@ -2,6 +2,7 @@
 // address stay; timers, groups, monitors, links and answers belong to the life that asked for them.
 
 #include <troupe/actor/group.hpp>
+#include <troupe/actor/internal/test_diary.hpp>
 #include <troupe/actor/internal/test_systems.hpp>
 #include <troupe/actor/properties.hpp>
 #include <troupe/actor/stash.hpp>
@@ -20,36 +21,11 @@ namespace troupe {
 namespace {
 
 using namespace std::chrono_literals;
+using actor_internal::Diary;
 using actor_internal::EndWatch;
 using actor_internal::on_all_schedules;
 using actor_internal::on_both_engines;
 using actor_internal::on_seeds;
-
-/// What the actors of a test say, with the life in which they say it. Outlives the system.
-class Diary {
-public:
-    void note(std::string line) {
-        LockGuard lock(mutex_);
-        lines_.push_back(std::move(line));
-    }
-    std::vector<std::string> lines() {
-        LockGuard lock(mutex_);
-        return lines_;
-    }
-    std::size_t count(std::string_view line) {
-        const auto all = lines();
-        return static_cast<std::size_t>(std::count(all.begin(), all.end(), line));
-    }
-    int next_life() {
-        LockGuard lock(mutex_);
-        return ++lives_;
-    }
-
-private:
-    Mutex mutex_{LockRank::test_outer};
-    std::vector<std::string> lines_ TROUPE_GUARDED_BY(mutex_);
-    int lives_ TROUPE_GUARDED_BY(mutex_) = 0;
-};
 
 using Lines = std::vector<std::string>;
 

@@ -5,6 +5,7 @@
 #include <troupe/actor/internal/system_core.hpp>
 #include <troupe/actor/ref.hpp>
 #include <troupe/base/assert.hpp>
+#include <troupe/scheduler/begin_wait.hpp>
 #include <troupe/scheduler/scope.hpp>
 
 #include <algorithm>
@@ -104,6 +105,11 @@ Error why_dropped(DeadLetterReason reason) {
 }
 
 }  // namespace
+
+MailNode* carry_facts(MailNode* message) noexcept {
+    message->context = Facts::carried();
+    return message;
+}
 
 void dead_letter(Cell* cell, DeadLetterReason reason, MailNode* message) noexcept {
     SystemCore* const core = SystemCore::find(cell);
@@ -272,12 +278,36 @@ void tell_listener(Cell* cell, std::uint32_t generation, MailNode* message) noex
     message->ops->drop(message, Error(Errc::mailbox_full));
 }
 
+namespace {
+
+/// As arm_deadline: the timer of an earlier ask mostly is on the clock still, and early enough.
+inline void arm_in_time(Cell& cell, Awaiting& awaiting, Duration deadline) {
+    const Extension* const extension = existing_extension(cell);
+    if (extension != nullptr && is_actor(cell)) [[likely]] {
+        const TimerNode* const timer = extension->deadline.timer;
+        const Duration until = std::min(deadline, awaiting.scope_deadline);
+        if (timer != nullptr && timer->deadline <= until) [[likely]] {
+            awaiting.deadline = until;
+            return;
+        }
+    }
+    arm_deadline(cell, awaiting, deadline);
+}
+
+}  // namespace
+
 AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, Awaiting& awaiting,
                     std::coroutine_handle<> self, Duration timeout) {
     if (target == nullptr || target->generation() != generation) return AskStatus::gone;
-    if (!begin_wait(awaiting, self)) return AskStatus::cancelled;
-    const RunningTurn& running = running_turn();
-    Cell& cell = *running.cell.load(std::memory_order_relaxed);
+    const RunningTurn* const turn = scheduler_internal::running_turn_of_thread;
+    Cell* const asker = turn != nullptr ? turn->cell.load(std::memory_order_relaxed) : nullptr;
+    if (asker == nullptr) [[unlikely]] {
+        static_cast<void>(begin_wait(awaiting, self));  // says what is wrong
+        return AskStatus::cancelled;
+    }
+    const RunningTurn& running = *turn;
+    Cell& cell = *asker;
+    if (!begin_wait_in(running, cell, awaiting, self)) return AskStatus::cancelled;
     if (&cell == target) {
         cell.awaiting_ = nullptr;
         return AskStatus::asks_itself;
@@ -312,7 +342,7 @@ AskStatus begin_ask(Cell* target, std::uint32_t generation, AskHeader* request, 
         return refused;
     }
     if (outcome == WaitOutcome::reenters) send_nested(cell, *target);
-    if (deadline != Duration::max()) arm_deadline(cell, deadline);
+    if (deadline != Duration::max()) arm_in_time(cell, awaiting, deadline);
     return AskStatus::sent;
 }
 

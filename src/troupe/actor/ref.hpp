@@ -92,8 +92,7 @@ public:
             return actor_internal::Send(cell_, generation_,
                                         actor_internal::make_call<M, false>(
                                             offset_ + actor_internal::offset_of_base<A, Class>(),
-                                            std::forward<Arguments>(arguments)...),
-                                        actor_internal::Call<M, false>::kOps.method);
+                                            std::forward<Arguments>(arguments)...));
         } else {
             return actor_internal::NoAsk();
         }

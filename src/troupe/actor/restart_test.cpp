@@ -84,11 +84,9 @@ TEST(Restart, LeavesNoThreadDescriptorOrMappingBehind) {
 }
 
 TEST(Restart, WorksOnTheDeterministicEngineToo) {
-    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
-        RandomChooser chooser(seed);
-        OwnedSystem system(make_deterministic_engine(chooser));
+    actor_internal::on_seeds(50, [](OwnedSystem& system) {
         EXPECT_EQ(system->block_on(ask_all(*system)), 9 + 16 + 25);
-    }
+    });
 }
 
 Task<int> answer() {

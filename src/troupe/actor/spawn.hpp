@@ -244,7 +244,7 @@ inline constexpr bool kInlineState =
 template <class A>
 void destroy_object(void* object) noexcept {
     static_cast<A*>(object)->~A();
-    if constexpr (!kInlineState<A>) free_block(object, sizeof(A));
+    if constexpr (!kInlineState<A>) free_block_of<sizeof(A)>(object);
 }
 
 struct ActorAccess {
@@ -323,10 +323,8 @@ SeenAs seen_as() noexcept {
     }
 }
 
-/// Takes a cell for a new actor, closed and without its name. Null when the system is stopping.
-/// `settings` is null for an actor that asks for nothing special, as nearly all do.
-Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type, const SpawnSettings* settings);
-/// The same, open and with its name. Null when that is taken, too.
+/// Takes a cell for a new actor, open and with its name. Null when the system is stopping or the
+/// name is taken. `settings` is null for an actor that asks for nothing special, as nearly all do.
 Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
                   const SpawnSettings* settings, SeenAs seen_as);
 /// The actor is built: it may run. `scheduled`: its first turn comes without any mail.
@@ -394,7 +392,7 @@ Ref<A> spawn_with(Engine& engine, Cell* parent, const SpawnSettings* settings,
             static_assert(alignof(A) <= kBlockAlignment,
                           "an actor's alignment is 64 bytes at most: keep such members behind a "
                           "unique_ptr");
-            object = allocate_block(sizeof(A));
+            object = allocate_block_of<sizeof(A)>();
             *static_cast<void**>(cell->inline_state()) = object;
         }
         // A constructor may throw: then the Ref is that of an actor that has ended.
@@ -402,7 +400,7 @@ Ref<A> spawn_with(Engine& engine, Cell* parent, const SpawnSettings* settings,
             BuildingScope building(*cell, object, sizeof(A));
             ::new (object) A(std::forward<Arguments>(arguments)...);
         } catch (...) {
-            if constexpr (!kInlineState<A>) free_block(object, sizeof(A));
+            if constexpr (!kInlineState<A>) free_block_of<sizeof(A)>(object);
             fail_spawn(*cell);
             return RefAccess::make<A>(*cell, generation, 0);
         }

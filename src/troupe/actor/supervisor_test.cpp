@@ -1,3 +1,4 @@
+#include <troupe/actor/internal/test_diary.hpp>
 #include <troupe/actor/internal/test_systems.hpp>
 #include <troupe/actor/supervisor.hpp>
 
@@ -15,31 +16,11 @@ namespace troupe {
 namespace {
 
 using namespace std::chrono_literals;
+using actor_internal::Diary;
 using actor_internal::EndWatch;
 using actor_internal::Gate;
 using actor_internal::on_both_engines;
 using actor_internal::on_seeds;
-
-/// What all actors of a test note, in order. Outlives the system.
-class Diary {
-public:
-    void note(std::string line) {
-        LockGuard lock(mutex_);
-        lines_.push_back(std::move(line));
-    }
-    std::vector<std::string> lines() {
-        LockGuard lock(mutex_);
-        return lines_;
-    }
-    std::size_t count(const std::string& line) {
-        LockGuard lock(mutex_);
-        return static_cast<std::size_t>(std::count(lines_.begin(), lines_.end(), line));
-    }
-
-private:
-    Mutex mutex_{LockRank::test_outer};
-    std::vector<std::string> lines_ TROUPE_GUARDED_BY(mutex_);
-};
 
 using Lines = std::vector<std::string>;
 

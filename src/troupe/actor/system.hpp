@@ -4,6 +4,7 @@
 #include <troupe/actor/crash_report.hpp>
 #include <troupe/actor/dead_letters.hpp>
 #include <troupe/actor/exit.hpp>
+#include <troupe/actor/mailbox_stats.hpp>
 #include <troupe/actor/name.hpp>
 #include <troupe/actor/pid.hpp>
 #include <troupe/actor/ref.hpp>
@@ -228,6 +229,9 @@ public:
     std::uint64_t slow_handlers() const noexcept;
     /// The same by the class of the actor they were for, in alphabetical order.
     std::vector<DeadLettersOfType> dead_letters_by_type() const;
+    /// How full mailboxes get, and for how long messages wait in them, by the class of the actor;
+    /// those that waited longest first. Only classes whose messages were looked at. Any thread.
+    std::vector<MailboxesOfType> mailboxes_by_type() const;
 
     /// Tells `listener` of every message that is not handled from now on: `M(DeadLetter)`. It hears
     /// until it ends; what does not fit its mailbox it does not hear. The log tells of dead letters

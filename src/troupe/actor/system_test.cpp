@@ -1,8 +1,10 @@
 #include <troupe/actor/internal/test_systems.hpp>
+#include <troupe/task/sleep.hpp>
 
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -33,6 +35,20 @@ public:
 private:
     int pings_ = 0;
 };
+
+Task<void> wait_for_ever() {
+    ignore(co_await sleep(1h), "nobody cancels it");
+}
+
+TEST(TestsOnThreads, SayWhoWaitsForWhatWhenTheyHang) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    auto hang = [] {
+        ::setenv("TROUPE_TEST_PATIENCE", "1", 1);
+        ::setenv("PATH", "", 1);  // a debugger would take its time
+        on_threads(1, [](OwnedSystem& system) { system->block_on(wait_for_ever()); });
+    };
+    EXPECT_DEATH(hang(), "This test hangs(.|\n)*block_on: suspended at system_test.cpp:.*sleep");
+}
 
 TEST(System, StartsAndStopsManyTimesInOneProcess) {
     const std::uint64_t live = block_pool_stats().live_blocks;

@@ -4,6 +4,7 @@
 ///
 ///     auto price = co_await ask_first<&Shop::price>(shops, item);      // all at once
 ///     auto price = co_await hedge<&Shop::price>(20ms, shops, item);    // one, and then the next
+///     auto price = co_await hedge<&Shop::price>(pace, shops, item);    // after what is usual
 ///
 /// The first success is the answer. Whoever has not answered by then is cancelled, the handler it
 /// runs as well, and is awaited: afterwards nobody works for an answer that nobody wants. Source:
@@ -12,6 +13,7 @@
 #include <troupe/actor/ref.hpp>
 #include <troupe/base/duration.hpp>
 #include <troupe/base/result.hpp>
+#include <troupe/route/hedge_pace.hpp>
 #include <troupe/route/members.hpp>
 #include <troupe/task/borrow.hpp>
 #include <troupe/task/sleep.hpp>
@@ -109,6 +111,17 @@ Task<Result<actor_internal::ReplyOf<M>>> hedge(Duration after, std::vector<Ref<A
     Hedging::ask_next(borrow(hedging));
     hedging.group.add_service(&Hedging::keep_time, borrow(hedging));
     co_return co_await hedging.group.run();
+}
+
+/// The same, after what `pace` has learnt; and it learns of this answer.
+template <auto M, class A, class... Arguments>
+Task<Result<actor_internal::ReplyOf<M>>> hedge(HedgePace pace, std::vector<Ref<A>> targets,
+                                               Arguments... arguments) {
+    const route_internal::PacedCall call(std::move(pace));
+    auto hedged = hedge<M>(call.after(), std::move(targets), std::move(arguments)...);
+    Result<actor_internal::ReplyOf<M>> answer = co_await std::move(hedged);
+    if (answer) call.answered();
+    co_return answer;
 }
 
 }  // namespace troupe

@@ -222,6 +222,12 @@ public:
                                                    Arguments... arguments) const {
         return hedge_among<M>(after, pick_several(most), std::move(arguments)...);
     }
+    /// The same, after what `pace` has learnt; and it learns of this answer.
+    template <auto M, class... Arguments>
+    Task<Result<actor_internal::ReplyOf<M>>> hedge(HedgePace pace, std::size_t most,
+                                                   Arguments... arguments) const {
+        return hedge_among<M>(std::move(pace), pick_several(most), std::move(arguments)...);
+    }
 
 private:
     friend struct route_internal::RouterAccess;
@@ -284,8 +290,8 @@ private:
         }
         co_return outcome;
     }
-    template <auto M, class... Arguments>
-    static Task<Result<actor_internal::ReplyOf<M>>> hedge_among(Duration after,
+    template <auto M, class After, class... Arguments>
+    static Task<Result<actor_internal::ReplyOf<M>>> hedge_among(After after,
                                                                 Result<std::vector<Ref<A>>> among,
                                                                 Arguments... arguments) {
         if (!among) co_return std::unexpected(std::move(among).error());

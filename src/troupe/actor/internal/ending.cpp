@@ -121,21 +121,41 @@ void finish_incarnation(Cell& cell, const ExitReason& reason) noexcept {
     tell_relatives(cell, reason, true);
 }
 
+namespace {
+
+/// From here on nobody reaches it. Gives what it has not handled.
+MailNode* take_last_mail(Cell& cell, MailNode* handled_in_place) noexcept {
+    MailNode* const mail = close_all_mail(cell, handled_in_place);
+    if (handled_in_place != nullptr) ops_of(handled_in_place).finish(handled_in_place);
+    return mail;
+}
+
+void give_back(Cell& cell) noexcept {
+    cell.flags_ = 0;
+    cell.engine().release_cell(cell);
+}
+
+}  // namespace
+
 void finish_end(Cell& cell, MailNode* handled_in_place, const ExitReason& reason) noexcept {
-    AskEnvelope<void>* const starter = take_starter(cell, reason);
     if (SystemCore::counting_messages()) SystemCore::of(cell).count_handled(cell.handled());
+    if (cell.extension_ == nullptr) {
+        // Nobody has to do with it but those who sent to it.
+        MailNode* const mail = take_last_mail(cell, handled_in_place);
+        if (mail != nullptr) drop_mail(cell, mail, reason);
+        return give_back(cell);
+    }
+    AskEnvelope<void>* const starter = take_starter(cell, reason);
     unregister_name(cell);
     leave_groups(cell);
     end_timers(cell);
-    MailNode* const mail = close_all_mail(cell, handled_in_place);
-    if (handled_in_place != nullptr) ops_of(handled_in_place).finish(handled_in_place);
+    MailNode* const mail = take_last_mail(cell, handled_in_place);
     drop_mail(cell, take_suspect(cell), reason);
     drop_mail(cell, mail, reason);
     tell_relatives(cell, reason, false);
     tell_parent(cell, reason);
     free_extension(cell);
-    cell.flags_ = 0;
-    cell.engine().release_cell(cell);
+    give_back(cell);
     if (starter != nullptr) starter->post_reply();
 }
 

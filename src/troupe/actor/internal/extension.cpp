@@ -158,6 +158,10 @@ const MailOps StopSignal::kOps{
         auto* const signal = static_cast<StopSignal*>(node);
         Supervised* const supervised = supervised_of(cell);
         bool can_go_on = false;
+        if (ManagedMailbox* const mailbox = ManagedMailbox::find(cell);
+            mailbox != nullptr && signal->strength == Stop::kill) {
+            mailbox->kill_heard();
+        }
         if ((cell.flags_ & kVacant) != 0) {
             const bool leave = signal->top_level_only;
             if (!leave && supervised->stop_nobody(signal->after, signal->reason)) {
@@ -183,8 +187,9 @@ const MailOps StopSignal::kOps{
                 // Of several handlers at work the turn ends the waits of all.
                 const Schedule* const schedule = existing_schedule(cell);
                 const bool alone = schedule == nullptr || !schedule->interleaves();
+                // One whose outcome is there already would not look: the next one is told.
                 if (alone && record != nullptr && record->interruptible &&
-                    record->arrived == nullptr) {
+                    record->arrived == nullptr && !record->yielding) {
                     record->cancelled = true;
                     cell.flags_ = static_cast<std::uint8_t>(cell.flags_ | kStopHeard);
                     can_go_on = true;
@@ -207,17 +212,23 @@ const MessageOps StopSignal::kDrainOps{
 
 namespace {
 
-void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason reason,
-               bool top_level_only, After after) noexcept {
-    if (cell == nullptr) return;
-    if (strength == Stop::stop && cell == current_cell() && cell->generation() == generation) {
-        // An actor that stops itself in its own turn needs no signal.
-        if ((cell->flags_ & (kStopAsked | kInStopHook)) == 0) {
-            set_stop_reason(*cell, std::move(reason));
-            cell->flags_ = static_cast<std::uint8_t>(cell->flags_ | kStopAsked);
-        }
-        return;
+/// An actor that stops itself in its own turn needs no signal. False: it is not that.
+bool stop_oneself(Cell* cell, std::uint32_t generation, Stop strength,
+                  ExitReason& reason) noexcept {
+    if (cell == nullptr || strength != Stop::stop || cell != current_cell() ||
+        cell->generation() != generation) {
+        return false;
     }
+    if ((cell->flags_ & (kStopAsked | kInStopHook)) == 0) {
+        set_stop_reason(*cell, std::move(reason));
+        cell->flags_ = static_cast<std::uint8_t>(cell->flags_ | kStopAsked);
+    }
+    return true;
+}
+
+void post_stop(Cell* cell, std::uint32_t generation, Stop strength, ExitReason&& reason,
+               bool top_level_only, After after) noexcept {
+    if (cell == nullptr || stop_oneself(cell, generation, strength, reason)) return;
     auto* const signal = make_node<StopSignal>();
     signal->strength = strength;
     signal->top_level_only = top_level_only;
@@ -298,7 +309,7 @@ const MailOps WaitingSend::kRoomOps{
 void WaitingSend::report_room(WaitingSend* waiting) noexcept {
     waiting->ops = &WaitingSend::kRoomOps;
     waiting->tag = waiting->await_number;
-    post_signal(*waiting->sender, waiting->sender_generation, waiting);
+    post_answer(*waiting->sender, waiting->sender_generation, waiting);
 }
 
 namespace {
@@ -310,11 +321,45 @@ DeadLetterReason reason_of(AskStatus refused) noexcept {
 
 }  // namespace
 
-bool Send::try_send() noexcept {
-    if (post_plainly(target_, generation_, message_)) [[likely]] {
+namespace {
+
+[[gnu::noinline]] Sent ask_about_sends(RunningTurn& running) noexcept {
+    return running.asks_about_sends(running) ? Sent::others_first : Sent::sent;
+}
+
+[[gnu::noinline]] Sent schedule_receiver(Cell& target, RunningTurn& running) noexcept {
+    schedule(target);
+    return sent_enough(running) ? Sent::others_first : Sent::sent;
+}
+
+}  // namespace
+
+// What is rare is left to others, so that this needs no stack frame.
+Sent send_plainly(Cell* target, std::uint32_t generation, MailNode* message) noexcept {
+    RunningTurn* const running = scheduler_internal::running_turn_of_thread;
+    if (running == nullptr || !may_go_plainly(target, generation)) [[unlikely]]
+        return Sent::not_yet;
+    message->generation = generation;
+    stamp(*message, running->mail_stamp);
+    std::uint64_t before = 0;
+    if (!link_plainly(*target, message, before)) [[unlikely]]
+        return Sent::not_yet;
+    if ((before & Cell::kIdle) != 0) [[unlikely]]
+        return schedule_receiver(*target, *running);
+    if (--running->sends_left == 0) [[unlikely]]
+        return ask_about_sends(*running);
+    return Sent::sent;
+}
+
+bool Send::ready_otherwise(Sent so_far) noexcept {
+    std::construct_at(&awaiting_);
+    stage_ = Stage::otherwise;
+    failure_ = AskStatus::unsent;
+    if (so_far == Sent::others_first) {
         message_ = nullptr;
-        return !sent_enough();
+        return false;
     }
+    awaiting_.subject = ops_of(message_).method;
     switch (admit(target_, generation_, message_, Sender::tells)) {
         case Admission::admitted:
         case Admission::redirected:
@@ -341,17 +386,16 @@ bool Send::try_send() noexcept {
 static_assert(std::is_trivially_destructible_v<Awaiting>, "Send leaves its record as it is");
 
 bool Send::suspend(std::coroutine_handle<> self, const std::source_location& where) {
-    std::construct_at(&awaiting_)->where = where;
-    suspended_ = true;
+    awaiting_.where = where;
     if (message_ == nullptr) {
         // It lies in the mailbox; this turn has sent so much that the receivers should run.
         begin_await(awaiting_, self);
         awaiting_.what = "send (others first)";
+        awaiting_.subject = {};
         awaiting_.yielding = true;
         return true;
     }
     awaiting_.what = "send (waits for room)";
-    awaiting_.subject = method_;
     if (!begin_wait(awaiting_, self)) {
         dead_letter(target_, DeadLetterReason::overflow, std::exchange(message_, nullptr));
         return awaiting_.yielding;
@@ -389,23 +433,22 @@ bool Send::suspend(std::coroutine_handle<> self, const std::source_location& whe
 }
 
 Result<void> Send::outcome() {
-    if (suspended_ && awaiting_.arrived != nullptr) {
+    if (awaiting_.arrived != nullptr) {
         auto* const waiting = static_cast<WaitingSend*>(std::exchange(awaiting_.arrived, nullptr));
         if (waiting->gone) failure_ = AskStatus::gone;
         free_node(waiting);
     }
-    if (suspended_ && awaiting_.in_cycle && failure_ == AskStatus::unsent)
-        failure_ = AskStatus::cycle;
-    if (suspended_ && awaiting_.cancelled) return std::unexpected(cancelled_error(awaiting_));
+    if (awaiting_.in_cycle && failure_ == AskStatus::unsent) failure_ = AskStatus::cycle;
+    if (awaiting_.cancelled) return std::unexpected(cancelled_error(awaiting_));
     if (failure_ != AskStatus::unsent) {
-        return std::unexpected(unsent_error(failure_, target_, generation_, method_,
-                                            suspended_ ? awaiting_.where : std::source_location()));
+        return std::unexpected(
+            unsent_error(failure_, target_, generation_, awaiting_.subject, awaiting_.where));
     }
     return {};
 }
 
 void Send::give_up() noexcept {
-    if (suspended_ && awaiting_.arrived != nullptr)
+    if (stage_ == Stage::otherwise && awaiting_.arrived != nullptr)
         free_node(static_cast<WaitingSend*>(awaiting_.arrived));
     if (message_ != nullptr) message_->ops->drop(message_, Error(Errc::cancelled));
 }
@@ -500,11 +543,9 @@ Cell* cell_being_built(const void* actor) noexcept {
     return scope != nullptr && at >= scope->begin && at < scope->end ? &scope->cell : nullptr;
 }
 
-Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type,
+Cell* take_cell(const SpawnLeave& leave, Engine& engine, Cell* parent, const ActorType& type,
                 const SpawnSettings* settings) {
     AskEnvelope<void>* const outcome = settings != nullptr ? settings->start_outcome : nullptr;
-    auto& core = *static_cast<SystemCore*>(engine.host());
-    const SystemCore::SpawnLeave leave(core);
     if (leave.refused()) {
         refuse_start(outcome, "the system is stopping");
         return nullptr;
@@ -559,7 +600,8 @@ Cell* take_cell(Engine& engine, Cell* parent, const ActorType& type,
 
 Cell* begin_spawn(Engine& engine, Cell* parent, const ActorType& type,
                   const SpawnSettings* settings, SeenAs seen_as) {
-    Cell* const cell = take_cell(engine, parent, type, settings);
+    const SpawnLeave leave(*static_cast<SystemCore*>(engine.host()));
+    Cell* const cell = take_cell(leave, engine, parent, type, settings);
     // Open, and neither idle nor queued: the constructor may give the address away, and what is
     // sent to it waits for finish_spawn.
     if (cell == nullptr) return nullptr;

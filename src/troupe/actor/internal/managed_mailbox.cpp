@@ -79,7 +79,9 @@ ManagedMailbox& ManagedMailbox::open(Cell& cell, const MailboxSettings& settings
     LockGuard lock(mailbox->mutex_);
     mailbox->generation_ = cell.generation();
     mailbox->settings_ = settings;
+    mailbox->stats_ = cell.engine().mail_stats().of(*cell.type());
     mailbox->high_streak_ = 0;
+    mailbox->failing_ = false;
     mailbox->waiting_by_method_.assign(settings.limits.size(), 0);
     mailbox->next_due_.assign(settings.rates.size(), Duration::zero());
     return *mailbox;
@@ -156,6 +158,7 @@ void ManagedMailbox::put(MailNode* message, std::size_t bytes, bool system, Pid 
     if (entry.conflatable) places_.emplace(entry.key_hash, Place{high, number});
     bytes_ += bytes;
     system_ += system ? 1 : 0;
+    if (stats_ != nullptr) stats_->note_depth(high_.size() + normal_.size());
     if (std::size_t* const waiting = counter_of(message)) ++*waiting;
 }
 
@@ -267,7 +270,8 @@ Admission ManagedMailbox::admit_in_time(MailNode* message, Sender sender,
         case Overflow::drop_newest:
             return Admission::dropped;
         case Overflow::fail_actor:
-            return Admission::failing;
+            // One kill is on its way at a time, however many are refused until it is heard.
+            return std::exchange(failing_, true) ? Admission::full : Admission::failing;
         case Overflow::reject:
         case Overflow::drop_oldest:
             break;
@@ -295,6 +299,7 @@ Admission ManagedMailbox::admit(std::uint32_t generation, MailNode* message, Sen
 MailNode* ManagedMailbox::pop() {
     MailNode* message = nullptr;
     Relief relief;
+    Duration waited{};
     {
         LockGuard lock(mutex_);
         if (high_.empty() && normal_.empty()) {
@@ -305,9 +310,11 @@ MailNode* ManagedMailbox::pop() {
         const bool high = !high_.empty() && (normal_.empty() || high_streak_ < kHighInARow);
         high_streak_ = high ? high_streak_ + 1 : 0;
         MailLane& lane = high ? high_ : normal_;
+        waited = cell_.engine().coarse_now() - lane.front().since;
         message = take(lane, lane.oldest());
         relief = admit_waiting();
     }
+    if (stats_ != nullptr) stats_->note_wait(waited);
     report(relief);
     return message;
 }
@@ -318,6 +325,11 @@ void ManagedMailbox::report(const Relief& relief) noexcept {
         WaitingSend::report_room(static_cast<WaitingSend*>(waiting));
     for (const LostMessage& one : relief.lost)
         lose_accepted(&cell_, one.reason, one.message, one.sender);
+}
+
+void ManagedMailbox::kill_heard() {
+    LockGuard lock(mutex_);
+    failing_ = false;
 }
 
 MailNode* ManagedMailbox::take_request(const Cell* asker, std::uint32_t await_number) {

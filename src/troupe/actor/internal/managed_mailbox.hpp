@@ -19,6 +19,7 @@
 #include <troupe/actor/message.hpp>
 #include <troupe/base/mutex.hpp>
 #include <troupe/scheduler/cell.hpp>
+#include <troupe/scheduler/mail_stats.hpp>
 
 #include <cstdint>
 #include <deque>
@@ -44,7 +45,7 @@ enum class Admission : std::uint8_t {
     full,        ///< refused: it is still the caller's
     too_many,    ///< the same: more have come than its rate allows
     dropped,     ///< lost by policy: it is the caller's to drop, its sender goes on
-    failing,     ///< the same, and the actor is to fail
+    failing,     ///< the same, and the caller is to make the actor fail
     gone,        ///< so it is, the actor has ended
     redirected,  ///< it has gone to the other actor
 };
@@ -108,6 +109,9 @@ public:
     /// owner's turn.
     MailNode* take_request(const Cell* asker, std::uint32_t await_number);
 
+    /// A kill has reached the owner: another overflow is another failure. The owner's turn.
+    void kill_heard();
+
     /// Refuses everything from now on and gives all that waited, oldest first. The owner's turn.
     std::vector<MailNode*> close();
 
@@ -161,6 +165,7 @@ private:
     Cell& cell_;
     std::uint32_t generation_ TROUPE_GUARDED_BY(mutex_) = 0;  // of the owner; 0: closed
     MailboxSettings settings_ TROUPE_GUARDED_BY(mutex_);
+    MailStats::OfType* stats_ = nullptr;  // of the owner's class, or null; set before it opens
     MailLane high_ TROUPE_GUARDED_BY(mutex_);
     MailLane normal_ TROUPE_GUARDED_BY(mutex_);
     std::size_t system_ TROUPE_GUARDED_BY(mutex_) = 0;  // entries that take no room
@@ -172,6 +177,7 @@ private:
     // As settings_.limits and settings_.rates: how many wait, and when the next one is due.
     std::vector<std::size_t> waiting_by_method_ TROUPE_GUARDED_BY(mutex_);
     std::vector<Duration> next_due_ TROUPE_GUARDED_BY(mutex_);
+    bool failing_ TROUPE_GUARDED_BY(mutex_) = false;     // a kill for an overflow is on its way
     bool rung_ TROUPE_GUARDED_BY(mutex_) = false;        // the owner knows that there is something
     bool in_mailbox_ TROUPE_GUARDED_BY(mutex_) = false;  // the doorbell lies in the word
     Doorbell doorbell_;

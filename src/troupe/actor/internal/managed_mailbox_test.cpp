@@ -1,7 +1,10 @@
 #include <troupe/actor/internal/test_systems.hpp>
+#include <troupe/actor/supervisor.hpp>
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -305,6 +308,49 @@ TEST(Mailbox, ThatDropsTheOldestIsBoundedWhileItsHandlerIsWedged) {
         EXPECT_LE(block_pool_stats().live_blocks, blocks + 20);
         leave.open();
         EXPECT_EQ(system->block_on(wedged.ask<&Wedged::last>()), 10'000);
+    });
+}
+
+TEST(Mailbox, ThatFailsItsActorTellsItOnceHoweverMuchIsRefusedMeanwhile) {
+    actor_internal::on_threads(2, [](OwnedSystem& system) {
+        const QuietLog quiet;
+        Latch entered;
+        Latch leave;
+        auto wedged = system->spawn<Wedged>(options().mailbox(bounded(3).fail_actor()));
+        wedged.tell<&Wedged::hold>(&entered, &leave);
+        entered.wait();
+        const std::uint64_t blocks = block_pool_stats().live_blocks;
+        for (int n = 1; n <= 10'000; ++n)
+            wedged.tell<&Wedged::note>(n);
+        EXPECT_LE(block_pool_stats().live_blocks, blocks + 20);
+        leave.open();
+        wait_for_end(system, wedged);
+    });
+}
+
+TEST(Mailbox, ThatFailsItsActorDoesSoInEachOfItsLives) {
+    on_both_engines([](OwnedSystem& system) {
+        const QuietLog quiet;
+        auto tree = supervisor("office");
+        tree.intensity(100, std::chrono::hours(1));
+        auto token =
+            tree.child<Clerk>("clerk", permanent(), options().mailbox(bounded(1).fail_actor()));
+        auto office = *system->block_on(system->start(std::move(tree)));
+        const Ref<Clerk> clerk = office.ref(token);
+        const auto let_run = [&] {
+            if (system->engine().deterministic()) system.settle();
+        };
+        for (std::uint32_t life = 1; life <= 3; ++life) {
+            Gate gate;
+            while (clerk.tell<&Clerk::hold>(&gate) != SendStatus::sent)
+                let_run();
+            gate.wait_until_reached(system);
+            EXPECT_EQ(system->info(clerk.pid())->incarnation, life);
+            while (clerk.tell<&Clerk::note>(1) == SendStatus::sent) {
+            }
+            while (system->info(clerk.pid())->incarnation == life)
+                let_run();
+        }
     });
 }
 

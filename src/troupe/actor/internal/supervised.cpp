@@ -1,5 +1,6 @@
 #include <troupe/actor/internal/node.hpp>
 #include <troupe/actor/internal/supervised.hpp>
+#include <troupe/actor/internal/system_core.hpp>
 
 #include <utility>
 
@@ -147,7 +148,8 @@ std::uint32_t incarnation_of(Cell& cell) noexcept {
 
 Result<Cell*> take_address(Cell& keeper, const ActorType& type, const SpawnSettings& settings,
                            SeenAs seen_as, std::unique_ptr<Supervised> supervised) {
-    Cell* const cell = take_cell(keeper.engine(), &keeper, type, &settings);
+    const SpawnLeave leave(SystemCore::of(keeper));
+    Cell* const cell = take_cell(leave, keeper.engine(), &keeper, type, &settings);
     if (cell == nullptr) return error(Errc::closed, "the system is stopping");
     cell->flags_ = kVacant;
     cell->state_.store(CellState::restarting, std::memory_order_relaxed);

@@ -8,11 +8,15 @@
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/log.hpp>
 #include <troupe/scheduler/mail_mark.hpp>
+#include <troupe/scheduler/mail_stats.hpp>
 #include <troupe/scheduler/scope.hpp>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <span>
+#include <string_view>
+#include <tuple>
 #include <utility>
 
 namespace troupe {
@@ -250,7 +254,7 @@ bool SystemCore::all_have_ended() const {
     return alive() == 0 && alive() == 0;
 }
 
-SystemCore::SpawnLeave::SpawnLeave(SystemCore& core) noexcept
+SpawnLeave::SpawnLeave(SystemCore& core) noexcept
     : core_(core), outside_(current_engine() != &core.engine()) {
     if (outside_) {
         // seq_cst, both: either stop() sees that we are here, or we see that it has begun.
@@ -261,7 +265,7 @@ SystemCore::SpawnLeave::SpawnLeave(SystemCore& core) noexcept
     }
 }
 
-SystemCore::SpawnLeave::~SpawnLeave() {
+SpawnLeave::~SpawnLeave() {
     // release: the cell we have taken is seen by stop(); pairs with all_have_ended.
     if (outside_) core_.spawning_outside_.fetch_sub(1, std::memory_order_release);
 }
@@ -297,16 +301,21 @@ void SystemCore::pause(Duration& length) {
 
 bool SystemCore::wait_until_none(Duration longest, Stop strength) {
     Duration length = kPauseMin;
+    Duration asked{};
     bool somebody_came = true;
     for (Duration waited{}; !all_have_ended();) {
         if (waited >= longest) return false;
         waited += length;
         pause(length);
         // Whoever was just being spawned when all were asked has not heard of it. The machine may
-        // keep the spawning thread from its core for long, so ask once more after the last of them.
+        // keep the spawning thread from its core for long. After the last from outside all are
+        // asked once more; of a worker's turn nothing is known, so ask again, more and more rarely.
         // seq_cst: pairs with SpawnLeave.
         const bool somebody_comes = spawning_outside_.load(std::memory_order_seq_cst) != 0;
-        if (somebody_comes || somebody_came || length < kPauseMax) ask_all_to_stop(strength);
+        if (somebody_comes || somebody_came || waited >= 2 * asked) {
+            ask_all_to_stop(strength);
+            asked = waited;
+        }
         somebody_came = somebody_comes;
     }
     return true;
@@ -438,6 +447,55 @@ DeadLetters System::dead_letters() const noexcept {
 }
 std::vector<DeadLettersOfType> System::dead_letters_by_type() const {
     return core_->dead_letters_by_type();
+}
+
+namespace {
+
+/// The value that this share of the waits does not exceed; `at_once` of them are shorter than all
+/// that the histogram has.
+Duration percentile(const Histogram& waits, std::uint64_t at_once, double share) noexcept {
+    const auto longer = static_cast<double>(waits.count());
+    const double rank =
+        share * (longer + static_cast<double>(at_once)) - static_cast<double>(at_once);
+    if (rank <= 0) return Duration::zero();
+    return Duration(static_cast<Duration::rep>(waits.percentile(rank / longer)));
+}
+
+/// What is known of the mailboxes of several types of cells that go by one name.
+struct SeenMailboxes {
+    std::size_t most = 0;
+    std::uint64_t at_once = 0;
+    Histogram waits;
+};
+
+}  // namespace
+
+std::vector<MailboxesOfType> System::mailboxes_by_type() const {
+    std::map<std::string_view, SeenMailboxes> seen;
+    engine().mail_stats().for_each([&](const MailStats::OfType& type) {
+        SeenMailboxes& mailboxes = seen[type.type.name];
+        mailboxes.most = std::max(mailboxes.most, type.most.load(std::memory_order_relaxed));
+        mailboxes.at_once += type.at_once.load(std::memory_order_relaxed);
+        // acquire: sees the histogram as it was made; pairs with note_wait.
+        const Histogram* const waits = type.waits.load(std::memory_order_acquire);
+        if (waits != nullptr) mailboxes.waits.merge(*waits);
+    });
+    std::vector<MailboxesOfType> all;
+    for (const auto& [name, mailboxes] : seen) {
+        MailboxesOfType one;
+        one.type = std::string(name);
+        one.most = mailboxes.most;
+        one.measured = mailboxes.at_once + mailboxes.waits.count();
+        one.median = percentile(mailboxes.waits, mailboxes.at_once, 0.5);
+        one.p95 = percentile(mailboxes.waits, mailboxes.at_once, 0.95);
+        one.p99 = percentile(mailboxes.waits, mailboxes.at_once, 0.99);
+        one.longest = Duration(static_cast<Duration::rep>(mailboxes.waits.max()));
+        all.push_back(std::move(one));
+    }
+    std::ranges::sort(all, [](const MailboxesOfType& a, const MailboxesOfType& b) {
+        return std::tie(b.longest, a.type) < std::tie(a.longest, b.type);
+    });
+    return all;
 }
 
 namespace actor_internal {

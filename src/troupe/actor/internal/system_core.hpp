@@ -9,6 +9,7 @@
 #include <troupe/base/counter.hpp>
 #include <troupe/base/mutex.hpp>
 #include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/mail_stats.hpp>
 
 #include <array>
 #include <atomic>
@@ -98,26 +99,6 @@ public:
 
     CrashReports& crashes() noexcept { return crashes_; }
 
-    /// Leave to spawn, held until the new cell can be seen by stop(). Any thread.
-    ///
-    /// A worker spawns in the turn of somebody whom stop() sees alive. A thread from outside may be
-    /// held up between asking and taking a cell, so stop() must know of it.
-    class SpawnLeave {
-    public:
-        explicit SpawnLeave(SystemCore& core) noexcept;
-        ~SpawnLeave();
-        SpawnLeave(const SpawnLeave&) = delete;
-        SpawnLeave& operator=(const SpawnLeave&) = delete;
-
-        /// The system is stopping: nobody is spawned any more.
-        bool refused() const noexcept { return refused_; }
-
-    private:
-        SystemCore& core_;
-        bool outside_;
-        bool refused_;
-    };
-
     void request_stop() noexcept;
     bool stop_requested() const noexcept {
         // acquire: sees what led to the request; pairs with request_stop.
@@ -133,6 +114,8 @@ public:
     bool stopped() const noexcept { return stopped_; }
 
 private:
+    friend class SpawnLeave;
+
     struct Waiter {
         Cell* cell;
         std::uint32_t generation;
@@ -181,12 +164,42 @@ private:
     std::vector<DeadLetterListener> dead_letter_listeners_ TROUPE_GUARDED_BY(mutex_);
 };
 
+/// Leave to spawn, held until the new cell's mailbox is open and stop() can reach it. Any thread.
+///
+/// A worker spawns in the turn of somebody whom stop() sees alive. A thread from outside may be
+/// held up anywhere on its way to an open cell, so stop() must know of it.
+class SpawnLeave {
+public:
+    explicit SpawnLeave(SystemCore& core) noexcept;
+    ~SpawnLeave();
+    SpawnLeave(const SpawnLeave&) = delete;
+    SpawnLeave& operator=(const SpawnLeave&) = delete;
+
+    /// The system is stopping: nobody is spawned any more.
+    bool refused() const noexcept { return refused_; }
+
+private:
+    SystemCore& core_;
+    bool outside_;
+    bool refused_;
+};
+
+/// Takes a cell for a new actor, closed and without its name. Null when the system is stopping.
+Cell* take_cell(const SpawnLeave& leave, Engine& engine, Cell* parent, const ActorType& type,
+                const SpawnSettings* settings);
+
+/// Whether the message may go the way of nearly all: link_plainly.
+inline bool may_go_plainly(const Cell* cell, std::uint32_t generation) noexcept {
+    return cell != nullptr && cell->generation() == generation && !SystemCore::counting_messages();
+}
+
 /// The way of nearly all messages: into a mailbox that has room. False, and nothing has happened,
 /// when there is more to it.
 inline bool post_plainly(Cell* cell, std::uint32_t generation, MailNode* message) noexcept {
     message->generation = generation;
-    return cell != nullptr && cell->generation() == generation &&
-           !SystemCore::counting_messages() && push_plainly(*cell, message);
+    if (const RunningTurn* const sending = scheduler_internal::running_turn_of_thread) [[likely]]
+        stamp(*message, sending->mail_stamp);
+    return may_go_plainly(cell, generation) && push_plainly(*cell, message);
 }
 
 }  // namespace troupe::actor_internal

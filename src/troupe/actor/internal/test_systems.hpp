@@ -22,6 +22,7 @@
 #include <troupe/base/unique_function.hpp>
 #include <troupe/scheduler/choice.hpp>
 #include <troupe/scheduler/explore.hpp>
+#include <troupe/scheduler/internal/test_hang_watch.hpp>
 #include <troupe/scheduler/latch.hpp>
 #include <troupe/sim/internal/test_schedules.hpp>
 
@@ -103,10 +104,24 @@ inline Exploration print(const char* how, const Exploration& exploration) {
     return exploration;
 }
 
+/// Who is alive, and where they wait.
+inline std::string all_that_live(const System& system) {
+    std::string text;
+    for (const ActorInfo& actor : system.actors())
+        text += "  " + to_string(actor) + "\n";
+    for (const TaskInfo& task : system.tasks())
+        text += "  " + to_string(task) + "\n";
+    return text;
+}
+
 inline void on_threads(std::size_t workers, const SystemBody& body) {
     SCOPED_TRACE("threaded engine, workers: " + std::to_string(workers));
     const std::uint64_t live_before = block_pool_stats().live_blocks;
-    run_and_check(make_threaded_engine({.workers = workers}), body);
+    run_and_check(make_threaded_engine({.workers = workers}), [&body](OwnedSystem& system) {
+        const scheduler_internal::HangWatch watch([&] { return all_that_live(*system); });
+        body(system);
+        system.stop();  // which may hang as well
+    });
     check_no_blocks_left(live_before);
 }
 

@@ -20,6 +20,7 @@
 #include <troupe/actor/spawn.hpp>
 #include <troupe/base/assert.hpp>
 #include <troupe/scheduler/mail_mark.hpp>
+#include <troupe/scheduler/mail_stats.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -57,6 +58,14 @@ public:
     TurnEnd run_after(MailNode* message, Handled handled);
     TurnEnd run_after_throw(MailNode* message, const std::string& text);
     TurnEnd run_after_counted(MailNode* message);
+    // Goes on after a handler that had waited has ended, or waits again.
+    TurnEnd run_after_resumed(MailNode* message);
+    // Goes on after on_start has returned, or thrown.
+    TurnEnd run_after_start(Task<Result<void>> hook);
+    TurnEnd run_after_start_threw(const std::string& text);
+    // The same of on_stop, by an actor that has nothing but its object.
+    TurnEnd run_after_stop(Task<void> hook);
+    TurnEnd run_after_stop_threw(const std::string& text);
 
 private:
     enum class Next : std::uint8_t { go_on, released, yielded };
@@ -65,7 +74,7 @@ private:
     Next attend();
     Next handle_one();
     bool goes_straight_on() const noexcept;
-    Next handle_batch();
+    [[gnu::noinline]] Next handle_batch();
     Next handle(MailNode* message);
     [[gnu::always_inline]] Next call_handler(MailNode* message);
     void begin_scheduled(MailNode* message);
@@ -74,6 +83,7 @@ private:
     bool took_no_room(const MailNode* message) const noexcept;
     MailNode* next_message();
     [[gnu::always_inline]] Next handler_done(MailNode* message, Handled handled);
+    Next consumed();
     Next handler_threw(MailNode* message, const std::string& text);
     void give_up(MailNode* message, const Error& why) noexcept;
     bool is_call(const MailNode* message) const noexcept;
@@ -93,15 +103,19 @@ private:
     Next handle_nested();
     void nested_done();
     Next resume();
+    Next resumed(MailNode* message);
     Next begin_start();
+    Next begin_start_hook(Task<Result<void>> hook);
     Next begin_work();
     Next start_hook_done();
     Next start_failed(Error why);
     Next begin_stop();
+    Next begin_stop_hook(Task<void> hook);
     Next stop_hook_done();
     Next killed();
     Next fail(std::string_view method, std::string_view why);
     Next end(ExitReason reason);  // by value: the extension it may lie in goes
+    Next end_plainly();
     Next actor_gone(const ExitReason& reason);
     Next end_address(const ExitReason& reason);
     Next vacate(const ExitReason& reason);
@@ -115,6 +129,7 @@ private:
     void abandon_handler(const Error& why) noexcept;
     void lose(MailNode* message, DeadLetterReason reason, const Error& why) noexcept;
     void abandon_hooks() noexcept;
+    void measure_wait(const MailNode* message) noexcept;
     void take_mail();
     void take_out(const MailNode* message);
     bool has_no_mail() const noexcept;
@@ -169,6 +184,7 @@ private:
     bool in_place_ = false;                 // so is the message being handled
     bool can_resume_ = false;               // what the suspended handler waits for has come
     bool others_went_ = false;              // since the last turn, which ended to let them
+    bool queued_for_mail_ = false;          // the cell was, and none of it has been handled since
 };
 
 TurnEnd Turn::run() {
@@ -178,10 +194,12 @@ TurnEnd Turn::run() {
     running_.doing.store(nullptr, std::memory_order_relaxed);
     running_.handling = nullptr;
     Next next = Next::go_on;
+    queued_for_mail_ = cell_.awaiting_ == nullptr;
     if (cell_.state() == CellState::starting && !has(kInStartHook)) {
         next = begin_start();
-    } else if (cell_.awaiting_ != nullptr && cell_.awaiting_->yielding) {
-        can_resume_ = true;
+    } else if (cell_.awaiting_ != nullptr) {
+        // Its answer may have come without a signal: post_answer.
+        can_resume_ = cell_.awaiting_->yielding || cell_.awaiting_->arrived != nullptr;
     }
     others_went_ = true;
     return run_on(next);
@@ -222,6 +240,31 @@ TurnEnd Turn::run_after_counted(MailNode* message) {
     return run_on(Next::go_on);
 }
 
+TurnEnd Turn::run_after_resumed(MailNode* message) {
+    if (cell_.awaiting_ != nullptr) {
+        suspended_in(message);
+        return run_on(Next::go_on);
+    }
+    return run_on(resumed(message));
+}
+
+TurnEnd Turn::run_after_start(Task<Result<void>> hook) {
+    queued_for_mail_ = others_went_ = true;
+    return run_on(hook.empty() ? begin_work() : begin_start_hook(std::move(hook)));
+}
+
+TurnEnd Turn::run_after_start_threw(const std::string& text) {
+    return run_on(start_failed(Error(Errc::start_failed, text)));
+}
+
+TurnEnd Turn::run_after_stop(Task<void> hook) {
+    return run_on(hook.empty() ? end_plainly() : begin_stop_hook(std::move(hook)));
+}
+
+TurnEnd Turn::run_after_stop_threw(const std::string& text) {
+    return run_on(fail("on_stop", text));
+}
+
 /// A turn with something special about it: a handler that waits, an end that is asked for, news of
 /// somebody else's end, which goes before all other messages, or no actor at all.
 Turn::Next Turn::attend() {
@@ -255,48 +298,80 @@ Turn::Next Turn::handle_one() {
         if (handled != nullptr) ops_of(handled).finish(handled);
         return Next::released;
     }
+    if (!running_.goes_straight_on) measure_wait(message);
     if (!is_call(message) && !unwrap(message)) return Next::go_on;
     return call_handler(message);
 }
 
+/// Writes down for how long the message, the oldest one, has waited, as a worker wants it of some.
+void Turn::measure_wait(const MailNode* message) noexcept {
+    running_.goes_straight_on = running_.may_go_straight_on;
+    const bool first = std::exchange(queued_for_mail_, false);
+    // A managed mailbox says it of every message, and knows better.
+    if (managed_ != nullptr || ops_of(message).deliver == nullptr) return;
+    Duration waited = waited_since(message->tag, running_.now);
+    if (first)
+        waited = std::max({waited, queued_for(cell_, running_.now), marked_mail_age(cell_, 0)});
+    MailStats::OfType* const stats = cell_.engine().mail_stats().of(type_);
+    if (stats == nullptr) return;
+    stats->note_wait(waited);
+    stats->note_depth(mailbox_depth(cell_));
+}
+
 bool Turn::goes_straight_on() const noexcept {
-    return !deterministic_ && managed_ == nullptr && cell_.flags_ == 0 && !cell_.nested_ &&
-           handled_in_place_ == nullptr;
+    return running_.goes_straight_on && managed_ == nullptr && cell_.flags_ == 0 &&
+           !cell_.nested_ && handled_in_place_ == nullptr;
 }
 
 /// Handles calls of the batch, as handle_one would, as long as there is nothing else to it. Written
 /// out as run_actor is, and for the same reason.
 Turn::Next Turn::handle_batch() {
     in_place_ = false;
+    // The compiler cannot know that handlers leave these alone.
+    Cell& cell = cell_;
+    RunningTurn& running = running_;
     void* const target = object();
     MailNode* message = nullptr;
-    Handled handled = Handled::done;
     try {
         for (;;) {
             if (budget_ == 0) return handle_one();
-            if (cell_.urgent()) return Next::go_on;
-            message = cell_.pop_batch();
+            if (cell.urgent()) return Next::go_on;
+            message = cell.pop_batch();
             if (message == nullptr) return Next::go_on;
+            const MessageOps& ops = ops_of(message);
+            if (ops.consume != nullptr && message->generation == cell.generation()) [[likely]] {
+                --budget_;
+                running.doing.store(&ops.method, std::memory_order_relaxed);
+                running.handling = message;
+                ops.consume(target, message, running);
+                running.handling = nullptr;
+                if (cell.flags_ != 0) [[unlikely]]
+                    return consumed();
+                cell.handled_.store(cell.handled() + 1, std::memory_order_relaxed);
+                ++released_;
+                continue;
+            }
             if (!is_call(message)) break;
             --budget_;
             say(message);
-            handled = ops_of(message).deliver(target, message);
+            const Handled handled = ops.deliver(target, message);
             if (handled == Handled::suspended) {
                 suspended_in(message);
                 return Next::go_on;
             }
-            if (handled != Handled::done || cell_.flags_ != 0) {
+            if (handled != Handled::done || cell.flags_ != 0) {
                 return handler_done(message, handled);
             }
-            cell_.handled_.store(cell_.handled() + 1, std::memory_order_relaxed);
+            cell.handled_.store(cell.handled() + 1, std::memory_order_relaxed);
             ++released_;
-            running_.handling = nullptr;
-            ops_of(message).finish(message);
+            running.handling = nullptr;
+            ops.finish(message);
         }
     } catch (...) {
         return handler_threw(message, text_of_current_exception());
     }
-    return unwrap(message) ? call_handler(message) : Next::go_on;
+    MailNode* call = message;  // the address of that one would keep it out of a register
+    return unwrap(call) ? call_handler(call) : Next::go_on;
 }
 
 Turn::Next Turn::handle(MailNode* message) {
@@ -506,6 +581,15 @@ inline Turn::Next Turn::handler_done(MailNode* message, Handled handled) {
     return Next::go_on;
 }
 
+/// The same where the message is freed already. It came out of the batch, of an actor whose
+/// handlers come one after the other.
+Turn::Next Turn::consumed() {
+    count_handled(nullptr);
+    if (cell_.nested_) [[unlikely]]
+        nested_done();
+    return Next::go_on;
+}
+
 /// What was thrown is what the asker hears and why the actor ends.
 Turn::Next Turn::handler_threw(MailNode* message, const std::string& text) {
     const std::string_view method = ops_of(message).method;
@@ -624,6 +708,10 @@ Turn::Next Turn::go_on_interleaving() {
 /// A stop ends the waits that it may, once. True when it has ended one.
 bool Turn::interrupt_all() noexcept {
     if (has(kStopHeard)) return false;
+    for (const Awaiting* record = cell_.awaiting_; record != nullptr; record = record->outer) {
+        // Its outcome is there, so it would not look. It goes on first; its next wait is told.
+        if (record->interruptible && record->yielding && !record->cancelled) return false;
+    }
     set(kStopHeard);
     bool any = false;
     for (Awaiting* record = cell_.awaiting_; record != nullptr; record = record->outer) {
@@ -744,6 +832,11 @@ Turn::Next Turn::resume() {
         running_.handling = nullptr;
         return has(kInStartHook) ? start_hook_done() : stop_hook_done();
     }
+    return resumed(message);
+}
+
+/// The handler of the message has waited and has come to its end.
+Turn::Next Turn::resumed(MailNode* message) {
     Handled handled = Handled::done;
     try {
         handled = ops_of(message).complete(message);
@@ -765,6 +858,8 @@ bool Turn::has_had_its_share() noexcept {
                       ? more_of_slice()
                       : running_.more_messages(running_, given_);
         given_ += budget_;
+        // The turn may go on and on when nobody else waits for the worker.
+        if (budget_ != 0 && released_ != 0) cell_.release(std::exchange(released_, 0));
     }
     return budget_ == 0;
 }
@@ -827,24 +922,30 @@ Turn::Next Turn::begin_start() {
             Hooks* const known = existing_hooks(cell_);
             say(kStartHook, known != nullptr ? &known->handling : nullptr);
             Task<Result<void>> hook = ActorAccess::on_start(*self);
-            if (!hook.empty()) {
-                Hooks& hooks = hooks_of(cell_);
-                hooks.on_start = std::move(hook);
-                set(kInStartHook);
-                running_.handling = &hooks.handling;
-                if (schedule_ != nullptr) {
-                    schedule_->begin_hook(cell_, hooks.handling, schedule_->settings().on_start);
-                }
-                hooks.on_start.start();
-                if (hooks.on_start.finished()) return start_hook_done();
-                suspended_in(nullptr);
-                return Next::go_on;
-            }
+            if (!hook.empty()) return begin_start_hook(std::move(hook));
         } catch (...) {
             return start_failed(Error(Errc::start_failed, text_of_current_exception()));
         }
     }
     return begin_work();
+}
+
+Turn::Next Turn::begin_start_hook(Task<Result<void>> hook) {
+    try {
+        Hooks& hooks = hooks_of(cell_);
+        hooks.on_start = std::move(hook);
+        set(kInStartHook);
+        running_.handling = &hooks.handling;
+        if (schedule_ != nullptr) {
+            schedule_->begin_hook(cell_, hooks.handling, schedule_->settings().on_start);
+        }
+        hooks.on_start.start();
+        if (hooks.on_start.finished()) return start_hook_done();
+        suspended_in(nullptr);
+        return Next::go_on;
+    } catch (...) {
+        return start_failed(Error(Errc::start_failed, text_of_current_exception()));
+    }
 }
 
 /// The actor has started. Its first message may be one that has ended the incarnation before.
@@ -913,7 +1014,15 @@ Turn::Next Turn::begin_stop() {
         set(kInStopHook);  // from here on a second stop changes nothing
         say(kStopHook, nullptr);
         Task<void> hook = ActorAccess::on_stop(*self, stop_reason(cell_));
-        if (hook.empty()) return end(stop_reason(cell_));
+        if (!hook.empty()) return begin_stop_hook(std::move(hook));
+    } catch (...) {
+        return fail("on_stop", text_of_current_exception());
+    }
+    return end_plainly();
+}
+
+Turn::Next Turn::begin_stop_hook(Task<void> hook) {
+    try {
         Hooks& hooks = hooks_of(cell_);
         hooks.on_stop = std::move(hook);
         running_.handling = &hooks.handling;
@@ -956,6 +1065,17 @@ Turn::Next Turn::end(ExitReason reason) {
     if (schedule_ != nullptr) schedule_->forget_all(cell_);
     type_.destroy(object());
     return actor_gone(reason);
+}
+
+/// The same, for one that mostly has nothing but its object and a reason without a text.
+Turn::Next Turn::end_plainly() {
+    if (cell_.extension_ != nullptr) return end(stop_reason(cell_));
+    running_.handling = nullptr;
+    type_.destroy(object());
+    // Its destructor may have been at something that makes one.
+    if (cell_.extension_ != nullptr) [[unlikely]]
+        return actor_gone(ExitReason(stop_reason(cell_)));
+    return end_address(stop_reason(cell_));
 }
 
 /// Nothing is left of the actor. Its address may stay for the next one.
@@ -1104,6 +1224,16 @@ bool is_usual(Cell& cell, std::uint64_t word, const RunningTurn& running) noexce
            ops.deliver != nullptr && running.goes_straight_on;
 }
 
+/// Whether it is the other turn that is like most: the answer that the only handler at work waits
+/// for has come, and nothing else that goes before it. On the deterministic engine there are
+/// marks to be made.
+bool is_usual_answer(const Cell& cell, std::uint64_t word, const RunningTurn& running) noexcept {
+    const Awaiting* const record = cell.awaiting_;
+    return record != nullptr && record->arrived != nullptr && record->message != nullptr &&
+           record->outer == nullptr && (word & Cell::kUrgent) == 0 && cell.flags_ == 0 &&
+           !cell.nested_ && !record->call_waits && !running.deterministic;
+}
+
 // Each out of line, so that the usual turn has neither a Turn nor its registers to keep.
 
 [[gnu::noinline]] TurnEnd run_otherwise(Cell& cell) {
@@ -1124,19 +1254,96 @@ bool is_usual(Cell& cell, std::uint64_t word, const RunningTurn& running) noexce
     return Turn(cell).run_after_counted(message);
 }
 
-}  // namespace
+[[gnu::noinline]] TurnEnd run_on_after_resumed(Cell& cell, MailNode* message) {
+    return Turn(cell).run_after_resumed(message);
+}
+
+/// Resumes the handler, which most often waits again: what Turn would do.
+[[gnu::noinline]] TurnEnd run_answered(Cell& cell, RunningTurn& running) {
+    const Awaiting& answered = end_await(cell);
+    MailNode* const message = answered.message;
+    running.doing.store(&ops_of(message).method, std::memory_order_relaxed);
+    running.handling = message;
+    task_internal::resume_chain(answered.leaf);  // what is thrown is kept in the root's promise
+    Awaiting* const next = cell.awaiting_;
+    if (next == nullptr || next->yielding || cell.flags_ != 0 || cell.batch_ != nullptr)
+        return run_on_after_resumed(cell, message);
+    running.handling = nullptr;
+    next->message = message;
+    next->outer = nullptr;
+    WaitsFor* const edge = next->edge;
+    const BlockedCell blocked{&cell, cell.generation(), next->number};
+    // As Cell::try_block, without mail to give back. seq_cst: as there.
+    std::uint64_t word = cell.word_.load(std::memory_order_relaxed);
+    if ((word & Cell::kUrgent) != 0 ||
+        !cell.word_.compare_exchange_strong(word, word | Cell::kBlocked, std::memory_order_seq_cst,
+                                            std::memory_order_relaxed)) {
+        return run_on_after_resumed(cell, message);
+    }
+    // The cell is not ours any more.
+    if (edge != nullptr) look_after_blocking(blocked, *edge);
+    return TurnEnd::released;
+}
+
+[[gnu::noinline]] TurnEnd run_on_after_stop(Cell& cell, Task<void> hook) {
+    return Turn(cell).run_after_stop(std::move(hook));
+}
+
+[[gnu::noinline]] TurnEnd run_on_after_stop_threw(Cell& cell, const std::string& text) {
+    return Turn(cell).run_after_stop_threw(text);
+}
+
+/// Whether its handler has asked for the actor's end, and it has nothing but its object.
+bool ends_plainly(const Cell& cell) noexcept {
+    return cell.flags_ == kStopAsked && cell.extension_ == nullptr && cell.batch_ == nullptr;
+}
+
+/// The last turn of such an actor, in which it has handled the message that lay alone in its
+/// mailbox: what Turn would do.
+[[gnu::noinline]] TurnEnd run_last(Cell& cell, std::uint64_t word, RunningTurn& running) {
+    MailNode* const message = Cell::node_of(word);
+    // Whatever has come meanwhile may go before the end. acquire: as Cell::take_mail.
+    if (!cell.word_.compare_exchange_strong(word, 0, std::memory_order_acquire,
+                                            std::memory_order_relaxed)) {
+        return run_on_after(cell, message, Handled::done);
+    }
+    cell.handled_.store(cell.handled() + 1, std::memory_order_relaxed);
+    running.handling = nullptr;
+    ops_of(message).finish(message);
+    const auto& type = *static_cast<const ActorType*>(cell.type());
+    const ExitReason& reason = stop_reason(cell);  // a constant, as long as there is no extension
+    cell.state_.store(CellState::stopping, std::memory_order_relaxed);
+    if (type.as_actor != nullptr) {
+        cell.flags_ = kInStopHook;  // from here on a second stop changes nothing
+        running.doing.store(&kStopHook, std::memory_order_relaxed);
+        Task<void> hook;
+        std::unique_ptr<const std::string> thrown;
+        try {
+            hook = ActorAccess::on_stop(*type.as_actor(object_of(cell, type)), reason);
+        } catch (...) {
+            thrown = std::make_unique<const std::string>(text_of_current_exception());
+        }
+        if (thrown != nullptr) [[unlikely]]
+            return run_on_after_stop_threw(cell, *thrown);
+        if (!hook.empty()) [[unlikely]]
+            return run_on_after_stop(cell, std::move(hook));
+    } else {
+        cell.flags_ = 0;
+    }
+    // What on_stop has made is left to Turn, as is what the destructor makes.
+    if (cell.extension_ != nullptr) [[unlikely]]
+        return run_on_after_stop(cell, Task<void>());
+    type.destroy(object_of(cell, type));
+    cell.state_.store(CellState::ended, std::memory_order_relaxed);
+    finish_end(cell, nullptr, reason);
+    return TurnEnd::released;
+}
 
 // The usual turn is written out, because most messages of most programs are handled in one: the
 // same as Turn would do, without a Turn. Whatever is not usual afterwards is left to it. A managed
 // mailbox has its messages elsewhere: in the word there are only signals.
-TurnEnd run_actor(Cell& cell) {
-    RunningTurn& running = running_turn();
-    // acquire: sees the message its sender published, pairs with push; and what the last turn,
-    // perhaps on another worker, left behind, pairs with try_idle and try_block.
-    const std::uint64_t word = cell.word_.load(std::memory_order_acquire);
-    if (!is_usual(cell, word, running)) [[unlikely]]
-        return run_otherwise(cell);
-
+[[gnu::always_inline]] inline TurnEnd run_usual(Cell& cell, std::uint64_t word,
+                                                RunningTurn& running) {
     MailNode* const message = Cell::node_of(word);
     running.doing.store(&ops_of(message).method, std::memory_order_relaxed);
     running.handling = message;
@@ -1152,6 +1359,7 @@ TurnEnd run_actor(Cell& cell) {
     }
     // A handler may have put something into its own batch, or asked for the actor's end.
     if (handled != Handled::done || cell.flags_ != 0 || cell.batch_ != nullptr) [[unlikely]] {
+        if (handled == Handled::done && ends_plainly(cell)) return run_last(cell, word, running);
         return thrown == nullptr ? run_on_after(cell, message, handled)
                                  : run_on_after_throw(cell, message, thrown);
     }
@@ -1161,6 +1369,61 @@ TurnEnd run_actor(Cell& cell) {
     running.handling = nullptr;
     ops_of(message).finish(message);
     return TurnEnd::released;
+}
+
+[[gnu::noinline]] TurnEnd run_on_after_start(Cell& cell, Task<Result<void>> hook) {
+    return Turn(cell).run_after_start(std::move(hook));
+}
+
+[[gnu::noinline]] TurnEnd run_on_after_start_threw(Cell& cell, const std::string& text) {
+    return Turn(cell).run_after_start_threw(text);
+}
+
+/// The first turn of an actor that has nothing but its object: its start, and most often the
+/// message that it was made for.
+[[gnu::noinline]] TurnEnd run_first(Cell& cell, std::uint64_t word, RunningTurn& running) {
+    const auto& type = *static_cast<const ActorType*>(cell.type());
+    Task<Result<void>> hook;
+    if (type.as_actor != nullptr) {
+        running.doing.store(&kStartHook, std::memory_order_relaxed);
+        running.handling = nullptr;
+        std::unique_ptr<const std::string> thrown;
+        try {
+            hook = ActorAccess::on_start(*type.as_actor(object_of(cell, type)));
+        } catch (...) {
+            thrown = std::make_unique<const std::string>(text_of_current_exception());
+        }
+        if (thrown != nullptr) [[unlikely]]
+            return run_on_after_start_threw(cell, *thrown);
+        // acquire: as in run_actor. A signal that has come meanwhile goes before the message.
+        word = cell.word_.load(std::memory_order_acquire);
+    }
+    if (!hook.empty() || cell.extension_ != nullptr) [[unlikely]]
+        return run_on_after_start(cell, std::move(hook));
+    cell.state_.store(CellState::running, std::memory_order_relaxed);
+    return is_usual(cell, word, running) ? run_usual(cell, word, running)
+                                         : run_on_after_start(cell, std::move(hook));
+}
+
+/// What is not usual from its beginning.
+[[gnu::noinline]] TurnEnd run_unusual(Cell& cell, std::uint64_t word, RunningTurn& running) {
+    if (is_usual_answer(cell, word, running)) return run_answered(cell, running);
+    if (cell.state() == CellState::starting && cell.flags_ == 0 && cell.extension_ == nullptr &&
+        running.goes_straight_on) {
+        return run_first(cell, word, running);
+    }
+    return run_otherwise(cell);
+}
+
+}  // namespace
+
+TurnEnd run_actor(Cell& cell) {
+    RunningTurn& running = running_turn();
+    // acquire: sees the message its sender published, pairs with push; and what the last turn,
+    // perhaps on another worker, left behind, pairs with try_idle and try_block.
+    const std::uint64_t word = cell.word_.load(std::memory_order_acquire);
+    return is_usual(cell, word, running) ? run_usual(cell, word, running)
+                                         : run_unusual(cell, word, running);
 }
 
 }  // namespace troupe::actor_internal

@@ -30,6 +30,11 @@ public:
         order_->push_back("ends " + std::to_string(number));
     }
     void note() { order_->push_back(name_); }
+    void note_for(Ref<Worker> other) {
+        note();
+        other.tell<&Worker::note>();
+    }
+    void go_on_for_ever() { self(this).tell<&Worker::go_on_for_ever>(); }
     void block(Latch* held, Latch* go_on) {
         held->open();
         go_on->wait();
@@ -54,13 +59,18 @@ TEST(Turn, HandlesOneMessageAtATimeAlsoWhileAHandlerWaits) {
     });
 }
 
-// Goal: a flood of messages to one actor delays the others by one turn only. Method: while the only
-// worker is held, one actor gets five hundred messages and then another one gets one.
-TEST(Turn, LetsOthersRunAfterSixtyFourMessages) {
+/// Everything on one worker, and nobody starts another when that is kept.
+ThreadedOptions one_worker() {
     ThreadedOptions options;
     options.workers = 1;
     options.spare_workers_max = 0;
-    OwnedSystem system(make_threaded_engine(options));
+    return options;
+}
+
+// Goal: a flood of messages to one actor delays the others by one turn only. Method: while the only
+// worker is held, one actor gets five hundred messages and then another one gets one.
+TEST(Turn, LetsOthersRunAfterSixtyFourMessages) {
+    OwnedSystem system(make_threaded_engine(one_worker()));
     const Order order = std::make_shared<std::vector<std::string>>();
     auto holder = system->spawn<Worker>("holder", order);
     auto flooded = system->spawn<Worker>("flooded", order);
@@ -77,6 +87,43 @@ TEST(Turn, LetsOthersRunAfterSixtyFourMessages) {
     }
     const auto place = std::ranges::find(*order, "other") - order->begin();
     EXPECT_LE(place, 64);
+}
+
+// Goal: an actor that goes on because nobody else waits stops doing so when it wakes somebody.
+// Method: as above, but one of its messages in the middle makes it wake the other one.
+TEST(Turn, LetsOneItWakesRunAfterSixtyFourMoreMessages) {
+    constexpr int kBefore = 300;
+    OwnedSystem system(make_threaded_engine(one_worker()));
+    const Order order = std::make_shared<std::vector<std::string>>();
+    auto holder = system->spawn<Worker>("holder", order);
+    auto flooded = system->spawn<Worker>("flooded", order);
+    auto other = system->spawn<Worker>("other", order);
+    ASSERT_TRUE(system->block_on(other.ask<&Worker::noted>()));  // it has started
+    Latch held;
+    Latch go_on;
+    holder.tell<&Worker::block>(&held, &go_on);
+    held.wait();
+    for (int i = 0; i < kBefore; ++i)
+        ASSERT_EQ(flooded.tell<&Worker::note>(), SendStatus::sent);
+    flooded.tell<&Worker::note_for>(other);
+    for (int i = 0; i < 500; ++i)
+        ASSERT_EQ(flooded.tell<&Worker::note>(), SendStatus::sent);
+    go_on.open();
+    while (*system->block_on(holder.ask<&Worker::noted>()) != kBefore + 502) {
+    }
+    const auto place = std::ranges::find(*order, "other") - order->begin();
+    EXPECT_LE(place, kBefore + 1 + 64);
+}
+
+TEST(Turn, LetsOutsidersInWhileTheOnlyOneWithMailIsNeverDone) {
+    OwnedSystem system(make_threaded_engine(one_worker()));
+    const Order order = std::make_shared<std::vector<std::string>>();
+    auto busy = system->spawn<Worker>("busy", order);
+    auto other = system->spawn<Worker>("other", order);
+    for (int i = 0; i < 100; ++i)
+        busy.tell<&Worker::go_on_for_ever>();
+    EXPECT_TRUE(system->block_on(other.ask<&Worker::noted>()));
+    busy.stop(Stop::kill);
 }
 
 }  // namespace
