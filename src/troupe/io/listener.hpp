@@ -2,6 +2,7 @@
 
 #include <troupe/base/result.hpp>
 #include <troupe/io/endpoint.hpp>
+#include <troupe/io/proxy_protocol.hpp>
 #include <troupe/io/stream.hpp>
 #include <troupe/io/tls.hpp>
 #include <troupe/task/task.hpp>
@@ -16,7 +17,13 @@ class Engine;
 
 namespace io_internal {
 class ListenerCore;
-}
+
+/// What lies between a connection and its Stream, from the inside out.
+struct Layers {
+    std::optional<ProxyProtocol> proxy;
+    std::optional<TlsServer> tls;
+};
+}  // namespace io_internal
 
 class ListenOptions {
 public:
@@ -31,13 +38,35 @@ public:
         tls_ = std::move(server);
         return *this;
     }
+    /// Others that say the same may listen at the same port, and the machine deals the connections
+    /// out among all: several processes of one service, the next version beside this one.
+    ListenOptions& reuse_port(bool reuse) noexcept {
+        reuse_port_ = reuse;
+        return *this;
+    }
+    /// Of a Unix socket: who may connect, as of a file who may write to it.
+    ListenOptions& unix_permissions(std::uint32_t mode) noexcept {
+        unix_permissions_ = mode;
+        return *this;
+    }
+    /// Connections come by way of a proxy, which says from whom.
+    ListenOptions& proxy_protocol(ProxyProtocol proxy) {
+        proxy_ = std::move(proxy);
+        return *this;
+    }
 
     int backlog() const noexcept { return backlog_; }
+    bool reuse_port() const noexcept { return reuse_port_; }
+    std::uint32_t unix_permissions() const noexcept { return unix_permissions_; }
+    const std::optional<ProxyProtocol>& proxy_protocol() const noexcept { return proxy_; }
     const std::optional<TlsServer>& tls() const noexcept { return tls_; }
 
 private:
     int backlog_ = 4096;  // what Linux allows at most by default
+    bool reuse_port_ = false;
+    std::uint32_t unix_permissions_ = 0660;  // the user and the group
     std::optional<TlsServer> tls_;
+    std::optional<ProxyProtocol> proxy_;
 };
 
 /// Takes in connections at an endpoint. Closed when it goes.
@@ -46,10 +75,12 @@ private:
 /// somebody waits in `accept`.
 class Listener {
 public:
-    /// Begins to listen. Port 0: any free one; `port()` says which.
+    /// Begins to listen. Port 0: any free one; `port()` says which. The file of a Unix socket is
+    /// made here and goes with the listener; one whose server is dead is replaced.
     ///
     /// Errors:  already_registered, when the address is in use; failed, for a host that is no
-    ///          address, and what the machine refuses. The text names the endpoint.
+    ///          address, a path with a file that is no socket, and what the machine refuses. The
+    ///          text names the endpoint.
     /// Threads: any.
     static Result<Listener> listen(Engine& engine, const Endpoint& endpoint,
                                    const ListenOptions& options = ListenOptions());
@@ -57,12 +88,12 @@ public:
     /// Does not listen: `accept` answers `closed`.
     Listener() noexcept = default;
     Listener(Listener&& other) noexcept
-        : core_(std::exchange(other.core_, nullptr)), tls_(std::move(other.tls_)) {}
+        : core_(std::exchange(other.core_, nullptr)), layers_(std::move(other.layers_)) {}
     Listener& operator=(Listener&& other) noexcept {
         if (this != &other) {
             close();
             core_ = std::exchange(other.core_, nullptr);
-            tls_ = std::move(other.tls_);
+            layers_ = std::move(other.layers_);
         }
         return *this;
     }
@@ -89,10 +120,10 @@ public:
     std::uint16_t port() const;
 
 private:
-    Listener(io_internal::ListenerCore* core, std::optional<TlsServer> tls) noexcept
-        : core_(core), tls_(std::move(tls)) {}
+    Listener(io_internal::ListenerCore* core, io_internal::Layers layers) noexcept
+        : core_(core), layers_(std::move(layers)) {}
     io_internal::ListenerCore* core_ = nullptr;
-    std::optional<TlsServer> tls_;
+    io_internal::Layers layers_;
 };
 
 }  // namespace troupe

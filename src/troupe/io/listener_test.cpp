@@ -49,6 +49,54 @@ TEST(Listener, SaysWhenItsAddressIsInUse) {
     });
 }
 
+Task<void> take_one(Listener* listener, int* taken) {
+    for (;;) {
+        const Result<Stream> stream = co_await listener->accept();
+        if (!stream) co_return;
+        ++*taken;
+    }
+}
+
+TEST(Listener, SharesItsPortWithThoseThatSaySoToo) {
+    on_both_networks(10, [](Engine& engine) {
+        const ListenOptions options = ListenOptions().reuse_port(true);
+        Result<Listener> first = Listener::listen(engine, Endpoint("127.0.0.1", 0), options);
+        ASSERT_TRUE(first.has_value()) << first.error().message();
+        Result<Listener> second = Listener::listen(engine, first->local(), options);
+        ASSERT_TRUE(second.has_value()) << second.error().message();
+        EXPECT_EQ(Listener::listen(engine, first->local()).error(), Errc::already_registered)
+            << "not with one that does not";
+
+        int taken[2] = {};
+        TestTask tasks[2] = {{engine, take_one(&*first, &taken[0])},
+                             {engine, take_one(&*second, &taken[1])}};
+        constexpr int kClients = 64;  // to get all of them by chance is one in 2^63
+        for (int i = 0; i < kClients; ++i) {
+            Result<Stream> client;
+            TestTask task(engine, connect_into(&engine, first->local(), &client));
+            ASSERT_TRUE(task.join());
+            EXPECT_TRUE(client.has_value()) << client.error().message();
+        }
+        // Once the others are gone, everybody comes to the one that is left.
+        for (TestTask& task : tasks) {
+            if (engine.deterministic()) {
+                engine.run_for(1s);
+                task.stop();
+            } else {
+                task.kill();
+            }
+            EXPECT_TRUE(task.join());
+        }
+        EXPECT_GT(taken[0], 0);
+        EXPECT_GT(taken[1], 0);
+        second->close();
+        Result<Stream> client;
+        TestTask task(engine, connect_into(&engine, first->local(), &client));
+        EXPECT_TRUE(block_on(engine, first->accept()).has_value());
+        EXPECT_TRUE(task.join());
+    });
+}
+
 TEST(Listener, RefusesAHostThatIsNoAddress) {
     on_both_networks(3, [](Engine& engine) {
         const Result<Listener> listener = Listener::listen(engine, Endpoint("example.org", 0));

@@ -78,4 +78,19 @@ void lose_machine(Engine& engine, MachineLoss how);
 void hold_between(Engine& engine, const std::string& from, const std::string& to);
 void release_between(Engine& engine, const std::string& from, const std::string& to);
 
+/// How slow one way between two machines is, besides what is so of all.
+struct LineSpeed {
+    Duration delay{};                    ///< so much longer each piece travels
+    std::uint64_t bytes_per_second = 0;  ///< through each connection; 0: as much as there is
+    bool operator==(const LineSpeed&) const = default;
+};
+/// From now on what the one machine sends to the other goes at this speed. What is on its way does
+/// not change.
+void slow_between(Engine& engine, const std::string& from, const std::string& to,
+                  const LineSpeed& speed);
+
+/// Breaks all connections that are open between two machines: both ends of each hear of a reset,
+/// also where nothing else gets through.
+void reset_between(Engine& engine, const std::string& one, const std::string& other);
+
 }  // namespace troupe

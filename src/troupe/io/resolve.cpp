@@ -11,7 +11,6 @@
 
 #include <netdb.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -92,11 +91,8 @@ Task<Result<Addresses>> look_up_simulated(Engine* engine, std::string host) {
         const Duration latency = conditions.lookup_latency_max * chosen / (kLatencies - 1);
         co_await or_return(co_await sleep(latency));
     }
-    const unsigned failing = std::min(conditions.failed_lookups_per_thousand, 1000U);
-    // The first alternative is the plain one.
-    const bool fails =
-        failing != 0 && engine->choose(1000, ChoiceKind::fault, "name lookup") >= 1000 - failing;
-    if (fails) {
+    auto& simulated = static_cast<SimulatedEngine&>(*engine);
+    if (simulated.happens(conditions.failed_lookups_per_thousand, "name lookup")) {
         co_return error(Errc::failed, "looking up the host '" + host + "': no server has answered");
     }
     co_return hosts_of(*engine).find(host);

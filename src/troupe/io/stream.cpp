@@ -2,6 +2,7 @@
 #include <troupe/io/internal/core.hpp>
 #include <troupe/io/internal/memory_network.hpp>
 #include <troupe/io/internal/socket.hpp>
+#include <troupe/io/reset.hpp>
 #include <troupe/io/stream.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/scope.hpp>
@@ -112,14 +113,10 @@ bool Handshake::attempt() {
     return core_->handshake(result_);
 }
 
-namespace {
-
 Direction direction_of(std::span<char> buffer, std::string_view data) noexcept {
     if (data.empty()) return Direction::read;
     return buffer.empty() ? Direction::write : Direction::both;
 }
-
-}  // namespace
 
 Transfer::Transfer(StreamCore* core, std::span<char> buffer, std::string_view data,
                    Interruptible interrupts) noexcept
@@ -128,33 +125,55 @@ Transfer::Transfer(StreamCore* core, std::span<char> buffer, std::string_view da
       buffer_(buffer),
       data_(data) {}
 
+bool transfer_at_once(StreamCore* core, std::span<char> buffer, std::string_view data,
+                      Result<Transferred>& result, std::size_t& moved) {
+    if (core == nullptr) {
+        result = closed_here();
+        return true;
+    }
+    if (!data.empty()) {
+        const Result<std::size_t> written = core->write(data);
+        if (!written) {
+            result = std::unexpected(written.error());
+            return true;
+        }
+        result->written = moved = *written;
+    }
+    Result<std::size_t> read;
+    if (buffer.empty() || !core->read(buffer, read)) return result->written > 0;
+    // What went before a failure is told first; the failure comes up again.
+    if (!read && result->written == 0) result = std::unexpected(read.error());
+    if (!read) return true;
+    result->read = *read;
+    result->ended = *read == 0;
+    moved += *read;
+    return true;
+}
+
 bool Transfer::attempt() {
+    return transfer_at_once(core_, buffer_, data_, result_, moved_);
+}
+
+SendFile::SendFile(StreamCore* core, int descriptor, std::uint64_t offset,
+                   std::size_t bytes) noexcept
+    : Operation(core, Direction::write, Interruptible::no, "send file"),
+      core_(core),
+      descriptor_(descriptor),
+      offset_(offset),
+      bytes_(bytes) {}
+
+bool SendFile::attempt() {
     if (core_ == nullptr) {
         result_ = closed_here();
         return true;
     }
-    if (!data_.empty()) {
-        const Result<std::size_t> written = core_->write(data_);
-        if (!written) {
-            result_ = std::unexpected(written.error());
-            return true;
-        }
-        result_->written = *written;
-        moved_ = *written;
+    if (bytes_ == 0) {
+        result_ = 0;
+        return true;
     }
-    if (!buffer_.empty()) {
-        Result<std::size_t> read;
-        if (core_->read(buffer_, read)) {
-            if (!read && result_->written == 0) result_ = std::unexpected(read.error());
-            // What went before a failure is told first; the failure comes up again.
-            if (!read) return true;
-            result_->read = *read;
-            result_->ended = *read == 0;
-            moved_ += *read;
-            return true;
-        }
-    }
-    return result_->written > 0;
+    result_ = core_->write_file(descriptor_, offset_, bytes_);
+    moved_ = result_.value_or(0);
+    return !result_ || moved_ > 0;
 }
 
 }  // namespace io_internal
@@ -172,6 +191,10 @@ Result<std::size_t> Stream::try_write(std::string_view data) {
     if (core_ == nullptr) return io_internal::closed_here();
     if (data.empty()) return 0;
     return core_->write(data);
+}
+
+bool Stream::sends_files() const noexcept {
+    return core_ != nullptr && core_->sends_files();
 }
 
 void Stream::observe(io_internal::Observer& observer, io_internal::Direction direction) {
@@ -204,6 +227,12 @@ Task<Result<Stream>> connect(Engine& engine, Endpoint endpoint, Duration timeout
     return engine.deterministic()
                ? io_internal::connect_in_memory(&engine, std::move(endpoint), timeout)
                : io_internal::connect_socket(&engine, std::move(endpoint), timeout);
+}
+
+void reset_connection(Stream stream) noexcept {
+    if (io_internal::StreamCore* const core = io_internal::StreamAccess::release(stream)) {
+        core->abort();
+    }
 }
 
 }  // namespace troupe

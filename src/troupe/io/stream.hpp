@@ -18,6 +18,7 @@
 #include <troupe/scheduler/cell.hpp>
 #include <troupe/task/task.hpp>
 
+#include <algorithm>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -76,7 +77,7 @@ public:
     Direction direction() const noexcept { return direction_; }
 
     /// The target has no deadline of its own any more, as it had when the wait began.
-    void forget_target_deadline() noexcept { deadline = own_deadline_; }
+    void forget_target_deadline() noexcept { deadline = std::min(own_deadline_, scope_deadline); }
 
 protected:
     Operation(Waitable* target, Direction direction, Interruptible interrupts,
@@ -194,6 +195,14 @@ struct Transferred {
 
 namespace io_internal {
 
+/// What a transfer waits for.
+Direction direction_of(std::span<char> buffer, std::string_view data) noexcept;
+
+/// Writes and reads what goes at once, and adds what has moved. True when the transfer is over by
+/// it; a core that is null is a stream that was closed here.
+bool transfer_at_once(StreamCore* core, std::span<char> buffer, std::string_view data,
+                      Result<Transferred>& result, std::size_t& moved);
+
 class [[nodiscard]] Transfer final : public Operation {
 public:
     Transfer(StreamCore* core, std::span<char> buffer, std::string_view data,
@@ -221,6 +230,35 @@ private:
     std::span<char> buffer_;
     std::string_view data_;
     Result<Transferred> result_;
+};
+
+class [[nodiscard]] SendFile final : public Operation {
+public:
+    SendFile(StreamCore* core, int descriptor, std::uint64_t offset, std::size_t bytes) noexcept;
+
+    /// Waits this long at most for something to go. Units: engine time.
+    SendFile within(Duration timeout) && {
+        return SendFile(core_, descriptor_, offset_, bytes_, timeout);
+    }
+
+    [[nodiscard("the peer or the file may be gone: check the Result")]] Result<std::size_t>
+    await_resume() {
+        return done() ? std::move(result_) : std::unexpected(interruption());
+    }
+
+private:
+    SendFile(StreamCore* core, int descriptor, std::uint64_t offset, std::size_t bytes,
+             Duration timeout) noexcept
+        : SendFile(core, descriptor, offset, bytes) {
+        timeout_ = timeout;
+    }
+    bool attempt() override;
+
+    StreamCore* core_;
+    int descriptor_;
+    std::uint64_t offset_;
+    std::size_t bytes_;
+    Result<std::size_t> result_;
 };
 
 }  // namespace io_internal
@@ -279,6 +317,20 @@ public:
     io_internal::Transfer transfer(std::span<char> buffer, std::string_view data,
                                    Interruptible interruptible = Interruptible::no) noexcept {
         return io_internal::Transfer(core_, buffer, data, interruptible);
+    }
+
+    /// Whether send_file() works: over a socket without a layer on it, not in memory nor over TLS.
+    bool sends_files() const noexcept;
+
+    /// Sends up to so many bytes of an open file from there, which the machine does without us
+    /// reading them. Tries at once and waits only while nothing goes. Gives the number of bytes,
+    /// at least 1 (0: none were asked for). The descriptor stays the caller's.
+    ///
+    /// Errors:  as above; timed_out; failed, also when the file ends before `offset`.
+    /// Threads: as above; a worker waits for the disk when the bytes are not in memory.
+    io_internal::SendFile send_file(int descriptor, std::uint64_t offset,
+                                    std::size_t bytes) noexcept {
+        return io_internal::SendFile(core_, descriptor, offset, bytes);
     }
 
     /// Waits until both ends have agreed on how they speak: TLS, see tls.hpp. At once on a plain

@@ -49,6 +49,13 @@ Result<TlsServer> TlsServer::for_development() {
     return make(TlsServerOptions().certificate(std::move(certificate)));
 }
 
+Result<TlsServer> TlsServer::offering(const std::vector<std::string>& protocols) const {
+    TROUPE_TRY(std::string wire, io_internal::protocols_on_wire(protocols));
+    TlsServer server(state_);
+    server.offered_ = std::make_shared<const std::string>(std::move(wire));
+    return server;
+}
+
 Result<void> TlsServer::reload(std::vector<TlsCertificate> certificates) const {
     return state_->reload(std::move(certificates));
 }
@@ -64,7 +71,8 @@ Result<TlsClient> TlsClient::standard() {
 }
 
 Stream tls_over(Stream stream, const TlsServer& server) {
-    return io_internal::tls_over(std::move(stream), server.state(), current_cell()->engine());
+    return io_internal::tls_over(std::move(stream), server.state(), server.offered(),
+                                 current_cell()->engine());
 }
 
 Stream tls_over(Stream stream, const TlsClient& client, const std::string& server_name) {

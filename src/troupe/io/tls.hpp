@@ -131,6 +131,13 @@ public:
     /// One with a certificate of its own making: see TlsCertificate::self_signed.
     static Result<TlsServer> for_development();
 
+    /// The same server for a component that speaks these protocols, the best first, where the
+    /// options have named none. A reload of either is one of both.
+    ///
+    /// Errors:  bad_certificate, for a name that is none.
+    /// Threads: any.
+    Result<TlsServer> offering(const std::vector<std::string>& protocols) const;
+
     /// From now on new connections get these certificates; those that are open keep theirs, and
     /// sessions can still be resumed.
     ///
@@ -139,6 +146,7 @@ public:
     Result<void> reload(std::vector<TlsCertificate> certificates) const;
 
     const std::shared_ptr<io_internal::TlsServerState>& state() const { return state_; }
+    const std::shared_ptr<const std::string>& offered() const { return offered_; }
 
 private:
     explicit TlsServer(std::shared_ptr<io_internal::TlsServerState> state)
@@ -146,6 +154,8 @@ private:
 
     // Shared by the handles and by the connections that begin with it.
     std::shared_ptr<io_internal::TlsServerState> state_;
+    // As ALPN writes them, for those who have named none. Shared the same way; null: none.
+    std::shared_ptr<const std::string> offered_;
 };
 
 class TlsClientOptions {

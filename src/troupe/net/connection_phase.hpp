@@ -31,6 +31,14 @@ public:
     /// The connection: this response is the last one.
     bool closing() const { return (bits_.load(std::memory_order_relaxed) & kClosing) != 0; }
 
+    /// The gatekeeper, before the connection begins: both ends have to agree on how they speak.
+    void begin_to_agree() { bits_.fetch_or(kAgreeing, std::memory_order_relaxed); }
+    /// The connection: they have, or will not.
+    void end_agreeing() {
+        bits_.fetch_and(static_cast<std::uint8_t>(~kAgreeing), std::memory_order_relaxed);
+    }
+    bool agreeing() const { return (bits_.load(std::memory_order_relaxed) & kAgreeing) != 0; }
+
     /// The gatekeeper: the connection ends after the response it is about to write.
     void close() { bits_.fetch_or(kClosing, std::memory_order_relaxed); }
 
@@ -46,6 +54,7 @@ private:
     static constexpr std::uint8_t kWaiting = 1;
     static constexpr std::uint8_t kClosing = 2;
     static constexpr std::uint8_t kOver = 4;
+    static constexpr std::uint8_t kAgreeing = 8;
 
     std::atomic<std::uint8_t> bits_{0};  // the connection waits, the gatekeeper closes
 };

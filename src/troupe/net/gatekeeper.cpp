@@ -33,7 +33,7 @@ bool Gatekeeper::admit(Stream stream) {
 }
 
 void Gatekeeper::add(Guest guest) {
-    if (guest.actor == Ref<Actor>()) return;  // the system ends, and spawns nobody
+    if (guest.actor == Ref<Actor>()) return;  // not wanted, or the system ends
     if (draining_ && guest.phase) guest.phase->close();
     if (waits_ended_ && !guest.phase) guest.actor.stop();
     guest.number = numbered_++;
@@ -101,6 +101,7 @@ void Gatekeeper::begin_to_drain() {
     for_each_guest([](const Guest& guest) {
         if (guest.phase) guest.phase->close();
     });
+    on_drain();
 }
 
 void Gatekeeper::begin_to_end_waits() {
@@ -144,8 +145,12 @@ Task<void> Acceptor::accept() {
                       {{"reason", stream.error().text()}});
             co_return;
         }
-        Result<bool> room = co_await gatekeeper_.ask<&Gatekeeper::admit>(std::move(*stream));
-        if (!room || !*room) co_return;
+        // As long as it takes: the gatekeeper answers at once, but for a machine that has no time
+        // for it, and nobody else would begin to accept again.
+        Result<bool> room = co_await gatekeeper_.ask<&Gatekeeper::admit>(std::move(*stream))
+                                .within(Duration::max());
+        if (!room && room.error() == Errc::actor_gone) co_return;
+        if (room && !*room) co_return;
     }
 }
 

@@ -28,7 +28,8 @@ struct Guest {
     Ref<Actor> actor;
     /// Shared with the connection. Null: it has none, and may be stopped at any time.
     std::shared_ptr<ConnectionPhase> phase;
-    std::uint64_t number = 0;  ///< in the order they came
+    std::shared_ptr<const void> holds;  ///< until it has left; shared with whoever counts it
+    std::uint64_t number = 0;           ///< in the order they came
 };
 
 /// Knows the connections of a server: lets new ones in while there is room, and sees all of them
@@ -57,7 +58,11 @@ public:
     ServeStats stats() const;
 
 protected:
+    /// Makes an actor of a connection. Without one the connection is closed.
     virtual Guest welcome(Stream stream) = 0;
+
+    /// The server has begun to stop: for one that has more to tell its guests. Called once.
+    virtual void on_drain() {}
 
     /// Counts an actor, a child of ours, among the connections, which it is until it ends. For one
     /// that takes a connection over from another.

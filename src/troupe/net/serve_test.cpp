@@ -1,4 +1,5 @@
 #include <troupe/actor/actor.hpp>
+#include <troupe/actor/ended.hpp>
 #include <troupe/base/log.hpp>
 #include <troupe/base/unique_function.hpp>
 #include <troupe/io/framed.hpp>
@@ -6,6 +7,11 @@
 #include <troupe/io/network_conditions.hpp>
 #include <troupe/net/internal/test_runs.hpp>
 #include <troupe/net/serve.hpp>
+#include <troupe/scheduler/cell_hold.hpp>
+#include <troupe/task/joiners.hpp>
+#include <troupe/task/sleep.hpp>
+#include <troupe/task/task_group.hpp>
+#include <troupe/task/within.hpp>
 
 #include <gtest/gtest.h>
 
@@ -13,6 +19,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace troupe::net {
 namespace {
@@ -142,6 +149,125 @@ TEST(Serve, AcceptsNobodyWhileItIsFull) {
     on_both_engines(50, full);
 }
 
+/// Reads until it is stopped.
+class Listening : public Actor {
+public:
+    explicit Listening(Stream stream) : stream_(std::move(stream)) {
+        self(this).tell<&Listening::listen>();
+    }
+    Task<void> listen() {
+        for (;;) {
+            char buffer[1000];
+            const auto got = co_await stream_.read_some(buffer, Interruptible::yes);
+            if (!got) co_return;
+        }
+    }
+
+private:
+    Stream stream_;
+};
+
+struct Ends {
+    Stream near;
+    Stream far;
+};
+
+Task<Ends> make_ends(System system) {
+    Result<Listener> listener = Listener::listen(system.engine(), Endpoint("127.0.0.1", 0));
+    EXPECT_TRUE(listener.has_value()) << listener.error().message();
+    Result<Stream> near =
+        co_await connect(system.engine(), Endpoint("127.0.0.1", listener->port()));
+    Result<Stream> far = co_await listener->accept();
+    EXPECT_TRUE(near.has_value() && far.has_value());
+    Ends ends{std::move(*near), std::move(*far)};
+    co_return ends;
+}
+
+constexpr Duration kLatency = 20us;  // in memory
+
+/// A stop comes while there is something to read, in any order: what is read next hears of it.
+Task<void> stop_while_bytes_come(System system, std::size_t bytes) {
+    Ends ends = co_await make_ends(system);
+    const auto actor = system.spawn<Listening>(std::move(ends.far));
+    auto say = [](Stream* stream, std::size_t count) -> Task<Result<void>> {
+        ignore(co_await sleep(1ms), "nobody cancels it");
+        const std::string text(count, 'x');
+        ignore(co_await stream->write_all(text), "the other may have ended");
+        co_return Result<void>();
+    };
+    auto stop_it = [](Ref<Listening> the_actor) -> Task<Result<void>> {
+        ignore(co_await sleep(1ms + kLatency), "nobody cancels it");
+        the_actor.stop();
+        auto its_end = [](Ref<Listening> who) -> Task<Result<ExitReason>> {
+            co_return co_await ended(who);
+        };
+        const Result<ExitReason> ending = co_await within(10s, its_end, the_actor);
+        EXPECT_TRUE(ending.has_value()) << "it has not heard of the stop";
+        the_actor.stop(Stop::kill);
+        co_return Result<void>();
+    };
+    auto both = task_group<void>(all_successful());
+    both.add(say, &ends.near, bytes);
+    both.add(stop_it, actor);
+    const auto done = co_await both.run();
+    EXPECT_TRUE(done.has_value());
+}
+
+TEST(Serve, AReaderHearsOfAStopWhateverElseComes) {
+    for (const std::size_t bytes : {1UL, 3000UL, 200'000UL}) {
+        SCOPED_TRACE(bytes);
+        on_both_engines(100, [&](System& system) {
+            NetworkConditions conditions;
+            conditions.latency_min = conditions.latency_max = kLatency;
+            if (system.engine().deterministic())
+                set_network_conditions(system.engine(), conditions);
+            system.block_on(stop_while_bytes_come(system, bytes));
+        });
+    }
+}
+
+/// Reads while it handles other messages.
+class Overlapping : public Actor {
+public:
+    explicit Overlapping(Stream stream) : stream_(std::move(stream)) {}
+    Task<std::string> read() {
+        char buffer[16];
+        const Result<std::size_t> got = co_await stream_.read_some(buffer);
+        co_return std::string(buffer, got.value_or(0));
+    }
+    int one() const { return 1; }
+
+private:
+    Stream stream_;
+};
+
+TEST(Serve, AnActorWhoseHandlersOverlapReadsFromAStream) {
+    on_both_engines(50, [](System& system) {
+        auto body = [](System the_system) -> Task<void> {
+            Ends ends = co_await make_ends(the_system);
+            const auto actor =
+                the_system.spawn<Overlapping>(options().interleaving(), std::move(ends.far));
+            auto talk = [](Stream* stream, Ref<Overlapping> the_actor) -> Task<Result<void>> {
+                ignore(co_await sleep(10ms), "nobody cancels it");
+                const Result<int> one = co_await the_actor.ask<&Overlapping::one>();
+                EXPECT_EQ(one.value_or(0), 1);
+                co_return co_await stream->write_all("b");
+            };
+            auto ask = [](Ref<Overlapping> the_actor) -> Task<Result<void>> {
+                const Result<std::string> got = co_await the_actor.ask<&Overlapping::read>();
+                EXPECT_EQ(got.value_or("nothing"), "b");
+                co_return Result<void>();
+            };
+            auto both = task_group<void>(all_successful());
+            both.add(talk, &ends.near, actor);
+            both.add(ask, actor);
+            const auto done = co_await both.run();
+            EXPECT_TRUE(done.has_value());
+        };
+        system.block_on(body(system));
+    });
+}
+
 TEST(Serve, KillsWhoDoesNotStopInTime) {
     in_virtual_time(50, [](System& system) {
         const Server server = system.block_on(start(system));
@@ -167,6 +293,28 @@ TEST(Serve, GoesOnAcceptingWhenThereWereNoDescriptors) {
             Peer peer = system.block_on(connect_peer(system, server.port()));
             EXPECT_EQ(system.block_on(hear(&peer)), "hello");
         }
+        EXPECT_TRUE(system.block_on(server.stop()).has_value());
+    });
+}
+
+/// The machine has no time for the gatekeeper, for longer than anybody asks by default.
+TEST(Serve, GoesOnAcceptingWhenItWasHeldUp) {
+    in_virtual_time(20, [](System& system) {
+        const Server server = system.block_on(start(system));
+        Cell* gatekeeper = nullptr;
+        for (const ActorInfo& actor : system.actors()) {
+            if (actor.type.find("Gatekeeper") == std::string::npos) continue;
+            gatekeeper = system.engine().find_cell(actor.pid.slot);
+        }
+        ASSERT_NE(gatekeeper, nullptr);
+        std::optional<CellHold> held(std::in_place, *gatekeeper);
+        Peer first = system.block_on(connect_peer(system, server.port()));
+        system.engine().run_for(1min);
+        held.reset();
+        EXPECT_EQ(system.block_on(hear(&first)), "hello");
+        Peer second = system.block_on(connect_peer(system, server.port()));
+        const auto greeting = system.block_on(second.next(10s));
+        EXPECT_TRUE(greeting && *greeting == "hello") << "nobody is accepted any more";
         EXPECT_TRUE(system.block_on(server.stop()).has_value());
     });
 }

@@ -2,6 +2,7 @@
 
 /// What a Stream and a Listener are made of: the seam between the handles and the two networks.
 
+#include <troupe/base/error.hpp>
 #include <troupe/base/result.hpp>
 #include <troupe/io/endpoint.hpp>
 #include <troupe/io/listener.hpp>
@@ -64,6 +65,13 @@ public:
     /// with the bytes that did not go, in front of any others.
     virtual Result<std::size_t> write(std::string_view data) = 0;
     virtual Result<void> shutdown_write() = 0;
+    /// Whether write_file() works: where the machine moves a file's bytes by itself.
+    virtual bool sends_files() const noexcept { return false; }
+    /// As write(), with bytes of a file. Nothing at that offset any more is the error `failed`.
+    virtual Result<std::size_t> write_file(int /*descriptor*/, std::uint64_t /*offset*/,
+                                           std::size_t /*bytes*/) {
+        return error(Errc::failed, "this stream sends no files");
+    }
     /// True with an outcome: both ends have agreed on how they speak, where there is anything to be
     /// agreed on. False: it takes longer.
     virtual bool handshake(Result<void>&) { return true; }
@@ -79,10 +87,13 @@ public:
     virtual Endpoint peer() const = 0;
     /// Closes and frees it.
     virtual void close() noexcept = 0;
+    /// The same, and the peer hears of a reset.
+    virtual void abort() noexcept { close(); }
 };
 
 /// The core of a stream, for whoever puts a layer over it.
 struct StreamAccess {
+    static StreamCore* core(Stream& stream) noexcept { return stream.core_; }
     static StreamCore* release(Stream& stream) noexcept {
         return std::exchange(stream.core_, nullptr);
     }

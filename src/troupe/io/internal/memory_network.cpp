@@ -20,6 +20,7 @@
 #include <troupe/base/hash.hpp>
 #include <troupe/io/internal/memory_network.hpp>
 #include <troupe/io/internal/socket_address.hpp>
+#include <troupe/io/internal/wake.hpp>
 #include <troupe/io/network_conditions.hpp>
 #include <troupe/scheduler/choice.hpp>
 #include <troupe/scheduler/engine.hpp>
@@ -52,14 +53,9 @@ void free_wake(MailNode* node) noexcept {
 }
 
 bool wake_arrives(MailNode* node, Cell& cell) {
-    Awaiting* const record = cell.find_wait(node->tag);
+    const std::uint32_t number = node->tag;
     free_wake(node);
-    if (record == nullptr) return false;
-    auto& operation = static_cast<Operation&>(*record);
-    if (operation.done()) return false;  // two wakes in one turn: the first has done it
-    if (operation.try_again()) return record == cell.awaiting_;
-    operation.target()->wait(cell, operation);
-    return false;
+    return try_operation_again(cell, number);
 }
 
 const MailOps kWakeOps{MailKind::signal,
@@ -176,9 +172,7 @@ public:
     /// How many of `bytes` go in one piece.
     std::size_t part_of(std::size_t bytes, const char* site);
     bool fault(unsigned per_thousand, const char* site) {
-        // The first alternative is the plain one.
-        return per_thousand != 0 && engine_.choose(1000, ChoiceKind::fault, site) >=
-                                        1000 - std::min(per_thousand, 1000U);
+        return static_cast<SimulatedEngine&>(engine_).happens(per_thousand, site);
     }
 
     // Machines, by their places in `hosts_`.
@@ -199,16 +193,22 @@ public:
     }
     void cut(const std::string& from, const std::string& to) { cuts_.push_back(Cut{from, to}); }
     void mend(const std::string& from, const std::string& to);
+    void slow(const std::string& from, const std::string& to, const LineSpeed& speed);
+    /// Of what the one sends to the other, besides what is so of all.
+    LineSpeed speed(std::size_t from, std::size_t to) const noexcept;
+    void reset_between(const std::string& one, const std::string& other);
 
     Result<std::uint16_t> bind(std::size_t host, std::uint16_t port, MemoryListener* listener);
-    void unbind(std::size_t host, std::uint16_t port, const MemoryListener* listener) noexcept {
-        if (find(host, port) == listener) listeners_.erase({host, port});
-    }
-    MemoryListener* find(std::size_t host, std::uint16_t port) const noexcept {
+    void unbind(std::size_t host, std::uint16_t port, const MemoryListener* listener) noexcept;
+    /// One of those that listen there, or null.
+    MemoryListener* find(std::size_t host, std::uint16_t port);
+    void note_use(std::uint16_t port) const noexcept {
         note_shared_use(thing_of(mix_64(kNumbering + port)));
-        const auto it = listeners_.find({host, port});
-        return it != listeners_.end() ? it->second : nullptr;
     }
+
+    /// The port that stands for the path of a Unix socket, which a network of ports has none for;
+    /// for another endpoint its own.
+    std::uint16_t port_of(const Endpoint& endpoint);
 
     /// Whether what this side sends over the connections of this port is held back.
     bool holds(std::uint16_t port, unsigned side) const noexcept {
@@ -240,7 +240,10 @@ private:
 
     Engine& engine_;
     NetworkConditions conditions_;
-    std::map<std::pair<std::size_t, std::uint16_t>, MemoryListener*> listeners_;
+    // Several at one port share it, as they have said.
+    std::map<std::pair<std::size_t, std::uint16_t>, std::vector<MemoryListener*>> listeners_;
+    std::size_t dealt_out_ = 0;
+    std::map<std::string, std::uint16_t> unix_ports_;
     enum class Fate : std::uint8_t { up, silent, gone };
     struct Host {
         const Engine* engine;
@@ -254,6 +257,7 @@ private:
         bool operator==(const Cut&) const = default;
     };
     std::vector<Cut> cuts_;
+    std::vector<std::pair<Cut, LineSpeed>> slowed_;
     struct Held {
         std::uint16_t port;
         unsigned side;  // the sender's: 0 is the client
@@ -304,7 +308,9 @@ std::size_t MemoryNetwork::host_of(const Engine& engine) const noexcept {
 
 std::size_t MemoryNetwork::host_at(const std::string& address,
                                    std::size_t seen_from) const noexcept {
-    if (address.starts_with("127.") || address == "::1" || address == "0.0.0.0") return seen_from;
+    if (address.starts_with("127.") || address.starts_with("unix:") || address == "::1" ||
+        address == "0.0.0.0")
+        return seen_from;
     for (std::size_t host = hosts_.size() - 1; host != 0; --host) {
         if (hosts_[host].address == address) return host;  // its latest life
     }
@@ -315,18 +321,12 @@ void MemoryNetwork::add_host(const Engine& engine, std::string address) {
     hosts_.push_back({&engine, std::move(address)});
 }
 
-Result<std::uint16_t> MemoryNetwork::bind(std::size_t host, std::uint16_t port,
-                                          MemoryListener* listener) {
-    ignore(find(host, port), "port 0 is whatever is free, which is another's as well");
-    if (port != 0) {
-        if (listeners_.emplace(std::pair(host, port), listener).second) return port;
-        return error(Errc::already_registered);
-    }
-    for (unsigned free = kListenPortMin; free <= 0xFFFF; ++free) {
-        const auto candidate = static_cast<std::uint16_t>(free);
-        if (listeners_.emplace(std::pair(host, candidate), listener).second) return candidate;
-    }
-    return error(Errc::failed, "all ports are in use");
+std::uint16_t MemoryNetwork::port_of(const Endpoint& endpoint) {
+    if (!endpoint.is_unix()) return endpoint.port;
+    // From 1 on, where nobody listens in a test.
+    const auto next = static_cast<std::uint16_t>(unix_ports_.size() + 1);
+    TROUPE_ASSERT(next < kClientPortMin, "a simulated run has fewer Unix sockets");
+    return unix_ports_.emplace(endpoint.host, next).first->second;
 }
 
 // ---- a connection -------------------------------------------------------------------------------
@@ -402,6 +402,8 @@ public:
     void abort(unsigned side) noexcept;
     /// A machine has gone, and the other one of a connection hears of it.
     void lose(std::size_t host);
+    /// If it is between these two, something on the way tells both ends that it is broken.
+    void break_between(std::size_t one, std::size_t another);
 
 private:
     ~Connection() {
@@ -560,12 +562,16 @@ void Connection::finish(unsigned side) {
 
 Duration Connection::arrival_from(unsigned side, std::size_t bytes) {
     if (held(side)) return kHeld;
-    const std::uint64_t rate = network_->conditions().bytes_per_second;
-    if (rate == 0) return network_->arrival();
+    const LineSpeed line = network_->speed(ends_[side].host, ends_[other(side)].host);
+    const std::uint64_t of_all = network_->conditions().bytes_per_second;
+    const std::uint64_t rate = of_all == 0 || line.bytes_per_second == 0
+                                   ? std::max(of_all, line.bytes_per_second)
+                                   : std::min(of_all, line.bytes_per_second);
+    if (rate == 0) return network_->arrival() + line.delay;
     Pipe& pipe = sent_by(side);
     const auto takes = Duration(static_cast<std::int64_t>(bytes * 1'000'000'000 / rate));
     pipe.busy_until = std::max(pipe.busy_until, network_->now()) + takes;
-    return pipe.busy_until + network_->latency();
+    return pipe.busy_until + network_->latency() + line.delay;
 }
 
 void Connection::release(unsigned side) {
@@ -640,10 +646,22 @@ void Connection::lose(std::size_t host) {
     }
 }
 
+void Connection::break_between(std::size_t one, std::size_t another) {
+    const bool between = (ends_[0].host == one && ends_[1].host == another) ||
+                         (ends_[0].host == another && ends_[1].host == one);
+    if (!between) return;
+    note_use();
+    reset_end(0, network_->arrival());
+    reset_end(1, network_->arrival());
+}
+
 void Connection::abort(unsigned side) noexcept {
     note_use();
     if (network_ != nullptr) reset_end(other(side), arrival_from(side, 0));
     ends_[side].closed = true;
+    sent_to(side).reader.forget_observer();
+    sent_by(side).writer.forget_observer();
+    sent_to(side).pieces.clear();
     free_if_closed();
 }
 
@@ -671,7 +689,7 @@ public:
         connection_.close(side_);
         delete this;
     }
-    void abort() noexcept {
+    void abort() noexcept override {
         connection_.abort(side_);
         delete this;
     }
@@ -690,11 +708,16 @@ public:
         : network_(&network),
           host_(host),
           endpoint_(std::move(endpoint)),
-          room_(static_cast<std::size_t>(std::max(options.backlog(), 1))) {}
+          room_(static_cast<std::size_t>(std::max(options.backlog(), 1))),
+          shares_port_(options.reuse_port()) {}
 
     /// The engine has stopped: nobody connects any more.
     void forget_network() noexcept { network_ = nullptr; }
-    void set_port(std::uint16_t port) noexcept { endpoint_.port = port; }
+    void set_port(std::uint16_t port) noexcept {
+        port_ = port;
+        if (!endpoint_.is_unix()) endpoint_.port = port;
+    }
+    bool shares_port() const noexcept { return shares_port_; }
 
     bool has_room() const noexcept { return waiting_.size() < room_; }
     void add(MemoryStream* stream) {
@@ -709,7 +732,7 @@ public:
             return Accept::done;
         }
         // Who connects has looked for the port, and so uses the same.
-        ignore(network_->find(host_, endpoint_.port), "it is this one");
+        network_->note_use(port_);
         if (waiting_.empty()) return Accept::nothing_there;
         if (network_->fault(network_->conditions().failed_accepts_per_thousand, "failed accept")) {
             return Accept::nothing_free;
@@ -723,7 +746,7 @@ public:
     Endpoint local() const override { return endpoint_; }
 
     void close() noexcept override {
-        if (network_ != nullptr) network_->unbind(host_, endpoint_.port, this);
+        if (network_ != nullptr) network_->unbind(host_, port_, this);
         for (MemoryStream* const stream : waiting_)
             stream->abort();
         delete this;
@@ -733,10 +756,54 @@ private:
     MemoryNetwork* network_;
     const std::size_t host_;
     Endpoint endpoint_;
+    std::uint16_t port_ = 0;
     const std::size_t room_;
+    const bool shares_port_;
     std::deque<MemoryStream*> waiting_;
     Sleeper acceptor_;
 };
+
+Result<std::uint16_t> MemoryNetwork::bind(std::size_t host, std::uint16_t port,
+                                          MemoryListener* listener) {
+    note_use(port);  // port 0 is whatever is free, which is another's as well
+    if (port != 0) {
+        std::vector<MemoryListener*>& there = listeners_[{host, port}];
+        if (there.empty() || (there.front()->shares_port() && listener->shares_port())) {
+            there.push_back(listener);
+            return port;
+        }
+        return error(Errc::already_registered);
+    }
+    for (unsigned free = kListenPortMin; free <= 0xFFFF; ++free) {
+        const auto candidate = static_cast<std::uint16_t>(free);
+        std::vector<MemoryListener*>& there = listeners_[{host, candidate}];
+        if (!there.empty()) continue;
+        there.push_back(listener);
+        return candidate;
+    }
+    return error(Errc::failed, "all ports are in use");
+}
+
+void MemoryNetwork::unbind(std::size_t host, std::uint16_t port,
+                           const MemoryListener* listener) noexcept {
+    note_use(port);
+    const auto there = listeners_.find({host, port});
+    if (there == listeners_.end()) return;
+    std::erase(there->second, listener);
+    if (there->second.empty()) listeners_.erase(there);
+}
+
+MemoryListener* MemoryNetwork::find(std::size_t host, std::uint16_t port) {
+    note_use(port);
+    const auto there = listeners_.find({host, port});
+    if (there == listeners_.end() || there->second.empty()) return nullptr;
+    const std::size_t several = there->second.size();
+    if (several == 1) return there->second.front();
+    // The plain alternative is to deal them out in turn.
+    const std::size_t chosen =
+        engine_.choose(several, ChoiceKind::random_draw, "listener at one port");
+    return there->second[(++dealt_out_ + chosen) % several];
+}
 
 void MemoryNetwork::release(std::uint16_t port, unsigned side) {
     if (std::erase(held_, Held{port, side}) == 0) return;
@@ -752,6 +819,26 @@ void MemoryNetwork::mend(const std::string& from, const std::string& to) {
         connection->release(0);
         connection->release(1);
     }
+}
+
+void MemoryNetwork::slow(const std::string& from, const std::string& to, const LineSpeed& speed) {
+    const Cut line{from, to};
+    std::erase_if(slowed_, [&](const auto& slowed) { return slowed.first == line; });
+    slowed_.emplace_back(line, speed);
+}
+
+LineSpeed MemoryNetwork::speed(std::size_t from, std::size_t to) const noexcept {
+    for (const auto& [line, speed] : slowed_) {
+        if (line.from == address_of(from) && line.to == address_of(to)) return speed;
+    }
+    return {};
+}
+
+void MemoryNetwork::reset_between(const std::string& one, const std::string& other) {
+    const std::size_t first = host_at(one, 0);
+    const std::size_t second = host_at(other, 0);
+    for (Connection* const connection : connections_)
+        connection->break_between(first, second);
 }
 
 void MemoryNetwork::lose_host(std::size_t host, MachineLoss how) {
@@ -777,8 +864,10 @@ void MemoryNetwork::remove(const Connection& connection) noexcept {
 }
 
 MemoryNetwork::~MemoryNetwork() {
-    for (const auto& [place, listener] : listeners_)
-        listener->forget_network();
+    for (const auto& [place, listeners] : listeners_) {
+        for (MemoryListener* const listener : listeners)
+            listener->forget_network();
+    }
     for (Connection* const connection : connections_)
         connection->forget_network();
 }
@@ -796,7 +885,7 @@ Result<ListenerCore*> listen_in_memory(Engine& engine, const Endpoint& endpoint,
     MemoryNetwork& network = network_of(engine);
     const std::size_t host = network.host_of(engine);
     auto* const listener = new MemoryListener(network, host, to_endpoint(address), options);
-    const Result<std::uint16_t> port = network.bind(host, endpoint.port, listener);
+    const Result<std::uint16_t> port = network.bind(host, network.port_of(endpoint), listener);
     if (!port) {
         delete listener;
         return error(Errc::already_registered, to_string(endpoint) + " is in use already");
@@ -824,6 +913,7 @@ Task<Result<Stream>> connect_in_memory(Engine* engine, Endpoint endpoint, Durati
     const SocketAddress address = co_await or_return(to_address(endpoint));
     auto* const network = &network_of(*engine);
     const std::size_t here = network->host_of(*engine);
+    const std::uint16_t port = network->port_of(endpoint);
     const Duration now = network->now();
     const Duration deadline = timeout < kNever - now ? now + timeout : kNever;
 
@@ -833,11 +923,11 @@ Task<Result<Stream>> connect_in_memory(Engine* engine, Endpoint endpoint, Durati
     MemoryListener* listener = nullptr;
     const auto look = [&] {
         there = network->host_at(endpoint.host, here);
-        listener = network->is_lost(there) ? nullptr : network->find(there, endpoint.port);
+        listener = network->is_lost(there) ? nullptr : network->find(there, port);
     };
     const auto is_unheard = [&] {
         look();
-        return network->holds_any(endpoint.port) || network->is_silent(there) ||
+        return network->holds_any(port) || network->is_silent(there) ||
                network->is_cut(here, there) || network->is_cut(there, here) ||
                (listener != nullptr && !listener->has_room());
     };
@@ -852,10 +942,13 @@ Task<Result<Stream>> connect_in_memory(Engine* engine, Endpoint endpoint, Durati
         co_return error(Errc::unreachable,
                         "connecting to " + to_string(endpoint) + ": nobody listens there");
     }
-    const std::string from = here == there ? "127.0.0.1" : network->address_of(here);
+    Endpoint from = Endpoint::unix_socket("");
+    if (!endpoint.is_unix()) {
+        from = Endpoint(here == there ? "127.0.0.1" : network->address_of(here),
+                        network->next_client_port());
+    }
     auto* const connection =
-        new Connection(*network, End{Endpoint(from, network->next_client_port()), here},
-                       End{to_endpoint(address), there});
+        new Connection(*network, End{std::move(from), here}, End{to_endpoint(address), there});
     Stream stream(new MemoryStream(*connection, 0));
     listener->add(new MemoryStream(*connection, 1));
     co_await or_return(co_await travel(network, network->latency(), deadline, endpoint));
@@ -912,6 +1005,16 @@ void hold_between(Engine& engine, const std::string& from, const std::string& to
 
 void release_between(Engine& engine, const std::string& from, const std::string& to) {
     io_internal::network_of(engine).mend(from, to);
+}
+
+void slow_between(Engine& engine, const std::string& from, const std::string& to,
+                  const LineSpeed& speed) {
+    TROUPE_ASSERT(speed.delay >= Duration::zero(), "nothing arrives before it is sent");
+    io_internal::network_of(engine).slow(from, to, speed);
+}
+
+void reset_between(Engine& engine, const std::string& one, const std::string& other) {
+    io_internal::network_of(engine).reset_between(one, other);
 }
 
 void release_network(Engine& engine, std::uint16_t port, NetworkWay way) {

@@ -6,17 +6,21 @@
 #include <troupe/base/error.hpp>
 #include <troupe/io/internal/socket.hpp>
 #include <troupe/io/internal/socket_address.hpp>
+#include <troupe/io/internal/unix_socket.hpp>
 #include <troupe/scheduler/engine.hpp>
 #include <troupe/scheduler/reactor.hpp>
 
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <utility>
 
@@ -47,6 +51,7 @@ Errc code_of(int reason) noexcept {
         case EADDRINUSE:
             return Errc::already_registered;
         case ECONNREFUSED:
+        case ENOENT:
         case EHOSTUNREACH:
         case ENETUNREACH:
         case EADDRNOTAVAIL:
@@ -96,16 +101,38 @@ bool try_operation_again(Awaiting& record) {
     return false;
 }
 
+/// As sendfile. That a peer is gone would be a signal, which ends the process, and there is no flag
+/// against it as there is for writing; here it is an error and nothing else.
+ssize_t sendfile_without_signal(int to, int from, off_t at, std::size_t bytes) noexcept {
+    sigset_t broken_pipe;
+    sigset_t before;
+    ::sigemptyset(&broken_pipe);
+    ::sigaddset(&broken_pipe, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
+    const ssize_t sent = ::sendfile(to, from, &at, bytes);
+    const int reason = errno;
+    if (::sigismember(&before, SIGPIPE) == 0) {
+        // Also when something went before the end was met.
+        const timespec at_once{};
+        if (sent != static_cast<ssize_t>(bytes)) {
+            ::sigtimedwait(&broken_pipe, nullptr, &at_once);
+        }
+        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+    errno = reason;
+    return sent;
+}
+
 /// Many of them are idle, so it is small: 40 bytes.
 class SocketStream final : public StreamCore {
 public:
     SocketStream(IoWatch& watch, const SocketAddress& peer) noexcept
         : peer_family_(static_cast<std::uint8_t>(peer.any.sa_family)), watch_(watch) {
-        static_assert(AF_INET < 256 && AF_INET6 < 256);
+        static_assert(AF_INET < 256 && AF_INET6 < 256 && AF_UNIX < 256);
         if (peer_family_ == AF_INET6) {
             peer_port_ = peer.v6.sin6_port;
             peer_v6_ = peer.v6.sin6_addr;
-        } else {
+        } else if (peer_family_ == AF_INET) {
             peer_port_ = peer.v4.sin_port;
             peer_v4_ = peer.v4.sin_addr;
         }
@@ -147,6 +174,25 @@ public:
         }
     }
 
+    bool sends_files() const noexcept override { return true; }
+
+    Result<std::size_t> write_file(int descriptor, std::uint64_t offset,
+                                   std::size_t bytes) override {
+        if (!room_to_write_ && !watch_.take_ready(IoWatch::kWritable)) return 0;
+        room_to_write_ = true;
+        for (;;) {
+            const ssize_t sent =
+                sendfile_without_signal(watch_.fd(), descriptor, static_cast<off_t>(offset), bytes);
+            // Fewer than asked for may be all there was in the file, so it says nothing of room.
+            if (sent > 0) return static_cast<std::size_t>(sent);
+            if (sent == 0) return error(Errc::failed, "the file has become shorter");
+            if (errno == EINTR) continue;
+            room_to_write_ = errno != EAGAIN && errno != EWOULDBLOCK;
+            if (!room_to_write_) return 0;
+            return failure("sending a file to " + to_string(peer()), errno);
+        }
+    }
+
     void wait_for(Cell& cell, Direction direction, std::uint32_t number) override {
         watch_.wait_for(bits_of(direction), cell, number, &try_operation_again);
     }
@@ -167,6 +213,11 @@ public:
     }
     Endpoint peer() const override {
         SocketAddress address;
+        if (peer_family_ == AF_UNIX) {
+            if (::getpeername(watch_.fd(), &address.any, &address.bytes) != 0)
+                return Endpoint({}, 0);
+            return to_endpoint(address);
+        }
         address.any.sa_family = peer_family_;
         if (peer_family_ == AF_INET6) {
             address.v6.sin6_port = peer_port_;
@@ -181,6 +232,12 @@ public:
     void close() noexcept override {
         watch_.close();
         delete this;
+    }
+    void abort() noexcept override {
+        const linger at_once{1, 0};
+        ignore(::setsockopt(watch_.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once),
+               "a socket that cannot be told is closed in order");
+        close();
     }
 
 private:
@@ -198,7 +255,8 @@ static_assert(sizeof(SocketStream) <= 40);
 
 class SocketListener final : public ListenerCore {
 public:
-    SocketListener(Engine& engine, IoWatch& watch) noexcept : engine_(engine), watch_(watch) {}
+    SocketListener(Engine& engine, IoWatch& watch, UnixSocketFile file) noexcept
+        : engine_(engine), watch_(watch), file_(std::move(file)) {}
 
     Accept accept(Result<StreamCore*>& result) override {
         if (!watch_.take_ready(IoWatch::kReadable) && !more_to_accept_)
@@ -209,7 +267,7 @@ public:
                 ::accept4(watch_.fd(), &peer.any, &peer.bytes, SOCK_NONBLOCK | SOCK_CLOEXEC));
             if (accepted.valid()) {
                 more_to_accept_ = true;
-                send_without_delay(accepted.get());
+                if (peer.any.sa_family != AF_UNIX) send_without_delay(accepted.get());
                 const Result<IoWatch*> watch = engine_.reactor()->open(accepted.get());
                 if (!watch) return Accept::nothing_free;
                 accepted.release();
@@ -256,6 +314,7 @@ public:
 private:
     Engine& engine_;
     IoWatch& watch_;
+    UnixSocketFile file_;  // of a Unix socket
     bool more_to_accept_ = false;
 };
 
@@ -311,7 +370,16 @@ Result<ListenerCore*> listen_socket(Engine& engine, const Endpoint& endpoint,
     // A server that is started again finds its port although old connections still fade away.
     const int on = 1;
     static_cast<void>(::setsockopt(descriptor.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
-    if (::bind(descriptor.get(), &address.any, address.bytes) != 0 ||
+    if (options.reuse_port() &&
+        ::setsockopt(descriptor.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
+        return failure(what + " beside others", errno);
+    }
+    UnixSocketFile file;
+    if (endpoint.is_unix()) {
+        TROUPE_TRY(file,
+                   UnixSocketFile::bind(descriptor.get(), address, options.unix_permissions()));
+    }
+    if ((!endpoint.is_unix() && ::bind(descriptor.get(), &address.any, address.bytes) != 0) ||
         ::listen(descriptor.get(), options.backlog()) != 0) {
         const int reason = errno;
         if (reason == EADDRINUSE)
@@ -320,7 +388,7 @@ Result<ListenerCore*> listen_socket(Engine& engine, const Endpoint& endpoint,
     }
     TROUPE_TRY(IoWatch* const watch, engine.reactor()->open(descriptor.get()));
     descriptor.release();
-    return new SocketListener(engine, *watch);
+    return new SocketListener(engine, *watch, std::move(file));
 }
 
 Task<Result<Stream>> connect_socket(Engine* engine, Endpoint endpoint, Duration timeout) {
@@ -329,7 +397,7 @@ Task<Result<Stream>> connect_socket(Engine* engine, Endpoint endpoint, Duration 
     Descriptor descriptor(
         ::socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!descriptor.valid()) co_return failure(what, errno);
-    send_without_delay(descriptor.get());
+    if (!endpoint.is_unix()) send_without_delay(descriptor.get());
     // Begun before it is watched: an idle socket counts as hung up.
     if (::connect(descriptor.get(), &address.any, address.bytes) != 0 && errno != EINPROGRESS) {
         co_return failure(what, errno);

@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 namespace troupe::io_internal {
 
@@ -14,13 +15,15 @@ struct SocketAddress {
         sockaddr any;
         sockaddr_in v4;
         sockaddr_in6 v6;
+        sockaddr_un local;
     };
-    socklen_t bytes = sizeof v6;  // what there is room for, until it is filled in
+    socklen_t bytes = sizeof local;  // what there is room for, until it is filled in
 
-    SocketAddress() noexcept : v6{} {}
+    SocketAddress() noexcept : local{} {}
 };
 
-/// Errors: failed, for a host that is neither a numeric address nor "localhost".
+/// Errors: failed, for a host that is neither a numeric address nor "localhost", and for the path
+///         of a Unix socket that is empty or too long.
 Result<SocketAddress> to_address(const Endpoint& endpoint);
 
 /// The empty host for an address of another family.

@@ -1,3 +1,4 @@
+#include <troupe/io/internal/test_descriptors.hpp>
 #include <troupe/io/internal/test_pair.hpp>
 #include <troupe/io/internal/test_task.hpp>
 #include <troupe/io/listener.hpp>
@@ -7,12 +8,13 @@
 #include <troupe/task/sleep.hpp>
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <deque>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -23,25 +25,6 @@ namespace troupe::io_internal {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// Lowers the limit of descriptors to what is in use, for as long as it lives.
-class NoDescriptors {
-public:
-    NoDescriptors() {
-        EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
-        const int next = ::dup(0);
-        ::close(next);
-        rlimit low = before_;
-        low.rlim_cur = static_cast<rlim_t>(next);
-        EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
-    }
-    ~NoDescriptors() { EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before_), 0); }
-    NoDescriptors(const NoDescriptors&) = delete;
-    NoDescriptors& operator=(const NoDescriptors&) = delete;
-
-private:
-    rlimit before_{};
-};
 
 Task<void> accept_and_note_turns(Engine* engine, Listener* listener, Result<Stream>* stream,
                                  std::uint64_t* turns) {
@@ -80,6 +63,101 @@ TEST(Socket, AListenerDoesNotSpinWithoutDescriptors) {
     EXPECT_TRUE(acceptor.join());
     EXPECT_TRUE(server.has_value()) << server.error().message();
     EXPECT_LT(turns, 20u);
+    engine->stop();
+}
+
+// ---- files --------------------------------------------------------------------------------------
+
+/// A file of some bytes that has no name any more.
+class TestFile {
+public:
+    explicit TestFile(const std::string& text) {
+        char path[] = "/tmp/troupe-socket-test-XXXXXX";
+        descriptor_ = ::mkstemp(path);
+        EXPECT_GE(descriptor_, 0);
+        ::unlink(path);
+        EXPECT_EQ(::write(descriptor_, text.data(), text.size()),
+                  static_cast<ssize_t>(text.size()));
+    }
+    ~TestFile() { ::close(descriptor_); }
+    TestFile(const TestFile&) = delete;
+    TestFile& operator=(const TestFile&) = delete;
+    int descriptor() const { return descriptor_; }
+
+private:
+    int descriptor_ = -1;
+};
+
+Task<void> read_up_to(Stream* stream, std::size_t bytes, std::string* text) {
+    char buffer[5000];
+    while (text->size() < bytes) {
+        const Result<std::size_t> got = co_await stream->read_some(buffer);
+        if (!got || *got == 0) co_return;
+        text->append(buffer, *got);
+    }
+}
+
+Task<void> send_whole_file(Stream* stream, int descriptor, std::size_t bytes, Error* error) {
+    for (std::size_t sent = 0; sent < bytes;) {
+        const Result<std::size_t> moved =
+            co_await stream->send_file(descriptor, sent, bytes - sent).within(20s);
+        if (!moved) {
+            *error = moved.error();
+            co_return;
+        }
+        EXPECT_GT(*moved, 0u);
+        sent += *moved;
+    }
+}
+
+TEST(Socket, SendsAFileAsFastAsThePeerTakesIt) {
+    const auto engine = make_threaded_engine();
+    TestPair pair = make_test_pair(*engine);
+    EXPECT_TRUE(pair.server.sends_files());
+    std::string text(20'000'000, 'x');  // more than the kernel holds for a peer that is slow
+    for (std::size_t i = 0; i < text.size(); i += 1000)
+        text[i] = static_cast<char>('a' + i % 26);
+    const TestFile file(text);
+    Error error(Errc::cancelled);
+    std::string seen;
+    TestTask sending(*engine,
+                     send_whole_file(&pair.server, file.descriptor(), text.size(), &error));
+    TestTask reading(*engine, read_up_to(&pair.client, text.size(), &seen));
+    EXPECT_TRUE(sending.join());
+    EXPECT_TRUE(reading.join());
+    EXPECT_EQ(error, Errc::cancelled) << error.message();
+    EXPECT_TRUE(seen == text);
+    engine->stop();
+}
+
+TEST(Socket, SaysSoWhenAFileIsShorterThanItWas) {
+    const auto engine = make_threaded_engine();
+    TestPair pair = make_test_pair(*engine);
+    const TestFile file("four");
+    Error error(Errc::cancelled);
+    TestTask sending(*engine, send_whole_file(&pair.server, file.descriptor(), 5, &error));
+    EXPECT_TRUE(sending.join());
+    EXPECT_EQ(error, Errc::failed);
+    engine->stop();
+}
+
+TEST(Socket, AFileForAPeerThatIsGoneIsAnErrorAndNoSignal) {
+    const auto engine = make_threaded_engine();
+    TestPair pair = make_test_pair(*engine);
+    pair.client.close();
+    const TestFile file(std::string(1'000'000, 'x'));
+    Error error(Errc::cancelled);
+    // The first bytes may still go; what answers them is the end.
+    for (int round = 0; round < 100 && error == Errc::cancelled; ++round) {
+        TestTask sending(*engine,
+                         send_whole_file(&pair.server, file.descriptor(), 1'000'000, &error));
+        EXPECT_TRUE(sending.join());
+    }
+    EXPECT_EQ(error, Errc::closed) << error.message();
+    error = Error(Errc::cancelled);
+    TestTask again(*engine, send_whole_file(&pair.server, file.descriptor(), 10, &error));
+    EXPECT_TRUE(again.join());
+    EXPECT_EQ(error, Errc::closed) << "a second time, when it is a broken pipe";
     engine->stop();
 }
 

@@ -2,6 +2,7 @@
 
 #include <troupe/base/error.hpp>
 #include <troupe/io/internal/tls_context.hpp>
+#include <troupe/io/internal/tls_random.hpp>
 #include <troupe/io/tls.hpp>
 
 #include <arpa/inet.h>
@@ -110,6 +111,8 @@ std::string text_of(BIO* out) {
 Result<TlsCertificate> TlsCertificate::self_signed(const std::vector<std::string>& names) {
     TROUPE_TRY(const std::string alternatives, alternative_names(names));
     ERR_clear_error();
+    const io_internal::OpenSslAsks asks;
+    const io_internal::ChanceOf chance(io_internal::simulating_engine());
     const Key key(EVP_EC_gen("P-256"));
     const Certificate certificate(X509_new());
     if (key == nullptr || certificate == nullptr ||

@@ -1,5 +1,6 @@
 #include <troupe/base/error.hpp>
 #include <troupe/io/internal/tls_context.hpp>
+#include <troupe/io/internal/tls_random.hpp>
 #include <troupe/io/internal/tls_session.hpp>
 
 #include <openssl/err.h>
@@ -117,21 +118,10 @@ Result<void> trust(SSL_CTX* context, const std::string& authorities, bool names)
     return {};
 }
 
-/// Names as ALPN writes them: each behind its length.
-Result<std::string> alpn(const std::vector<std::string>& protocols) {
-    std::string wire;
-    for (const std::string& name : protocols) {
-        if (name.empty() || name.size() > 255) {
-            return error(TlsErrc::bad_certificate, "a protocol's name has 1 to 255 bytes");
-        }
-        wire += static_cast<char>(name.size());
-        wire += name;
-    }
-    return wire;
-}
-
 Result<TlsContext> modern_context(const SSL_METHOD* method) {
     ERR_clear_error();
+    const OpenSslAsks asks;
+    const ChanceOf chance(simulating_engine());
     TlsContext context(SSL_CTX_new(method));
     if (context == nullptr || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(context.get(), kCiphers12) != 1 ||
@@ -148,7 +138,7 @@ Result<TlsContext> modern_context(const SSL_METHOD* method) {
     return context;
 }
 
-TlsSession& session_of(SSL* ssl) {
+TlsSession& session_of(const SSL* ssl) {
     return *static_cast<TlsSession*>(SSL_get_app_data(ssl));
 }
 
@@ -159,13 +149,37 @@ int choose_certificate(SSL* ssl, int*, void*) {
     return SSL_TLSEXT_ERR_OK;
 }
 
+/// The first of ours that is among theirs, with its length in front; empty: none is.
+std::string_view choose(std::string_view ours, std::string_view theirs) {
+    const auto next = [](std::string_view& rest) {
+        const auto size = 1 + static_cast<std::size_t>(static_cast<unsigned char>(rest[0]));
+        const std::string_view name = rest.substr(0, size);
+        rest.remove_prefix(name.size());
+        return name;
+    };
+    while (!ours.empty()) {
+        const std::string_view wanted = next(ours);
+        for (std::string_view rest = theirs; !rest.empty();) {
+            if (next(rest) == wanted) return wanted;
+        }
+    }
+    return {};
+}
+
 int choose_protocol(SSL* ssl, const unsigned char** out, unsigned char* out_bytes,
                     const unsigned char* offered, unsigned bytes, void*) {
-    const unsigned char* const chosen = session_of(ssl).identities()->choose(offered, bytes);
-    if (chosen == nullptr) return SSL_TLSEXT_ERR_ALERT_FATAL;
-    *out = chosen + 1;
-    *out_bytes = *chosen;
+    const std::string_view ours = session_of(ssl).protocols();
+    if (ours.empty()) return SSL_TLSEXT_ERR_NOACK;
+    const std::string_view chosen =
+        choose(ours, std::string_view(reinterpret_cast<const char*>(offered), bytes));
+    if (chosen.empty()) return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = reinterpret_cast<const unsigned char*>(chosen.data()) + 1;
+    *out_bytes = static_cast<unsigned char>(chosen.size() - 1);
     return SSL_TLSEXT_ERR_OK;
+}
+
+void tell_secret(const SSL* ssl, const char* line) {
+    session_of(ssl).learn(line);
 }
 
 /// One more session for a further connection. Answers whether it keeps it.
@@ -176,6 +190,19 @@ int save_session(SSL* ssl, SSL_SESSION* session) {
 
 }  // namespace
 
+/// Names as ALPN writes them: each behind its length.
+Result<std::string> protocols_on_wire(const std::vector<std::string>& protocols) {
+    std::string wire;
+    for (const std::string& name : protocols) {
+        if (name.empty() || name.size() > 255) {
+            return error(TlsErrc::bad_certificate, "a protocol's name has 1 to 255 bytes");
+        }
+        wire += static_cast<char>(name.size());
+        wire += name;
+    }
+    return wire;
+}
+
 // ---- a server -----------------------------------------------------------------------------------
 
 Result<std::shared_ptr<const TlsIdentities>> TlsIdentities::make(const TlsServerOptions& options,
@@ -184,7 +211,7 @@ Result<std::shared_ptr<const TlsIdentities>> TlsIdentities::make(const TlsServer
         return error(TlsErrc::bad_certificate, "a server needs a certificate");
     }
     auto made = std::make_shared<TlsIdentities>();
-    TROUPE_TRY(made->protocols_, alpn(options.protocols()));
+    TROUPE_TRY(made->protocols_, protocols_on_wire(options.protocols()));
     for (const TlsCertificate& certificate : options.certificates())
         TROUPE_TRY(made->add(options, certificate));
     if (before != nullptr) {
@@ -219,7 +246,9 @@ Result<void> TlsIdentities::add(const TlsServerOptions& options,
                                    reinterpret_cast<const unsigned char*>(kSessionContext.data()),
                                    static_cast<unsigned>(kSessionContext.size()));
     SSL_CTX_set_tlsext_servername_callback(raw, &choose_certificate);
-    if (!protocols_.empty()) SSL_CTX_set_alpn_select_cb(raw, &choose_protocol, nullptr);
+    SSL_CTX_set_alpn_select_cb(raw, &choose_protocol, nullptr);
+    // It goes to nobody's log: the records are the session's after the handshake.
+    SSL_CTX_set_keylog_callback(raw, &tell_secret);
     contexts_.push_back(std::move(context));
     return {};
 }
@@ -233,24 +262,6 @@ ssl_ctx_st* TlsIdentities::find(const char* name) const noexcept {
         }
     }
     return first();
-}
-
-const unsigned char* TlsIdentities::choose(const unsigned char* offered,
-                                           unsigned bytes) const noexcept {
-    const std::string_view theirs(reinterpret_cast<const char*>(offered), bytes);
-    const auto next = [](std::string_view& rest) {
-        const auto size = 1 + static_cast<std::size_t>(static_cast<unsigned char>(rest[0]));
-        const std::string_view name = rest.substr(0, size);
-        rest.remove_prefix(name.size());
-        return name;
-    };
-    for (std::string_view ours = protocols_; !ours.empty();) {
-        const std::string_view wanted = next(ours);
-        for (std::string_view rest = theirs; !rest.empty();) {
-            if (next(rest) == wanted) return reinterpret_cast<const unsigned char*>(wanted.data());
-        }
-    }
-    return nullptr;
 }
 
 std::shared_ptr<const TlsIdentities> TlsServerState::identities() const {
@@ -286,7 +297,7 @@ Result<std::shared_ptr<TlsClientState>> TlsClientState::make(const TlsClientOpti
     if (!options.certificate().chain.empty()) {
         TROUPE_TRY(use_certificate(raw, options.certificate()));
     }
-    TROUPE_TRY(const std::string protocols, alpn(options.protocols()));
+    TROUPE_TRY(const std::string protocols, protocols_on_wire(options.protocols()));
     if (!protocols.empty() &&
         SSL_CTX_set_alpn_protos(raw, reinterpret_cast<const unsigned char*>(protocols.data()),
                                 static_cast<unsigned>(protocols.size())) != 0) {

@@ -43,8 +43,8 @@ public:
     /// The certificate for this name.
     ssl_ctx_st* find(const char* name) const noexcept;
 
-    /// Which of the protocols a client offers, on the wire; null: none of them.
-    const unsigned char* choose(const unsigned char* offered, unsigned bytes) const noexcept;
+    /// That were named for this server, as ALPN writes them.
+    std::string_view protocols() const noexcept { return protocols_; }
 
 private:
     Result<void> add(const TlsServerOptions& options, const TlsCertificate& certificate);
@@ -97,6 +97,9 @@ private:
     Mutex mutex_{LockRank::tls_sessions};
     std::list<Saved> sessions_ TROUPE_GUARDED_BY(mutex_);  // the newest in front
 };
+
+/// Names as ALPN writes them: each behind its length.
+Result<std::string> protocols_on_wire(const std::vector<std::string>& protocols);
 
 /// What OpenSSL last found wrong, in words; `otherwise`, when it does not say.
 std::string tls_problem(std::string_view otherwise);

@@ -51,6 +51,11 @@ bool take_its_place() {
 
 }  // namespace
 
+Engine* simulating_engine() noexcept {
+    Engine* const engine = current_engine();
+    return engine != nullptr && engine->deterministic() ? engine : nullptr;
+}
+
 ChanceOf::ChanceOf(Engine* engine) noexcept : before_(chance) {
     if (engine == nullptr) return;
     static const bool ours = take_its_place();

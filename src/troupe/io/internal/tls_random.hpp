@@ -1,5 +1,7 @@
 #pragma once
 
+#include <troupe/base/asks_machine.hpp>
+
 namespace troupe {
 class Engine;
 }
@@ -22,6 +24,18 @@ public:
 
 private:
     Engine* before_;
+};
+
+/// The engine of the simulated step that this thread is in, or null.
+Engine* simulating_engine() noexcept;
+
+/// While it lives, OpenSSL may ask the machine for two things, also in a simulation:
+///
+/// - entropy, to seed its own generator when it is used first. Nothing simulated draws from that.
+/// - the date. Certificates are made for the machine's calendar, and the simulation's begins in
+///   2025. What hangs on it is whether a certificate has expired, and the ages within tickets.
+class OpenSslAsks {
+    AsksMachine asks_{kMachineEntropy | kMachineTime};
 };
 
 }  // namespace troupe::io_internal

@@ -63,6 +63,18 @@ bool is_address(const std::string& name) {
            inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1;
 }
 
+/// How many records these are, which OpenSSL has written.
+std::uint64_t records_in(std::string_view bytes) {
+    std::uint64_t count = 0;
+    for (; bytes.size() >= TlsTraffic::kHeaderBytes; ++count) {
+        const auto high = static_cast<unsigned char>(bytes[3]);
+        const auto low = static_cast<unsigned char>(bytes[4]);
+        const std::size_t record = TlsTraffic::kHeaderBytes + (std::size_t{high} << 8 | low);
+        bytes.remove_prefix(std::min(record, bytes.size()));
+    }
+    return count;
+}
+
 }  // namespace
 
 /// What holds for one call into OpenSSL.
@@ -84,6 +96,7 @@ public:
 private:
     TlsSession& session_;
     ChanceOf chance_;
+    OpenSslAsks asks_;
 };
 
 // ---- a session ----------------------------------------------------------------------------------
@@ -92,8 +105,11 @@ void TlsSession::FreeSsl::operator()(ssl_st* ssl) const noexcept {
     SSL_free(ssl);
 }
 
-TlsSession::TlsSession(std::shared_ptr<const TlsIdentities> identities)
-    : ssl_(SSL_new(identities->first())), identities_(std::move(identities)) {
+TlsSession::TlsSession(std::shared_ptr<const TlsIdentities> identities,
+                       std::shared_ptr<const std::string> offered)
+    : ssl_(SSL_new(identities->first())),
+      identities_(std::move(identities)),
+      offered_(std::move(offered)) {
     attach();
     SSL_set_accept_state(ssl_.get());
 }
@@ -131,20 +147,72 @@ TlsSession::Step TlsSession::handshake(std::string_view& received, std::string& 
     const int outcome = SSL_do_handshake(ssl_.get());
     if (outcome != 1) return {judge(outcome)};
     agreed_ = true;
+    take_over();
     return {};
+}
+
+/// Secrets are named in a key log: by whom they are used, for what, and in which generation.
+void TlsSession::learn(std::string_view of_key_log) {
+    const bool own = of_key_log.starts_with("SERVER_TRAFFIC_SECRET_0 ");
+    if (!own && !of_key_log.starts_with("CLIENT_TRAFFIC_SECRET_0 ")) return;
+    if (secrets_ == nullptr) secrets_ = std::make_unique<Secrets>();
+    TlsSecret& secret = own ? secrets_->own : secrets_->peers;
+    if (!secret.parse(of_key_log.substr(of_key_log.rfind(' ') + 1))) secret = TlsSecret();
+}
+
+/// From here on the records are ours, if they can be.
+void TlsSession::take_over() {
+    const std::unique_ptr<Secrets> secrets = std::move(secrets_);
+    SSL* const ssl = ssl_.get();
+    // OpenSSL reads no byte that it does not need, so nothing of a record is with it already.
+    if (secrets == nullptr || SSL_version(ssl) != TLS1_3_VERSION || SSL_has_pending(ssl) != 0) {
+        return;
+    }
+    records_ = TlsRecords::make(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl)),
+                                secrets->own, secrets->peers);
+    ERR_clear_error();
+}
+
+TlsSession::Step TlsSession::judge_records(Step step) {
+    if (step.status == Status::failed) {
+        failed_ = true;
+        problem_ = Error(Errc::closed, "TLS: " + records_->problem());
+    }
+    return step;
+}
+
+/// The last that OpenSSL has to say are tickets. False: it has failed.
+bool TlsSession::part_with_openssl(std::string& to_send) {
+    const Call call(*this, nullptr, to_send);
+    const std::size_t before = to_send.size();
+    add_tickets();
+    if (SSL_do_handshake(ssl_.get()) != 1) {
+        fail();
+        return false;
+    }
+    records_->skip_written(records_in(std::string_view(to_send).substr(before)));
+    info_ = std::make_unique<const TlsInfo>(info());
+    // OpenSSL takes a session out of its store, under a lock, when nobody has said its end.
+    SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    ssl_.reset();
+    return true;
 }
 
 TlsSession::Step TlsSession::read(std::string_view& received, std::span<char> plain,
                                   std::string& to_send) {
     Step step = handshake(received, to_send);
     if (step.status != Status::done) return step;
+    if (records_ != nullptr) return judge_records(records_->read(received, plain, to_send));
     const Call call(*this, &received, to_send);
     while (step.bytes < plain.size()) {
         const std::span<char> room = plain.subspan(step.bytes);
         std::size_t got = 0;
         const int outcome = SSL_read_ex(ssl_.get(), room.data(), room.size(), &got);
         step.bytes += got;
-        if (outcome == 1) continue;
+        if (outcome == 1) {
+            if (received.empty() && reads_nothing_more()) break;
+            continue;
+        }
         const Status status = judge(outcome);
         // What came before an end or a failure counts; it comes up again.
         if (step.bytes == 0) step.status = status;
@@ -153,8 +221,22 @@ TlsSession::Step TlsSession::read(std::string_view& received, std::span<char> pl
     return step;
 }
 
+bool TlsSession::reads_nothing_more() const noexcept {
+    if (records_ != nullptr) return records_->reads_nothing_more();
+    return agreed_ && !failed_ && SSL_has_pending(ssl_.get()) == 0 &&
+           (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) == 0;
+}
+
 TlsSession::Step TlsSession::write(std::string_view plain, std::string& to_send) {
     if (failed_) return {Status::failed};
+    if (records_ != nullptr) {
+        // Not behind an end or an alert of ours, which makes every write fail: OpenSSL does not
+        // know of it, and would seal a ticket by the same number.
+        if (ssl_ != nullptr && !records_->has_sealed() && !part_with_openssl(to_send)) {
+            return {Status::failed};
+        }
+        return judge_records(records_->write(plain, to_send));
+    }
     const Call call(*this, nullptr, to_send);
     add_tickets();
     std::size_t written = 0;
@@ -176,6 +258,7 @@ void TlsSession::add_tickets() {
 
 void TlsSession::finish(std::string& to_send) {
     if (failed_ || !agreed_ || std::exchange(finished_, true)) return;
+    if (records_ != nullptr) return records_->finish(to_send);
     const Call call(*this, nullptr, to_send);
     SSL_shutdown(ssl_.get());  // what the peer answers is read with the rest
     ERR_clear_error();
@@ -220,6 +303,7 @@ void TlsSession::save(TlsSavedSession session) {
 }
 
 TlsInfo TlsSession::info() const {
+    if (info_ != nullptr) return *info_;
     TlsInfo info;
     if (!agreed_) return info;
     SSL* const ssl = ssl_.get();

@@ -5,9 +5,14 @@
 ///
 /// OpenSSL reads and writes through a pair of hooks (a BIO) that take from the view and append to
 /// the string of the call under way, so a connection that is silent holds no buffers at all.
+///
+/// A server's connection by TLS 1.3 is OpenSSL's for the handshake only: TlsRecords has what
+/// follows, and with the first bytes that a server has to say, OpenSSL's part of the connection is
+/// freed. Clients stay with OpenSSL, which knows what to do with the tickets they get.
 
 #include <troupe/base/error.hpp>
 #include <troupe/io/internal/tls_context.hpp>
+#include <troupe/io/internal/tls_records.hpp>
 #include <troupe/io/tls.hpp>
 
 #include <cstddef>
@@ -25,19 +30,13 @@ namespace troupe::io_internal {
 
 class TlsSession {
 public:
-    enum class Status : std::uint8_t {
-        done,         // what was asked for; a read may have filled only a part of the buffer
-        wants_input,  // nothing goes on without more bytes of the peer
-        ended,        // the peer has said that nothing more comes
-        failed,  // problem() says why; nothing works any more, but what is to be sent should go
-    };
-    struct Step {
-        Status status = Status::done;
-        std::size_t bytes = 0;  // of plain text
-    };
+    // Of a failure problem() says why.
+    using Status = TlsStatus;
+    using Step = TlsStep;
 
-    /// The server's end.
-    explicit TlsSession(std::shared_ptr<const TlsIdentities> identities);
+    /// The server's end. Of `offered` see TlsServer.
+    explicit TlsSession(std::shared_ptr<const TlsIdentities> identities,
+                        std::shared_ptr<const std::string> offered = nullptr);
     /// The client's. `peer` is who sessions are kept for.
     TlsSession(std::shared_ptr<TlsClientState> client, const std::string& server_name,
                std::string peer);
@@ -58,8 +57,13 @@ public:
     /// Tells the peer that nothing more comes.
     void finish(std::string& to_send);
 
+    /// Whether read() would find nothing without more bytes of the peer. Much cheaper to ask.
+    bool reads_nothing_more() const noexcept;
+
     bool agreed() const noexcept { return agreed_; }
     bool finished() const noexcept { return finished_; }
+    /// Whether nothing of OpenSSL's is left here.
+    bool has_parted_with_openssl() const noexcept { return ssl_ == nullptr; }
     const Error& problem() const noexcept { return problem_; }
     TlsInfo info() const;
 
@@ -68,6 +72,12 @@ public:
     void give(const char* bytes, std::size_t size) { to_send_->append(bytes, size); }
     const TlsIdentities* identities() const noexcept { return identities_.get(); }
     void save(TlsSavedSession session);
+    void learn(std::string_view of_key_log);
+    /// What this server's end agrees to, as ALPN writes it; empty: it does not care.
+    std::string_view protocols() const noexcept {
+        const std::string_view named = identities_->protocols();
+        return named.empty() && offered_ != nullptr ? std::string_view(*offered_) : named;
+    }
 
 private:
     struct FreeSsl {
@@ -77,11 +87,24 @@ private:
     class Call;
     void attach();
     void add_tickets();
+    void take_over();
+    bool part_with_openssl(std::string& to_send);
+    Step judge_records(Step step);
     Status judge(int outcome);
     void fail();
 
-    std::unique_ptr<ssl_st, FreeSsl> ssl_;
+    /// What a server's handshake agrees on for the time after it.
+    struct Secrets {
+        TlsSecret own;
+        TlsSecret peers;
+    };
+
+    std::unique_ptr<ssl_st, FreeSsl> ssl_;  // null: records_ has it all, and info_
+    std::unique_ptr<Secrets> secrets_;      // null: there are none, or records_ has them
+    std::unique_ptr<TlsRecords> records_;   // null: OpenSSL reads and writes
+    std::unique_ptr<const TlsInfo> info_;
     std::shared_ptr<const TlsIdentities> identities_;  // shared as TlsServerState says
+    std::shared_ptr<const std::string> offered_;       // the same
     std::shared_ptr<TlsClientState> client_;           // shared as TlsClient says
     std::string peer_;
     Engine* chance_ = nullptr;

@@ -108,6 +108,29 @@ TEST(TlsSession, SaysThatNothingMoreComes) {
         << "the other direction goes on";
 }
 
+TEST(TlsSession, SealsNothingBehindItsEnd) {
+    Ends ends(test_tls_server(), test_tls_client());
+    ends.shake_hands();
+    ends.server.finish(ends.to_client);
+    const std::string end = ends.to_client;
+    EXPECT_EQ(ends.server.write("more", ends.to_client).status, Status::failed);
+    EXPECT_EQ(ends.to_client, end) << "not even tickets: the number of their record was the end's";
+}
+
+TEST(TlsSession, SealsNothingBehindItsAlert) {
+    Ends ends(test_tls_server(), test_tls_client());
+    ends.shake_hands();
+    ends.client.write("a request", ends.to_server);
+    ends.to_server += "and what is no record";
+    char buffer[100];
+    std::string_view received = ends.to_server;
+    EXPECT_EQ(ends.server.read(received, buffer, ends.to_client).bytes, 9u);
+    const std::string alert = ends.to_client;
+    EXPECT_NE(alert, "");
+    EXPECT_EQ(ends.server.write("an answer", ends.to_client).status, Status::failed);
+    EXPECT_EQ(ends.to_client, alert) << "not even tickets: their record would have its number";
+}
+
 TEST(TlsSession, NoticesBytesThatWereChanged) {
     Ends ends(test_tls_server(), test_tls_client());
     ends.shake_hands();

@@ -63,6 +63,10 @@ public:
     bool handshake(Result<void>& result) override;
     Result<void> shutdown_write() override;
     void close() noexcept override;
+    void abort() noexcept override {
+        inner_->abort();
+        delete this;
+    }
 
     void wait(Cell& cell, Operation& operation) override {
         if (session_.agreed()) operation.forget_target_deadline();
@@ -168,7 +172,7 @@ void TlsStream::send(std::string& bytes) {
             if (*written == 0) break;
             gone += *written;
         }
-        pending_.assign(bytes, gone);
+        if (gone != bytes.size()) pending_.assign(bytes, gone);
     } else {
         pending_ += bytes;
         static_cast<void>(flush());
@@ -197,7 +201,7 @@ bool TlsStream::receive() {
 /// To be called before others read: what is left of the input becomes this stream's own.
 void TlsStream::keep_input() {
     if (input_.empty()) {
-        unread_ = std::string();
+        if (!unread_.empty()) unread_ = std::string();
     } else if (input_.data() < unread_.data() || input_.data() >= unread_.data() + unread_.size()) {
         unread_.assign(input_);
         input_ = unread_;
@@ -227,15 +231,20 @@ bool TlsStream::agree() {
 }
 
 bool TlsStream::handshake(Result<void>& result) {
-    if (!agree()) return false;
+    if (!session_.agreed() && !agree()) return false;
     if (error_) result = std::unexpected(*error_);
     return error_.has_value() || pending_.empty() || flush();
 }
 
 bool TlsStream::read(std::span<char> buffer, Result<std::size_t>& result) {
-    if (!agree()) return false;
+    if (!session_.agreed() && !agree()) return false;
     std::string& output = scratch().output;
     for (bool done = false; !done && !error_;) {
+        if (input_.empty() && session_.reads_nothing_more()) {
+            if (!pending_.empty()) static_cast<void>(flush());
+            done = !error_ && !receive();
+            continue;
+        }
         output.clear();
         const TlsSession::Step step = session_.read(input_, buffer, output);
         send(output);
@@ -260,7 +269,7 @@ bool TlsStream::read(std::span<char> buffer, Result<std::size_t>& result) {
 }
 
 Result<std::size_t> TlsStream::write(std::string_view data) {
-    if (!agree()) return 0;
+    if (!session_.agreed() && !agree()) return 0;
     if (error_) return std::unexpected(*error_);
     if (!pending_.empty() && !flush()) {
         if (error_) return std::unexpected(*error_);
@@ -316,10 +325,12 @@ void TlsStream::close() noexcept {
 
 }  // namespace
 
-Stream tls_over(Stream stream, const std::shared_ptr<TlsServerState>& server, Engine& engine) {
+Stream tls_over(Stream stream, const std::shared_ptr<TlsServerState>& server,
+                std::shared_ptr<const std::string> offered, Engine& engine) {
     StreamCore* const inner = StreamAccess::release(stream);
     if (inner == nullptr) return Stream();
-    return Stream(new TlsStream(inner, engine, server->handshake_timeout(), server->identities()));
+    return Stream(new TlsStream(inner, engine, server->handshake_timeout(), server->identities(),
+                                std::move(offered)));
 }
 
 Stream tls_over(Stream stream, std::shared_ptr<TlsClientState> client,
