@@ -19,6 +19,8 @@
 
 namespace troupe {
 
+class Scope;
+
 namespace http_internal {
 
 /// Where a body comes from: a connection, or a string in a test.
@@ -36,10 +38,37 @@ protected:
 class BodySink {
 public:
     virtual Task<Result<void>> write(std::string_view piece) = 0;
+    /// Reads the file piece by piece and writes them, unless there is a shorter way.
+    virtual Task<Result<void>> write_file(int descriptor, std::uint64_t offset,
+                                          std::uint64_t bytes);
+    /// What was written leaves now. A sink that sends at the end of each turn has nothing to do.
+    virtual Task<Result<void>> send_now();
+    /// Cancels the scope when it hears that the peer has left, or that the server stops; null: no
+    /// more. A sink that never hears of it ignores this, and the next write fails.
+    virtual void watch_peer(Scope* /*scope*/) {}
     virtual void trailer(std::string_view name, std::string_view value) = 0;
 
 protected:
     ~BodySink() = default;
+};
+
+/// A sink of middleware: changes or counts what is written and hands it to another one, who also
+/// gets all else it is told. Files are read and written as pieces, so that they are changed, too.
+class SinkBefore : public BodySink {
+public:
+    Task<Result<void>> send_now() override { return next_.send_now(); }
+    void watch_peer(Scope* scope) override { next_.watch_peer(scope); }
+    void trailer(std::string_view name, std::string_view value) override {
+        next_.trailer(name, value);
+    }
+
+protected:
+    explicit SinkBefore(BodySink& next) noexcept : next_(next) {}
+    ~SinkBefore() = default;
+    BodySink& next() const noexcept { return next_; }
+
+private:
+    BodySink& next_;  // outlives the function that writes
 };
 
 }  // namespace http_internal
@@ -78,16 +107,34 @@ public:
     explicit BodyWriter(http_internal::BodySink& sink) : sink_(&sink) {}
 
     /// Sends a piece. Waits while too much of what was written before has not been taken yet. What
-    /// is written in one go leaves together, when the buffer is full or the function waits for
-    /// something.
+    /// is written leaves when the buffer is full, at the end, by flush(), and whenever the function
+    /// waits for something else.
     ///
     /// Errors:  closed, when the peer has left; timed_out, when it takes nothing; failed, when the
     ///          body becomes longer than was said.
     Task<Result<void>> write(std::string_view piece) { return sink_->write(piece); }
 
+    /// Sends so many bytes of an open file, from there. On a plain connection of HTTP/1.1 the
+    /// machine does it by itself; elsewhere they are read, piece by piece, and what is not in
+    /// memory on the blocking pool. The descriptor stays the caller's, who closes it afterwards.
+    ///
+    /// Errors:  as above; failed, also when the file is shorter; mailbox_full, when the blocking
+    ///          pool has too much to do.
+    Task<Result<void>> write_file(int descriptor, std::uint64_t offset, std::uint64_t bytes) {
+        return sink_->write_file(descriptor, offset, bytes);
+    }
+
+    /// What was written leaves now, though the buffer is not full.
+    ///
+    /// Errors:  closed, timed_out: as above.
+    Task<Result<void>> flush() { return sink_->send_now(); }
+
     /// Appends a line to be sent behind the body. Ignored when the body is not sent in chunks:
     /// HTTP/1.0 and bodies of known length have no place for it.
     void trailer(std::string_view name, std::string_view value) { sink_->trailer(name, value); }
+
+    /// For what wraps writers.
+    http_internal::BodySink& sink() const { return *sink_; }
 
 private:
     http_internal::BodySink* sink_;  // outlives the function

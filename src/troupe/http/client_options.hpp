@@ -70,7 +70,15 @@ public:
         return *this;
     }
 
+    /// Whether requests carry on the trace they are part of, see trace_context.hpp: true unless
+    /// said.
+    ClientOptions& sends_trace(bool sends) {
+        sends_trace_ = sends;
+        return *this;
+    }
+
     Duration timeout() const { return timeout_; }
+    bool sends_trace() const { return sends_trace_; }
     const std::optional<TlsClient>& tls() const { return tls_; }
     std::size_t connections_per_origin_max() const { return connections_per_origin_max_; }
     std::size_t waiting_max() const { return waiting_max_; }
@@ -82,6 +90,7 @@ public:
     int retries() const { return retries_; }
 
 private:
+    bool sends_trace_ = true;
     Duration timeout_ = std::chrono::seconds(30);
     std::optional<TlsClient> tls_;
     std::size_t connections_per_origin_max_ = 16;

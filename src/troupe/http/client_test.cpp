@@ -3,6 +3,7 @@
 
 #include <troupe/actor/actor.hpp>
 #include <troupe/http/client.hpp>
+#include <troupe/http/internal/test_server.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/io/listener.hpp>
 #include <troupe/io/network_conditions.hpp>
@@ -23,6 +24,7 @@ namespace troupe::http {
 namespace {
 
 using namespace std::chrono_literals;
+using http_internal::serve_on_transport;
 using net_internal::in_virtual_time;
 using net_internal::on_both_engines;
 using net_internal::on_transport;
@@ -59,9 +61,7 @@ Router routes() {
 }
 
 Task<Server> start(System system) {
-    auto server = co_await serve(system, routes(), on_transport<ServerOptions>());
-    EXPECT_TRUE(server.has_value()) << server.error().message();
-    co_return *server;
+    return serve_on_transport(system, routes());
 }
 
 Task<void> stop(Client client, Server server) {

@@ -60,6 +60,14 @@ public:
     /// Appends a line. Nothing is checked.
     void add(std::string_view name, std::string_view value);
 
+    /// Forgets all lines of that name, in any letter case.
+    void remove(std::string_view name) {
+        std::erase_if(lines_, [&](const Line& line) {
+            const std::string_view text(text_);
+            return same_name(text.substr(line.name_at, line.name_size), name);
+        });
+    }
+
     /// Forgets all lines and keeps the memory.
     void clear() {
         text_.clear();

@@ -67,5 +67,17 @@ TEST(Headers, KeepWhatAParserGivesBesideTheirLines) {
     EXPECT_EQ(headers.held_beside(), "");
 }
 
+TEST(Headers, ForgetLinesByName) {
+    Headers headers;
+    headers.add("A", "1");
+    headers.add("B", "2");
+    headers.add("a", "3");
+    headers.remove("A");
+    ASSERT_EQ(headers.size(), 1u);
+    EXPECT_EQ(headers.find("B"), "2");
+    headers.remove("nothing");
+    EXPECT_EQ(headers.size(), 1u);
+}
+
 }  // namespace
 }  // namespace troupe::http

@@ -6,6 +6,7 @@
 // that follows must not be answered. Some rows are sent cut once at every place.
 
 #include <troupe/http/internal/test_client.hpp>
+#include <troupe/http/internal/test_server.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/net/internal/test_transport.hpp>
 #include <troupe/task/sleep.hpp>
@@ -23,6 +24,7 @@ using namespace std::chrono_literals;
 using http_internal::Client;
 using http_internal::get;
 using http_internal::Reply;
+using http_internal::serve_on_transport;
 using net_internal::in_virtual_time;
 
 /// The answers are statuses in their order, and "open" or "closed" behind them.
@@ -95,7 +97,7 @@ std::vector<Row> request_lines() {
         {"HTTPS/1.1", "400 closed", line("GET /ok HTTPS/1.1")},
         {"HTCPCP/1.0", "400 closed", line("GET /ok HTCPCP/1.0")},
         {"ICY/1.0", "400 closed", line("GET /ok ICY/1.0")},
-        {"the preface of HTTP/2", "505 closed", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
+        {"the preface of HTTP/2, to a path", "505 closed", "PRI /ok HTTP/2.0\r\n\r\nSM\r\n\r\n"},
         {"a TLS hello", "400 closed", bytes("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11)},
         {"an SSH client", "400 closed", "SSH-2.0-OpenSSH_9.2p1\r\n"},
         {"an SMTP client", "400 closed", "EHLO example.org\r\n"},
@@ -431,9 +433,7 @@ Task<Server> start(System system) {
     ServerOptions options;
     options.target_bytes_max(400).head_bytes_max(2000).body_bytes_max(1000);
     options.request_timeout(2s).idle_timeout(3s);
-    auto server = co_await serve(system, routes(), net_internal::on_transport(options));
-    EXPECT_TRUE(server.has_value()) << server.error().message();
-    co_return *server;
+    return serve_on_transport(system, routes(), options);
 }
 
 /// The answers to what was sent, as rows write them.

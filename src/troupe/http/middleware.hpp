@@ -54,6 +54,8 @@ public:
     virtual ~Middleware() = default;
 
     virtual Task<http::Response> run(http::Request request, http::Next next) const = 0;
+    /// The server has answered by itself.
+    virtual void refused(const http::Request& request, int status) const = 0;
 };
 
 template <class F>
@@ -76,6 +78,11 @@ public:
 
     Task<http::Response> run(http::Request request, http::Next next) const override {
         return function_(std::move(request), next);
+    }
+    void refused(const http::Request& request, int status) const override {
+        if constexpr (requires { function_.refused(request, status); }) {
+            function_.refused(request, status);
+        }
     }
 
 private:

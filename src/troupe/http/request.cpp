@@ -1,3 +1,4 @@
+#include <troupe/http/internal/forwarding.hpp>
 #include <troupe/http/internal/text.hpp>
 #include <troupe/http/request.hpp>
 
@@ -37,11 +38,22 @@ std::optional<std::string> Request::query_parameter(std::string_view name) const
     return std::nullopt;
 }
 
+std::string_view Request::host() const {
+    const auto forwarded = http_internal::forwarded_host(*this);
+    return forwarded ? *forwarded : header("Host").value_or(std::string_view());
+}
+
+std::string_view Request::protocol() const {
+    if (origin_.http2) return "HTTP/2";
+    return minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
 void Request::clear() {
     constexpr std::string_view kGet = "GET";
     if (method != kGet) method.assign(kGet);
     path.assign(1, '/');
     minor_version = 1;
+    opens_websocket = false;
     keep_alive = true;
     headers_.clear();
     clear_but_headers();

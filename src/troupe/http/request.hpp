@@ -1,6 +1,7 @@
 #pragma once
 
 #include <troupe/http/headers.hpp>
+#include <troupe/http/origin.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -32,8 +33,11 @@ public:
     /// The body, with any chunked coding removed.
     std::string body;
 
-    /// The minor version: 1 for HTTP/1.1, 0 for HTTP/1.0.
+    /// The minor version: 1 for HTTP/1.1, 0 for HTTP/1.0. Of HTTP/2 see protocol().
     int minor_version = 1;
+
+    /// True when an HTTP/2 request is to become a WebSocket (RFC 8441). It comes as a GET.
+    bool opens_websocket = false;
 
     /// True when the peer allows a further request on the same connection.
     bool keep_alive = true;
@@ -57,6 +61,21 @@ public:
     /// judged before the body and are not to be replaced behind it.
     const Headers& trailers() const { return trailers_; }
     Headers& trailers() { return trailers_; }
+
+    /// Where it has come from; empty in a request made by hand.
+    const Origin& origin() const { return origin_; }
+    Origin& origin() { return origin_; }
+
+    /// Whose request it is: the peer of the connection, or whom trusted proxies name; see
+    /// ServerOptions::trusted_proxies. None over a Unix socket.
+    const IpAddress& client_address() const { return origin_.client; }
+    /// Whether the client's connection is encrypted.
+    bool secure() const { return origin_.secure; }
+    /// The host, perhaps with a port, that the client has asked for: the Host line, or what trusted
+    /// proxies say. Empty when there is none. Anybody may write anything there.
+    std::string_view host() const;
+    /// "HTTP/1.0", "HTTP/1.1", "HTTP/2".
+    std::string_view protocol() const;
 
     /// Appends a header line. Nothing is checked: the parser does that for what peers send.
     void add_header(std::string_view name, std::string_view value) { headers_.add(name, value); }
@@ -86,6 +105,7 @@ private:
     Headers headers_;
     Headers trailers_;
     Headers parameters_;  // names and values, as the others
+    Origin origin_;
 };
 
 }  // namespace troupe::http

@@ -1,3 +1,4 @@
+#include <troupe/http/forms.hpp>
 #include <troupe/http/internal/head_lexer.hpp>
 #include <troupe/http/internal/text.hpp>
 #include <troupe/http/json.hpp>
@@ -16,6 +17,9 @@ bool is_control(char c) {
 }
 
 int status_of(const Error& error) {
+    if (error == FormErrc::wrong_type) return 415;
+    if (error == FormErrc::malformed) return 400;
+    if (error == FormErrc::too_large) return 413;
     if (error == Errc::not_found) return 404;
     if (error == Errc::timed_out) return 504;
     if (error == Errc::actor_gone || error == Errc::mailbox_full) return 503;
@@ -189,6 +193,20 @@ std::string_view Response::header(std::string_view name) const& {
         rest.remove_prefix(end + 2);
     }
     return std::string_view();
+}
+
+Response& Response::remove_header(std::string_view name) & {
+    for (std::size_t at = 0; at < header_lines_.size();) {
+        const std::size_t colon = header_lines_.find(':', at);
+        const std::size_t end = header_lines_.find("\r\n", at) + 2;
+        const std::string_view here = std::string_view(header_lines_).substr(at, colon - at);
+        if (http_internal::equals_ignoring_case(here, name)) {
+            header_lines_.erase(at, end - at);
+        } else {
+            at = end;
+        }
+    }
+    return *this;
 }
 
 Response html(std::string page) {

@@ -55,7 +55,8 @@ public:
     }
 
     /// The connection speaks another protocol from here on. In place of all else that was said
-    /// here the server sends what `next` has.
+    /// here the server sends what `next` has; or over HTTP/2, where it is only the request's stream
+    /// that does, the status and the header lines said here.
     Response& switch_to(std::unique_ptr<Takeover> next) & {
         next_ = std::move(next);
         return *this;
@@ -64,8 +65,8 @@ public:
     std::unique_ptr<Takeover> take_next() { return std::move(next_); }
     bool switches() const { return next_ != nullptr; }
 
-    /// How many bytes the producer will write.
-    Response& length(std::uint64_t bytes) & {
+    /// How many bytes the producer will write; nothing when nobody knows.
+    Response& length(std::optional<std::uint64_t> bytes) & {
         length_ = bytes;
         return *this;
     }
@@ -73,6 +74,8 @@ public:
 
     /// What was given to stream(), or null. For servers.
     http_internal::BodyProducer* producer() const { return producer_.get(); }
+    /// Gives it away: for middleware that stands around it.
+    std::unique_ptr<http_internal::BodyProducer> take_producer() { return std::move(producer_); }
 
     /// The Content-Type line; none when empty. `type` points to a literal or something that lives
     /// as long; for one that is made at run time use header("Content-Type", …).
@@ -90,6 +93,9 @@ public:
     /// The value of the first header line of that name given to header(), or empty.
     std::string_view header(std::string_view name) const&;
 
+    /// Takes back all lines of that name that were given to header(), in any letter case.
+    Response& remove_header(std::string_view name) &;
+
     /// The connection is closed behind this response.
     Response& close() & {
         closes_ = true;
@@ -104,7 +110,9 @@ public:
     Response&& stream(F producer) && {
         return std::move(this->stream(std::move(producer)));
     }
-    Response&& length(std::uint64_t bytes) && { return std::move(this->length(bytes)); }
+    Response&& length(std::optional<std::uint64_t> bytes) && {
+        return std::move(this->length(bytes));
+    }
     Response&& type(std::string_view type) && { return std::move(this->type(type)); }
     Response&& header(std::string_view name, std::string_view value) && {
         return std::move(this->header(name, value));
@@ -158,8 +166,9 @@ Response stream(std::string_view type, F producer) {
 Task<Result<std::string>> whole_body(Response response);
 
 /// An error as a client is told of it: `{"error":"<sentence>","code":"<name>"}`, with 404 for
-/// not_found, 504 for timed_out, 503 for actor_gone and mailbox_full, and 500 for everything else.
-/// The code of an enum that is not Errc is its number. Place and causes stay inside.
+/// not_found, 504 for timed_out, 503 for actor_gone and mailbox_full, what forms.hpp says for a
+/// FormErrc, and 500 for everything else. The code of an enum that is not Errc is its number. Place
+/// and causes stay inside.
 Response from(const Error& error);
 
 }  // namespace troupe::http

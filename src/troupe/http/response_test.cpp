@@ -60,5 +60,21 @@ TEST(Response, HeaderReplacesTheType) {
     EXPECT_EQ(response.header_lines(), "Content-Type: image/png\r\n");
 }
 
+TEST(Response, TakesLinesAndItsProducerBack) {
+    Response response;
+    response.header("ETag", "1").header("Vary", "a").header("etag", "2").header("X", "y");
+    response.remove_header("ETag");
+    EXPECT_EQ(response.header_lines(), "Vary: a\r\nX: y\r\n");
+    response.remove_header("x").remove_header("vary").remove_header("vary");
+    EXPECT_EQ(response.header_lines(), "");
+
+    response.length(5).stream(
+        [](BodyWriter out) -> Task<Result<void>> { co_return co_await out.write("12345"); });
+    EXPECT_NE(response.take_producer(), nullptr);
+    EXPECT_EQ(response.producer(), nullptr);
+    response.length(std::nullopt);
+    EXPECT_FALSE(response.length().has_value());
+}
+
 }  // namespace
 }  // namespace troupe::http

@@ -51,6 +51,11 @@ void Router::add(std::unique_ptr<http_internal::Middleware> middleware) {
     routes_->middleware.push_back(std::move(middleware));
 }
 
+void Router::note_refusal(const Request& request, int status) const {
+    for (const auto& middleware : routes_->middleware)
+        middleware->refused(request, status);
+}
+
 bool Router::has_middleware() const {
     return !routes_->middleware.empty();
 }

@@ -127,6 +127,12 @@ public:
     /// What to answer a request for which there is no handler. For servers.
     Response refuse(const Request& request) const;
 
+    /// Tells the middleware of a request that the server has answered by itself, before it had a
+    /// handler: for those with a `void refused(const Request&, int status) const`. One that could
+    /// not be read has no header lines; its path and query are as received, and if not even its
+    /// first line was one, its method is empty and its path how that began. For servers.
+    void note_refusal(const Request& request, int status) const;
+
     /// Whether requests go through middleware: then only run() may answer them. For servers.
     bool has_middleware() const;
 

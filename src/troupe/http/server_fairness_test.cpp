@@ -6,6 +6,7 @@
 #include <troupe/actor/internal/test_systems.hpp>
 #include <troupe/base/block_pool.hpp>
 #include <troupe/http/internal/test_client.hpp>
+#include <troupe/http/internal/test_server.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/io/network_conditions.hpp>
 #include <troupe/net/internal/test_runs.hpp>
@@ -34,6 +35,8 @@ using http_internal::Client;
 using http_internal::get;
 using http_internal::post;
 using http_internal::Reply;
+using http_internal::serve_on_transport;
+using http_internal::stop;
 using net_internal::in_virtual_time;
 using net_internal::on_both_engines;
 
@@ -68,14 +71,7 @@ Router routes() {
 }
 
 Task<Server> start(System system, ServerOptions options = ServerOptions()) {
-    auto server = co_await serve(system, routes(), net_internal::on_transport(std::move(options)));
-    EXPECT_TRUE(server.has_value()) << server.error().message();
-    co_return *server;
-}
-
-Task<void> stop(Server server) {
-    auto stopped = co_await server.stop(1s);
-    EXPECT_TRUE(stopped.has_value()) << stopped.error().message();
+    return serve_on_transport(system, routes(), std::move(options));
 }
 
 /// Waits until so many connections are open.

@@ -5,6 +5,7 @@
 #include <troupe/actor/run.hpp>
 #include <troupe/base/block_pool.hpp>
 #include <troupe/http/internal/test_client.hpp>
+#include <troupe/http/internal/test_server.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/io/stream.hpp>
 #include <troupe/net/internal/test_runs.hpp>
@@ -69,6 +70,8 @@ using http_internal::Client;
 using http_internal::get;
 using http_internal::post;
 using http_internal::Reply;
+using http_internal::serve_on_transport;
+using http_internal::stop;
 using net_internal::in_virtual_time;
 using net_internal::on_both_engines;
 
@@ -96,14 +99,7 @@ Router routes() {
 }
 
 Task<Server> start(System system, ServerOptions options = ServerOptions()) {
-    auto server = co_await serve(system, routes(), net_internal::on_transport(std::move(options)));
-    EXPECT_TRUE(server.has_value()) << server.error().message();
-    co_return *server;
-}
-
-Task<void> stop(Server server) {
-    auto stopped = co_await server.stop(1s);
-    EXPECT_TRUE(stopped.has_value()) << stopped.error().message();
+    return serve_on_transport(system, routes(), std::move(options));
 }
 
 // ---- what is answered ---------------------------------------------------------------------------
@@ -494,15 +490,15 @@ Task<void> drained(System system) {
     std::vector<Client> busy;
     for (int i = 0; i < 5; ++i) {
         busy.push_back(co_await Client::connect(system, server.port()));
-        EXPECT_TRUE(co_await busy.back().send(get("/slow/50")));
+        EXPECT_TRUE(co_await busy.back().send(get("/slow/1000")));
     }
     ignore(co_await sleep(20ms), "the requests arrive");
-    auto stopped = co_await server.stop(2s);
+    auto stopped = co_await server.stop(10s);
     EXPECT_TRUE(stopped.has_value());
     EXPECT_TRUE(co_await idle.ended());
     for (Client& client : busy) {
         Reply reply = co_await client.receive();
-        EXPECT_EQ(reply.body, "/slow/50") << "what is under way is finished, and not disturbed";
+        EXPECT_EQ(reply.body, "/slow/1000") << "what is under way is finished, and not disturbed";
         EXPECT_NE(reply.head.find("\r\nConnection: close\r\n"), std::string::npos);
         EXPECT_TRUE(co_await client.ended());
     }
@@ -746,7 +742,9 @@ TEST(Server, AllocatesNothingForARequestInSteadyState) {
         ASSERT_EQ(system->block_on(repeater.ask<&Repeater::repeat>(request, kTimes)), kTimes);
         // Starting to measure costs some itself: the message, the reply, the waiting thread.
         EXPECT_LT(allocations.load(std::memory_order_relaxed) - before, 50U) << request;
-        EXPECT_EQ(block_pool_stats().reserved_bytes, reserved) << request;
+        // A worker that gets its first request of the kind only now takes its share of the pool.
+        constexpr std::uint64_t kShare = 256 * 1024;
+        EXPECT_LE(block_pool_stats().reserved_bytes - reserved, kShare) << request;
     }
     system->block_on(stop(server));
     system.stop();

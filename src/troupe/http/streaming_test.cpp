@@ -2,6 +2,7 @@
 
 #include <troupe/actor/actor.hpp>
 #include <troupe/http/internal/test_client.hpp>
+#include <troupe/http/internal/test_server.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/io/network_conditions.hpp>
 #include <troupe/net/internal/test_transport.hpp>
@@ -23,6 +24,8 @@ using http_internal::Client;
 using http_internal::get;
 using http_internal::post;
 using http_internal::Reply;
+using http_internal::serve_on_transport;
+using http_internal::stop;
 using net_internal::in_virtual_time;
 using net_internal::on_both_engines;
 
@@ -56,15 +59,7 @@ Task<Response> refuse(Request, BodyReader) {
 }
 
 Task<Server> start(System system, Router router, ServerOptions options = ServerOptions()) {
-    auto server =
-        co_await serve(system, std::move(router), net_internal::on_transport(std::move(options)));
-    EXPECT_TRUE(server.has_value()) << server.error().message();
-    co_return *server;
-}
-
-Task<void> stop(Server server) {
-    auto stopped = co_await server.stop(1s);
-    EXPECT_TRUE(stopped.has_value()) << stopped.error().message();
+    return serve_on_transport(system, std::move(router), std::move(options));
 }
 
 std::string chunked_head(const std::string& path) {
@@ -340,6 +335,79 @@ Task<void> forms(System system) {
 
 TEST(StreamedResponse, GoesInChunksOrWithItsLengthOrToTheEnd) {
     on_both_engines(30, forms);
+}
+
+/// Writes one piece in each hour, and asks for nothing to leave.
+Task<void> hourly(System system) {
+    Router router;
+    router.get("/hourly", [](const Request&) {
+        return stream("text/plain", [](BodyWriter out) -> Task<Result<void>> {
+            for (int i = 0; i < 4; ++i) {
+                co_await or_return(co_await out.write("<"));
+                co_await or_return(co_await out.write(std::to_string(i)));
+                co_await or_return(co_await out.write(">"));
+                co_await or_return(co_await sleep(1h));
+            }
+            co_return Result<void>();
+        });
+    });
+    Server server = co_await start(system, std::move(router));
+    Client client = co_await Client::connect(system, server.port());
+    const Duration before = system.now();
+    EXPECT_TRUE(co_await client.send(get("/hourly")));
+    std::string seen;
+    for (int i = 0; i < 4; ++i) {
+        char byte[1];
+        while (!seen.ends_with(">\r\n")) {
+            const auto got = co_await client.stream().read_some(byte);
+            if (!got || *got == 0) break;
+            seen += byte[0];
+        }
+        EXPECT_NE(seen.find("1\r\n" + std::to_string(i) + "\r\n"), std::string::npos) << seen;
+        EXPECT_LT(system.now() - before, i * 1h + 30min) << "it has left when the function waited";
+        seen.clear();
+    }
+    EXPECT_EQ((co_await client.receive_rest()).substr(0, 5), "0\r\n\r\n");
+    co_await stop(server);
+}
+
+TEST(StreamedResponse, LeavesWheneverItsWriterWaits) {
+    in_virtual_time(20, hourly);
+}
+
+/// Waits between pieces that the peer does not take at once: what waits is sent in its order.
+Task<void> slow_reader(System system) {
+    constexpr int kPieces = 400;
+    NetworkConditions conditions;
+    conditions.buffer_bytes = 8 * 1024;
+    set_network_conditions(system.engine(), conditions);
+    Router router;
+    router.get("/pieces", [](const Request&) {
+        return stream("text/plain", [](BodyWriter out) -> Task<Result<void>> {
+            for (int i = 0; i < kPieces; ++i) {
+                const auto size = static_cast<std::size_t>(i % 7 == 0 ? 40'000 : 10 * (i % 50));
+                co_await or_return(
+                    co_await out.write(std::string(size, static_cast<char>('a' + i % 26)) + "|"));
+                if (i % 3 == 0) co_await or_return(co_await sleep(1ms));
+            }
+            co_return Result<void>();
+        });
+    });
+    Server server = co_await start(system, std::move(router));
+    Client client = co_await Client::connect(system, server.port());
+    const Reply reply = co_await client.ask(get("/pieces"));
+    std::string expected;
+    for (int i = 0; i < kPieces; ++i) {
+        const auto size = static_cast<std::size_t>(i % 7 == 0 ? 40'000 : 10 * (i % 50));
+        expected += std::string(size, static_cast<char>('a' + i % 26)) + "|";
+    }
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_TRUE(reply.body == expected) << reply.body.size() << " of " << expected.size();
+    co_await stop(server);
+}
+
+TEST(StreamedResponse, KeepsItsOrderWhenItsWriterAndItsPeerWait) {
+    in_virtual_time(20, slow_reader);
 }
 
 Task<void> producer_waits(System system) {

@@ -90,7 +90,7 @@ struct Burst {
 void burst(System system, const Burst& wanted, const char* what) {
     const auto tally = system.spawn<Tally>(options().mailbox(unbounded()));
     const auto ticker = system.spawn<Ticker>();
-    const std::size_t memory = resident_bytes();
+    const std::int64_t memory = resident_bytes();
     const Duration before = monotonic_now();
     const Duration used_before = processor_time();
     std::vector<Ref<Visitor>> visitors;

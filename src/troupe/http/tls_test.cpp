@@ -3,6 +3,7 @@
 
 #include <troupe/http/client.hpp>
 #include <troupe/http/internal/test_client.hpp>
+#include <troupe/http/internal/test_server.hpp>
 #include <troupe/http/server.hpp>
 #include <troupe/io/internal/test_tls.hpp>
 #include <troupe/net/internal/test_runs.hpp>
@@ -18,6 +19,7 @@ namespace troupe::http {
 namespace {
 
 using namespace std::chrono_literals;
+using http_internal::stop;
 using io_internal::test_tls_client;
 using io_internal::test_tls_server;
 using net_internal::in_virtual_time;
@@ -30,11 +32,6 @@ Task<Server> start(System system, TlsServer tls) {
     auto server = co_await serve(system, std::move(router), ServerOptions().tls(std::move(tls)));
     EXPECT_TRUE(server.has_value()) << server.error().message();
     co_return *server;
-}
-
-Task<void> stop(Server server) {
-    auto stopped = co_await server.stop(1s);
-    EXPECT_TRUE(stopped.has_value());
 }
 
 std::string at(std::uint16_t port) {

@@ -3,6 +3,7 @@
 #include <troupe/http/client_errc.hpp>
 #include <troupe/http/internal/call.hpp>
 #include <troupe/http/internal/request_writer.hpp>
+#include <troupe/http/internal/trace_lines.hpp>
 #include <troupe/task/sleep.hpp>
 
 #include <algorithm>
@@ -66,7 +67,9 @@ Call::Call(System system, Ref<ConnectionPool> pool, const http::ClientOptions& o
                          begun_ + std::min(request_.timeout().value_or(options.timeout()),
                                            Duration::max() - begun_))),
       redirects_left_(request_.redirects_max().value_or(options.redirects_max())),
-      retries_left_(request_.idempotent() ? request_.retries().value_or(options.retries()) : 0) {}
+      retries_left_(request_.idempotent() ? request_.retries().value_or(options.retries()) : 0) {
+    if (options.sends_trace()) add_trace_lines(request_);
+}
 
 Error Call::explain(const Error& cause) const {
     return http_internal::explain(what(), doing_, cause, system_.now() - begun_);

@@ -1,12 +1,16 @@
 #include <troupe/actor/system.hpp>
+#include <troupe/base/block_pool.hpp>
+#include <troupe/http/internal/answers.hpp>
 #include <troupe/http/internal/chunk_decoder.hpp>
 #include <troupe/http/internal/connection.hpp>
+#include <troupe/http/internal/file_reading.hpp>
 #include <troupe/http/internal/gatekeeper.hpp>
 #include <troupe/scheduler/engine.hpp>
 
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <utility>
 
 namespace troupe::http_internal {
@@ -35,28 +39,11 @@ constexpr Duration kLingerTime = std::chrono::seconds(1);
 constexpr Duration kLingerTimeOfAStop = std::chrono::milliseconds(200);  // somebody waits for us
 constexpr std::size_t kLingerBytes = 1024 * 1024;
 
+// What is sent of a file before others on the worker have a turn, and before the next part is
+// looked for in memory.
+constexpr std::size_t kFileBytesAtOnce = 512 * 1024;
+
 constexpr std::string_view kHead = "HEAD";
-
-constexpr ParseRefusal kTooSlow{408, "The request took too long to arrive."};
-
-http::Response refusal_of(const ParseRefusal& refusal) {
-    http::Response response = http::text(refusal.status, std::string(refusal.sentence));
-    response.close();
-    return response;
-}
-
-http::Response too_many_requests(Duration wait) {
-    const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
-    http::Response response = http::text(429, "There were too many requests from this address.");
-    response.header("Retry-After", std::to_string(seconds));
-    return response;
-}
-
-http::Response failed_handler() {
-    http::Response response = http::text(500, "The handler of this request failed.");
-    response.close();
-    return response;
-}
 
 }  // namespace
 
@@ -74,9 +61,11 @@ public:
     bool await_ready() const noexcept { return false; }
     template <task_internal::OurPromise P>
     bool await_suspend(std::coroutine_handle<P> self) {
+        connection_.has_waited_ = false;
         bool waits = awaiter_.await_suspend(self);
         // Only a later turn of this actor resumes the coroutine, so all of this is still here.
         if (waits) connection_.write_what_goes();
+        connection_.has_waited_ = waits;
         return waits;
     }
     T await_resume() { return awaiter_.await_resume(); }
@@ -91,28 +80,62 @@ Connection::FlushingAwaiter<T> Connection::flushing(Task<T> task) {
     return FlushingAwaiter<T>(std::move(task), *this);
 }
 
+/// To a connection, from itself: a coroutine of the user's has written something and has waited
+/// before, so that nobody is called when it waits again. But signals are handled then.
+struct Connection::WaitsAgain final : MailNode {
+    explicit WaitsAgain(Connection& the_connection) : connection(the_connection) { ops = &kOps; }
+    static void free(MailNode* node) noexcept {
+        free_block(static_cast<WaitsAgain*>(node), sizeof(WaitsAgain));
+    }
+    static bool arrive(MailNode* node, Cell&) {
+        static_cast<WaitsAgain*>(node)->connection.it_waits_again();
+        free(node);
+        return false;
+    }
+    static constexpr MailOps kOps{
+        MailKind::signal, [](MailNode* node, const Error&) noexcept { free(node); }, &arrive};
+
+    Connection& connection;  // of this generation of its cell
+};
+
+/// What has been written leaves when the function waits, or in its next write that has to.
+void Connection::write_when_it_waits() {
+    if (!has_waited_ || std::exchange(hears_of_wait_, true)) return;
+    Cell& cell = *current_cell();
+    post_signal(cell, cell.generation(),
+                ::new (allocate_block(sizeof(WaitsAgain))) WaitsAgain(*this));
+}
+
+void Connection::it_waits_again() {
+    hears_of_wait_ = false;
+    // What is being sent at present is sent by whoever waits for that.
+    if (!sending_) write_what_goes();
+}
+
 Connection::Connection(std::shared_ptr<const ServerState> server,
-                       std::shared_ptr<net::ConnectionPhase> phase,
-                       std::shared_ptr<RequestRate> rate, Ref<Gatekeeper> gatekeeper, Stream stream)
+                       std::shared_ptr<net::ConnectionPhase> phase, std::shared_ptr<Place> place,
+                       Ref<Gatekeeper> gatekeeper, Stream stream)
     : server_(std::move(server)),
       phase_(std::move(phase)),
-      rate_(std::move(rate)),
+      visitor_(*server_->admission, std::move(place)),
       gatekeeper_(gatekeeper),
       stream_(std::move(stream)),
       parser_(server_->limits) {}
 
 Task<void> Connection::serve() {
+    co_await arrive();
     while (connected_ && open_) {
         if (parser_.between_messages()) patience_ = server_->options.request_timeout();
         RequestParser::Step step = parser_.read_head(input_.pending(), request_);
         input_.consume(step.consumed);
         if (step.status == RequestParser::Status::head) {
+            first_ = false;
             Asked asked{request_.method == kHead, request_.keep_alive, request_.minor_version};
-            const Duration wait = time_to_wait();
+            std::optional<http::Response> refusal = visitor_.admit(request_, system().engine());
             const Handler* handler = server_->router.find(request_);
-            if (wait > Duration::zero()) {
-                http::Response response = too_many_requests(wait);
-                ignore(write_small(response, asked), "a sentence is small");
+            if (refusal) {
+                server_->router.note_refusal(request_, refusal->status());
+                ignore(write_small(*refusal, asked), "a sentence is small");
             } else if (can_answer_here(handler)) {
                 http::Response response =
                     handler ? answer(*handler) : server_->router.refuse(request_);
@@ -123,7 +146,10 @@ Task<void> Connection::serve() {
             }
             // Those behind it may be here already: their responses leave together.
             if (open_ && output_.size() < kOutputBytesMax) continue;
+        } else if (step.status == RequestParser::Status::refused && speaks_http2()) {
+            co_await go_on_in_http2();
         } else if (step.status == RequestParser::Status::refused) {
+            note_unread(parser_.refusal().status);
             refuse(parser_.refusal());
         }
         write_what_goes();
@@ -138,11 +164,6 @@ Task<void> Connection::serve() {
 }
 
 // ---- from a request to its response -------------------------------------------------------------
-
-/// How long the peer should have waited before it sent this request.
-Duration Connection::time_to_wait() {
-    return rate_ ? rate_->take(system().now()) : Duration::zero();
-}
 
 /// Whether there is nothing to wait for: a function answers, and the request is here.
 bool Connection::can_answer_here(const Handler* handler) {
@@ -168,7 +189,11 @@ Task<http::Response> Connection::wait_for_answer(const Handler* handler) {
     } else if (handler || !parser_.continue_expected()) {
         co_await collect_body();
     }
-    if (connected_ && body_refusal_.status == 0) {
+    if (!connected_ || body_refusal_.status != 0) {
+        visitor_.count_malformed();
+        const int status = body_refusal_.status != 0 ? body_refusal_.status : kCutShort;
+        server_->router.note_refusal(request_, status);
+    } else {
         if (handler || server_->router.has_middleware()) {
             response = co_await run(handler);
         } else {
@@ -184,6 +209,7 @@ Task<http::Response> Connection::wait_for_answer(const Handler* handler) {
 /// and becomes a 500.
 Task<http::Response> Connection::run(const Handler* handler) {
     const http::Router& router = server_->router;
+    const InProgress working(server_->admission->overload());
     try {
         if (router.has_middleware()) {
             co_return co_await flushing(router.run(handler, std::move(request_), *this));
@@ -328,7 +354,26 @@ Task<void> Connection::hand_over(std::unique_ptr<http::Takeover> next) {
     connected_ = false;  // it is not ours any more
     std::string received(input_.pending());
     ignore(co_await gatekeeper_.send<&Gatekeeper::take_over>(std::move(next), std::move(stream_),
-                                                             std::move(received)),
+                                                             std::move(received), visitor_.place()),
+           "a server that is gone has no connections");
+}
+
+/// Whether the first that was received is how an HTTP/2 client begins, which no HTTP/1.1 parser
+/// takes for a request.
+bool Connection::speaks_http2() const {
+    constexpr std::string_view kPreface = "PRI * HTTP/2";
+    if (!first_ || !server_->options.http2().enabled()) return false;
+    if (!input_.pending().starts_with(kPreface)) return false;
+    const std::optional<TlsInfo> tls = stream_.tls();
+    return !tls || tls->protocol == "h2";
+}
+
+/// Another actor has the connection from here on.
+Task<void> Connection::go_on_in_http2() {
+    open_ = connected_ = false;
+    std::string received(input_.pending());
+    ignore(co_await gatekeeper_.send<&Gatekeeper::go_on_in_http2>(
+               std::move(stream_), std::move(received), visitor_.place()),
            "a server that is gone has no connections");
 }
 
@@ -355,12 +400,7 @@ Task<void> Connection::write_streamed(http::Response response) {
 Task<Result<void>> Connection::write(std::string_view piece) {
     if (!connected_) co_return error(broken_, "the peer has left");
     if (piece.empty()) co_return Result<void>();
-    if (body_end_ == BodyEnd::length) {
-        if (piece.size() > body_left_) {
-            co_return error(Errc::failed, "the body is longer than its length() says");
-        }
-        body_left_ -= piece.size();
-    }
+    if (!count_written(piece.size())) co_return error(Errc::failed, kBodyTooLong);
     bool in_chunks = body_end_ == BodyEnd::chunks;
     if (in_chunks) append_chunk_head(output_, piece.size());
     if (piece.size() < kLargeBody) {
@@ -372,13 +412,110 @@ Task<Result<void>> Connection::write(std::string_view piece) {
     if (in_chunks) output_.append("\r\n");
     if (output_.size() >= kStreamedBytesMax) co_await flush();
     if (!connected_) co_return error(broken_, "the peer does not take the body");
+    if (!output_.empty()) write_when_it_waits();
     co_return Result<void>();
+}
+
+/// False when the body becomes longer than was said.
+bool Connection::count_written(std::uint64_t bytes) {
+    if (body_end_ != BodyEnd::length) return true;
+    if (bytes > body_left_) return false;
+    body_left_ -= bytes;
+    return true;
+}
+
+Task<Result<void>> Connection::write_file(int descriptor, std::uint64_t offset,
+                                          std::uint64_t bytes) {
+    if (!stream_.sends_files() || bytes < kLargeBody) {
+        return BodySink::write_file(descriptor, offset, bytes);
+    }
+    return send_file(descriptor, offset, bytes);
+}
+
+Task<Result<void>> Connection::send_file(int descriptor, std::uint64_t offset,
+                                         std::uint64_t bytes) {
+    if (!count_written(bytes)) co_return error(Errc::failed, kBodyTooLong);
+    const bool in_chunks = body_end_ == BodyEnd::chunks;
+    if (in_chunks) append_chunk_head(output_, bytes);
+    co_await flush();
+    const Sending sending(*this);
+    Duration patience = server_->options.write_timeout();
+    std::size_t in_slice = 0;  // the peer has that time for each slice, as in send()
+    while (connected_ && bytes > 0) {
+        const std::uint64_t piece = std::min<std::uint64_t>(bytes, kFileBytesAtOnce);
+        co_await or_return(co_await bring_into_memory(descriptor, offset, piece));
+        for (std::uint64_t left = piece; left > 0;) {
+            const Duration before = system().now();
+            const Result<std::size_t> sent =
+                co_await stream_.send_file(descriptor, offset, left).within(patience);
+            date_ = nullptr;
+            if (!sent) {
+                // The head has gone, so a peer that is still there hears of it by the end.
+                broken_ = sent.error() == Errc::timed_out ? Errc::timed_out : Errc::closed;
+                connected_ = sent.error() == Errc::failed;
+                co_return std::unexpected(sent.error());
+            }
+            left -= *sent;
+            offset += *sent;
+            bytes -= *sent;
+            in_slice += *sent;
+            patience -= std::min(patience, system().now() - before);
+            if (in_slice < kSliceBytes) continue;
+            in_slice = 0;
+            patience = server_->options.write_timeout();
+        }
+    }
+    if (in_chunks) output_.append("\r\n");
+    if (!connected_) co_return error(broken_, "the peer does not take the body");
+    co_return Result<void>();
+}
+
+Task<Result<void>> Connection::send_now() {
+    co_await flush();
+    look_out_for_its_end();
+    if (!connected_) co_return error(broken_, "the peer has left");
+    co_return Result<void>();
+}
+
+void Connection::watch_peer(Scope* scope) {
+    peer_watch_.set(scope, *server_->endless_bodies);
+    look_out_for_its_end();
+}
+
+/// To be told when there is something to read, unless something else is waited for in between: a
+/// write that waits ends it, so every flush begins it anew.
+void Connection::look_out_for_its_end() {
+    // Requests that come meanwhile wait their turn; behind so much of them nobody looks for an end.
+    constexpr std::size_t kInputBytesMax = 4096;
+    if (!peer_watch_ || !connected_ || input_.size() > kInputBytesMax) return;
+    stream_.observe(*this, io_internal::Direction::read);
+}
+
+/// The peer has sent something, or has left. In a turn, while a body is written that wants to know.
+bool Connection::ready(Cell& cell) noexcept {
+    if (!peer_watch_ || !connected_) return false;
+    const auto received = stream_.try_read(input_.room());
+    const bool is_there = received && (!*received || **received > 0);
+    if (is_there) {
+        input_.put(received->value_or(0));
+        look_out_for_its_end();
+        return false;
+    }
+    connected_ = false;
+    return peer_watch_.peer_has_left(cell);
 }
 
 void Connection::trailer(std::string_view name, std::string_view value) {
     http::Response line;
     line.header(name, value);
     trailer_lines_ += line.header_lines();
+}
+
+/// There is no request, but what there is of one belongs in the access log.
+void Connection::note_unread(int status) {
+    parser_.tell_what_is_there(input_.pending(), request_);
+    visitor_.count_unread(request_);
+    server_->router.note_refusal(request_, status);
 }
 
 void Connection::refuse(const ParseRefusal& refusal) {
@@ -394,6 +531,21 @@ const DateCache::Text& Connection::date() {
 
 // ---- the wire -----------------------------------------------------------------------------------
 
+/// Waits until both ends have agreed on how they speak, and until it is known who the peer is. A
+/// stop ends this as it does the wait for a request.
+Task<void> Connection::arrive() {
+    const http::ServerOptions& options = server_->options;
+    if (options.tls() || options.proxy_protocol()) {
+        connected_ = phase_->begin_waiting();
+        if (!connected_) co_return;
+        const Result<void> agreed = co_await stream_.handshake(Interruptible::yes);
+        phase_->end_agreeing();
+        connected_ = phase_->end_waiting() && agreed;
+        if (!connected_) co_return;
+    }
+    connected_ = visitor_.arrive(stream_, false, system().now());
+}
+
 /// Waits for more of a request, or for the next one.
 Task<void> Connection::receive() {
     if (parser_.between_messages() && input_.empty()) {
@@ -401,7 +553,9 @@ Task<void> Connection::receive() {
         co_return;
     }
     bool received = co_await receive_more();
-    if (!received && connected_) refuse(kTooSlow);
+    if (received) co_return;
+    note_unread(connected_ ? kTooSlow.status : kCutShort);
+    if (connected_) refuse(kTooSlow);
 }
 
 /// Waits for a request to begin. A stop ends this wait and no other one.
@@ -467,6 +621,7 @@ Task<void> Connection::flush() {
 
 /// Writes, slice by slice: the peer has the time of one write for each.
 Task<void> Connection::send(std::string_view bytes) {
+    const Sending sending(*this);
     while (connected_ && !bytes.empty()) {
         std::string_view slice = bytes.substr(0, kSliceBytes);
         bytes.remove_prefix(slice.size());

@@ -2,9 +2,10 @@
 
 #include <troupe/actor/actor.hpp>
 #include <troupe/http/body.hpp>
+#include <troupe/http/internal/admission.hpp>
 #include <troupe/http/internal/byte_buffer.hpp>
+#include <troupe/http/internal/peer_watch.hpp>
 #include <troupe/http/internal/request_parser.hpp>
-#include <troupe/http/internal/request_rate.hpp>
 #include <troupe/http/internal/response_writer.hpp>
 #include <troupe/http/internal/server_state.hpp>
 #include <troupe/io/stream.hpp>
@@ -25,10 +26,13 @@ class Gatekeeper;
 ///
 /// A handler that throws costs its connection and nothing else: the client is told 500, and the
 /// actor ends as failed with what was thrown.
-class Connection final : public Actor, private BodySource, private BodySink {
+class Connection final : public Actor,
+                         private BodySource,
+                         private BodySink,
+                         private io_internal::Observer {
 public:
     Connection(std::shared_ptr<const ServerState> server,
-               std::shared_ptr<net::ConnectionPhase> phase, std::shared_ptr<RequestRate> rate,
+               std::shared_ptr<net::ConnectionPhase> phase, std::shared_ptr<Place> place,
                Ref<Gatekeeper> gatekeeper, Stream stream);
 
     /// Does all of it; the actor ends afterwards.
@@ -42,13 +46,27 @@ private:
         int minor_version = 1;
     };
 
+    /// While something is on its way that is not, or no more, in the output.
+    class Sending {
+    public:
+        explicit Sending(Connection& connection) : connection_(connection) {
+            connection_.sending_ = true;
+        }
+        Sending(const Sending&) = delete;
+        Sending& operator=(const Sending&) = delete;
+        ~Sending() { connection_.sending_ = false; }
+
+    private:
+        Connection& connection_;
+    };
+    struct WaitsAgain;
+
     template <class T>
     class FlushingAwaiter;
     template <class T>
     FlushingAwaiter<T> flushing(Task<T> task);
 
     // From a request to its response.
-    Duration time_to_wait();
     bool can_answer_here(const Handler* handler);
     http::Response answer(const Handler& handler);
     Task<http::Response> wait_for_answer(const Handler* handler);
@@ -70,23 +88,37 @@ private:
     Task<void> write_large(http::Response response, Asked asked);
     Task<void> write_streamed(http::Response response);
     Task<void> hand_over(std::unique_ptr<http::Takeover> next);
+    bool speaks_http2() const;
+    Task<void> go_on_in_http2();
     Task<Result<void>> write(std::string_view piece) override;
+    Task<Result<void>> write_file(int descriptor, std::uint64_t offset,
+                                  std::uint64_t bytes) override;
+    Task<Result<void>> send_file(int descriptor, std::uint64_t offset, std::uint64_t bytes);
+    Task<Result<void>> send_now() override;
+    void watch_peer(Scope* scope) override;
+    void look_out_for_its_end();
+    bool ready(Cell& cell) noexcept override;
+    bool count_written(std::uint64_t bytes);
     void trailer(std::string_view name, std::string_view value) override;
     void refuse(const ParseRefusal& refusal);
+    void note_unread(int status);
     const DateCache::Text& date();
 
     // The wire.
+    Task<void> arrive();
     Task<void> receive();
     Task<void> receive_first();
     Task<bool> receive_more();
     Task<void> flush();
     Task<void> send(std::string_view bytes);
     void write_what_goes();
+    void write_when_it_waits();
+    void it_waits_again();
     Task<void> linger();
 
     std::shared_ptr<const ServerState> server_;    // shared as ServerState says
     std::shared_ptr<net::ConnectionPhase> phase_;  // shared with the gatekeeper
-    std::shared_ptr<RequestRate> rate_;  // shared by the address's connections; null: no limit
+    Visitor visitor_;
     Ref<Gatekeeper> gatekeeper_;
     Stream stream_;
     RequestParser parser_;
@@ -103,9 +135,14 @@ private:
     std::uint64_t body_left_ = 0;  // to be written, if its length was said
     BodyEnd body_end_ = BodyEnd::nothing_follows;
     Errc broken_ = Errc::closed;  // why it is not connected any more
-    bool connected_ = true;       // the peer can be talked to
-    bool open_ = true;            // further requests are welcome
+    PeerWatch peer_watch_;
+    bool connected_ = true;  // the peer can be talked to
+    bool open_ = true;       // further requests are welcome
+    bool first_ = true;      // no request was read yet
     bool continue_sent_ = false;
+    bool has_waited_ = false;     // a coroutine of the user's, since it was called
+    bool hears_of_wait_ = false;  // a signal for that is on its way
+    bool sending_ = false;        // see Sending
 };
 
 }  // namespace troupe::http_internal

@@ -166,6 +166,25 @@ void RequestParser::take_request_line(std::string_view head, const RequestLine& 
     fields_start_ = line_start_ = line.size;
 }
 
+void RequestParser::tell_what_is_there(std::string_view input, http::Request& request) const {
+    constexpr std::size_t kLineBytesMax = 100;  // to be recognised by
+    while (input.starts_with("\r\n"))
+        input.remove_prefix(2);
+    const bool line_is_whole = line_start_ != 0;
+    std::string_view target;
+    if (line_is_whole) {
+        target = input.substr(target_start_, target_size_);
+    } else {
+        request.method.clear();
+        target = input.substr(0, std::min(input.find_first_of("\r\n"), kLineBytesMax));
+    }
+    const std::size_t path_size = std::min(target.find('?'), target.size());
+    request.path.assign(target.substr(0, path_size));
+    request.query.assign(target.substr(std::min(path_size + 1, target.size())));
+    request.headers().clear();
+    request.clear_parameters();
+}
+
 /// Whether the lines of the last head, which the request should still hold, begin `fields`. They
 /// end with the empty line, so they are all there is then.
 bool RequestParser::has_the_same_fields(std::string_view fields,

@@ -67,6 +67,11 @@ public:
         chunks_.limit(body_bytes_max);
     }
 
+    /// Of a head that was refused, or is not whole: puts into `request` what there is of it, for
+    /// people. That is the method, and the target as its path and query, not decoded; of a request
+    /// line that is no such, no method, and how it begins. `input` is as last shown to read_head.
+    void tell_what_is_there(std::string_view input, http::Request& request) const;
+
     /// Reads on in the body, and its trailers into `request`.
     Step read_body(std::string_view input, http::Request& request);
 

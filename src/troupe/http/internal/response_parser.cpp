@@ -19,20 +19,6 @@ bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view kBlanks = " \t";
-    const std::size_t begin = std::min(text.find_first_not_of(kBlanks), text.size());
-    return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
-}
-
-/// The next item of a comma-separated list, which is taken off its front.
-std::string_view take_item(std::string_view& list) {
-    const std::size_t end = std::min(list.find(','), list.size());
-    const std::string_view item = trimmed(list.substr(0, end));
-    list.remove_prefix(std::min(end + 1, list.size()));
-    return item;
-}
-
 /// A number that is nothing but digits and fits.
 template <class Number>
 std::optional<Number> number_in(std::string_view text) {
@@ -51,10 +37,7 @@ std::optional<Number> number_in(std::string_view text) {
 bool list_has_token(const http::Headers& headers, std::string_view name, std::string_view token) {
     for (std::size_t i = 0; i < headers.size(); ++i) {
         const http::HeaderField field = headers.at(i);
-        if (!equals_ignoring_case(field.name, name)) continue;
-        for (std::string_view list = field.value; !list.empty();) {
-            if (equals_ignoring_case(take_item(list), token)) return true;
-        }
+        if (equals_ignoring_case(field.name, name) && holds_token(field.value, token)) return true;
     }
     return false;
 }
@@ -63,7 +46,7 @@ int promised_idle_seconds(const http::Headers& headers) {
     constexpr std::string_view kTimeout = "timeout=";
     std::string_view list = headers.find("Keep-Alive").value_or(std::string_view());
     while (!list.empty()) {
-        const std::string_view item = take_item(list);
+        const std::string_view item = cut_before(list, ',');
         if (!equals_ignoring_case(item.substr(0, kTimeout.size()), kTimeout)) continue;
         return number_in<int>(item.substr(kTimeout.size())).value_or(-1);
     }

@@ -72,12 +72,18 @@ bool has_no_body(int status) {
     return status < 200 || status == 204 || status == 304;
 }
 
-// Nobody has a use for a status outside of these; a peer could not read it either.
-int status_of(const http::Response& response) {
+}  // namespace
+
+int status_on_wire(const http::Response& response) {
     return response.status() >= 100 && response.status() <= 999 ? response.status() : 500;
 }
 
-}  // namespace
+std::optional<std::uint64_t> length_on_wire(const http::Response& response) {
+    int status = status_on_wire(response);
+    if (has_no_body(status)) return std::nullopt;
+    if (status == 205) return 0;
+    return response.producer() ? response.length() : response.body().size();
+}
 
 const DateCache::Text& DateCache::at(Duration wall) {
     std::int64_t second = wall.count() < 0 ? 0 : wall.count() / kNanosecondsPerSecond;
@@ -101,7 +107,7 @@ const DateCache::Text& DateCache::at(Duration wall) {
 
 BodyEnd body_end(const http::Response& response, const Framing& framing) {
     // A 205 has a body, which is empty.
-    int status = status_of(response);
+    int status = status_on_wire(response);
     if (has_no_body(status) || status == 205 || framing.head_only) return BodyEnd::nothing_follows;
     if (!response.producer() || response.length()) return BodyEnd::length;
     return framing.minor_version == 0 ? BodyEnd::close : BodyEnd::chunks;
@@ -119,7 +125,7 @@ std::size_t head_bytes_max(const http::Response& response) {
 /// Writes the head to where there is room for it. Returns where it ends.
 char* write_head(char* at, const http::Response& response, const Framing& framing,
                  const DateCache::Text& date) {
-    int status = status_of(response);
+    int status = status_on_wire(response);
     if (status == 200) {
         at = put(at, "HTTP/1.1 200 OK\r\nDate: ");
     } else {
@@ -128,16 +134,12 @@ char* write_head(char* at, const http::Response& response, const Framing& framin
         at = put(at, "\r\nDate: ");
     }
     at = put(put(at, date), "\r\n");
-    if (!has_no_body(status)) {
-        bool streams = response.producer() != nullptr;
-        if (!streams || response.length() || status == 205) {
-            std::uint64_t length = streams ? response.length().value_or(0) : response.body().size();
-            at = put(at, "Content-Length: ");
-            at = std::to_chars(at, at + 20, status == 205 ? 0 : length).ptr;
-            at = put(at, "\r\n");
-        } else if (framing.minor_version == 1) {
-            at = put(at, "Transfer-Encoding: chunked\r\n");
-        }
+    if (const auto length = length_on_wire(response)) {
+        at = put(at, "Content-Length: ");
+        at = std::to_chars(at, at + 20, *length).ptr;
+        at = put(at, "\r\n");
+    } else if (!has_no_body(status) && framing.minor_version == 1) {
+        at = put(at, "Transfer-Encoding: chunked\r\n");
     }
     if (!response.type().empty()) {
         at = put(at, "Content-Type: ");

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace troupe::http_internal {
@@ -27,6 +28,12 @@ private:
     std::int64_t second_ = -1;
     Text text_{};
 };
+
+/// Nobody has a use for a status that does not have three digits; a peer could not read it either.
+int status_on_wire(const http::Response& response);
+
+/// How long the body is, where that is said: not where there is none, nor where nobody knows.
+std::optional<std::uint64_t> length_on_wire(const http::Response& response);
 
 /// How the connection stands for one response.
 struct Framing {

@@ -6,6 +6,7 @@
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/system.hpp>
 #include <troupe/base/duration.hpp>
+#include <troupe/base/internal/test_memory.hpp>
 
 #include <netinet/in.h>
 #include <sys/resource.h>
@@ -25,6 +26,8 @@
 #include <utility>
 
 namespace troupe::http_internal {
+
+using base_internal::resident_bytes;
 
 /// What the program ends with.
 inline bool good = true;
@@ -97,13 +100,6 @@ public:
 private:
     int fd_ = -1;
 };
-
-inline std::size_t resident_bytes() {
-    std::ifstream file("/proc/self/statm");
-    std::size_t pages = 0;
-    file >> pages >> pages;
-    return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
 
 inline std::size_t entries(const char* directory) {
     std::size_t count = 0;

@@ -19,6 +19,27 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
     return true;
 }
 
+std::string_view trimmed(std::string_view text) {
+    constexpr std::string_view kBlanks = " \t";
+    const std::size_t begin = text.find_first_not_of(kBlanks);
+    if (begin == std::string_view::npos) return std::string_view();
+    return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+}
+
+std::string_view cut_before(std::string_view& list, char mark) {
+    const std::size_t end = list.find(mark);
+    const std::string_view piece = list.substr(0, end);
+    list = end == std::string_view::npos ? std::string_view() : list.substr(end + 1);
+    return trimmed(piece);
+}
+
+bool holds_token(std::string_view list, std::string_view token) {
+    while (!list.empty()) {
+        if (equals_ignoring_case(cut_before(list, ','), token)) return true;
+    }
+    return false;
+}
+
 std::optional<char> decode_escape(char high, char low) {
     int h = hex_digit(high);
     int l = hex_digit(low);
@@ -79,6 +100,22 @@ void append_parameter(std::string& out, std::string_view segment) {
             i += 2;
         } else {
             out += segment[i];
+        }
+    }
+}
+
+void append_encoded(std::string& out, std::string_view text) {
+    constexpr std::string_view kHex = "0123456789ABCDEF";
+    for (char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool is_letter = lower(c) >= 'a' && lower(c) <= 'z';
+        const bool is_digit = c >= '0' && c <= '9';
+        if (is_letter || is_digit || c == '-' || c == '.' || c == '_' || c == '~') {
+            out += c;
+        } else {
+            out += '%';
+            out += kHex[byte >> 4];
+            out += kHex[byte & 15];
         }
     }
 }

@@ -7,6 +7,29 @@
 namespace troupe::http_internal {
 namespace {
 
+TEST(Text, IsCutAtAMarkAndTrimmed) {
+    EXPECT_EQ(trimmed(" \ta b\t "), "a b");
+    EXPECT_EQ(trimmed(" \t"), "");
+    std::string_view list = "a , b,,c";
+    EXPECT_EQ(cut_before(list, ','), "a");
+    EXPECT_EQ(cut_before(list, ','), "b");
+    EXPECT_EQ(cut_before(list, ','), "");
+    EXPECT_EQ(cut_before(list, ','), "c");
+    EXPECT_EQ(list, "");
+}
+
+TEST(Text, HoldsTheTokensOfAListInAnyCase) {
+    EXPECT_TRUE(holds_token("gzip, No-Transform", "no-transform"));
+    EXPECT_FALSE(holds_token("no-transform-at-all,", "no-transform"));
+    EXPECT_FALSE(holds_token("", "no-transform"));
+}
+
+TEST(Text, IsEncodedForAnyPartOfAUrl) {
+    std::string out;
+    append_encoded(out, "a-Z_0.~ /?#%:\xff");
+    EXPECT_EQ(out, "a-Z_0.~%20%2F%3F%23%25%3A%FF");
+}
+
 TEST(Text, ComparesWithoutCase) {
     EXPECT_TRUE(equals_ignoring_case("Content-Type", "cONTENT-tYPE"));
     EXPECT_FALSE(equals_ignoring_case("a", "ab"));
