@@ -1,6 +1,7 @@
 #include <troupe/actor/own_message.hpp>
 #include <troupe/base/error.hpp>
 #include <troupe/scheduler/cell.hpp>
+#include <troupe/scheduler/idle_workers.hpp>
 #include <troupe/task/sleep.hpp>
 #include <troupe/websocket/internal/room_core.hpp>
 #include <troupe/websocket/internal/utf8.hpp>
@@ -94,9 +95,12 @@ Task<void> Room::begin_soon() {
 }
 
 void Room::deliver_some() {
-    core_->deliver_some();
+    // Where others have nothing to do they take members off our hands, but only such as have mail.
+    const bool at_once = !anybody_idle(actor_internal::cell_of(*this)->engine());
+    core_->deliver_some(at_once);
     if (core_->idle()) return;
-    if (core_->between_rounds()) {
+    // To write takes its time, and ends the turn; to tell does not.
+    if (at_once || core_->between_rounds()) {
         go_on<&Room::begin_soon>();
     } else {
         go_on<&Room::deliver_some>();

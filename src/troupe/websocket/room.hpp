@@ -74,6 +74,7 @@ struct RoomStats {
     std::size_t members = 0;
     std::uint64_t broadcasts = 0;
     std::uint64_t deliveries = 0;  ///< messages given to members
+    std::uint64_t straight = 0;    ///< of them, written by the room: the member was idle
     std::uint64_t rounds = 0;      ///< what gathered is told together: how often that was
     std::uint64_t refused = 0;     ///< broadcasts that found too many before them
     std::uint64_t stopped = 0;     ///< members that handled nothing any more, and were stopped

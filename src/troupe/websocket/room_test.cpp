@@ -295,6 +295,116 @@ TEST(Room, TellsAllTheSameInOneOrder) {
     on_both_engines(50, many_speak);
 }
 
+/// Says by itself what it asks the room to say as well.
+class Chatty final : public Socket {
+public:
+    explicit Chatty(Ref<Room> room) : room_(room) {}
+
+private:
+    Task<void> on_open(const http::Request&) override {
+        room_.tell<&Room::join>(member());
+        return {};
+    }
+    Task<void> on_text(std::string text) override {
+        send_text("own " + text);
+        room_.tell<&Room::broadcast_text>(text);
+        return {};
+    }
+
+    Ref<Room> room_;
+};
+
+/// Of sizes that fit, fill and exceed what the network of the test holds.
+std::string text_of(int speaker, int message) {
+    return std::to_string(speaker) + ":" + std::to_string(message) + ":" +
+           std::string(static_cast<std::size_t>(message % 7) * 50, 'x');
+}
+
+/// Reads so many frames. What a member says is heard before what the room makes of it, and each
+/// speaker in its order.
+Task<void> hears_in_order(Peer& peer, int number, std::vector<int>& next, int& next_own,
+                          int frames) {
+    for (int i = 0; i < frames; ++i) {
+        const std::string what = co_await peer.receive();
+        if (what == "text own " + text_of(number, next_own)) {
+            ++next_own;
+            continue;
+        }
+        const std::size_t speaker = what.size() > 5 ? static_cast<std::size_t>(what[5] - '0') : 99;
+        EXPECT_LT(speaker, next.size()) << what;
+        if (speaker >= next.size()) co_return;
+        EXPECT_EQ(what, "text " + text_of(static_cast<int>(speaker), next[speaker]));
+        ++next[speaker];
+        if (static_cast<int>(speaker) != number) continue;
+        EXPECT_LE(next[speaker], next_own) << "told before it was said";
+    }
+}
+
+// What a member says and what its room writes for it take different ways to the same connection,
+// which takes a few bytes at a time.
+Task<void> two_ways(System system) {
+    constexpr int kPeers = 4;
+    constexpr int kAtOnce = 7;
+    if (system.engine().deterministic()) {
+        NetworkConditions conditions;
+        conditions.buffer_bytes = 600;
+        set_network_conditions(system.engine(), conditions);
+    }
+    Ref<Room> room = system.spawn<Room>();
+    http::Router router;
+    router.get("/club", to<Chatty>(Options(), room));
+    Result<http::Server> server = co_await http::serve(
+        system, std::move(router), net_internal::on_transport<http::ServerOptions>());
+    EXPECT_TRUE(server.has_value());
+    if (!server) co_return;
+    const Club club{*server, room};
+    std::vector<Peer> peers;
+    for (int i = 0; i < kPeers; ++i)
+        peers.push_back(co_await enter(system, club, "x"));
+    std::vector<std::vector<int>> next(kPeers, std::vector<int>(kPeers, 0));
+    std::vector<int> next_own(kPeers, 0);
+    for (int message = 0; message < 4 * kAtOnce; ++message) {
+        for (std::size_t i = 0; i < peers.size(); ++i) {
+            const bool sent =
+                co_await peers[i].send(text_frame(text_of(static_cast<int>(i), message)));
+            EXPECT_TRUE(sent);
+        }
+        if (message % kAtOnce != kAtOnce - 1) continue;
+        for (std::size_t i = 0; i < peers.size(); ++i) {
+            co_await hears_in_order(peers[i], static_cast<int>(i), next[i], next_own[i],
+                                    (kPeers + 1) * kAtOnce);
+        }
+    }
+    for (const std::vector<int>& heard : next)
+        EXPECT_EQ(heard, std::vector<int>(kPeers, 4 * kAtOnce));
+    co_await close_club(club);
+}
+
+TEST(Room, KeepsTheOrderOfWhatAMemberSaysAndWhatItIsTold) {
+    on_both_engines(50, two_ways);
+}
+
+// Nobody has mail, so nobody needs a turn.
+Task<void> all_idle(System system) {
+    Club club = co_await open_club(system, system.spawn<Room>());
+    std::vector<Peer> peers;
+    for (int i = 0; i < 40; ++i)
+        peers.push_back(co_await enter(system, club, "x"));
+    Result<void> slept = co_await sleep(1ms);
+    EXPECT_TRUE(slept.has_value());
+    club.room.tell<&Room::broadcast_text>(std::string("hello"));
+    for (Peer& peer : peers)
+        EXPECT_EQ(co_await peer.receive(), "text hello");
+    const Result<RoomStats> stats = co_await club.room.ask<&Room::stats>();
+    EXPECT_EQ(stats.value_or(RoomStats()).deliveries, peers.size());
+    EXPECT_EQ(stats.value_or(RoomStats()).straight, peers.size());
+    co_await close_club(club);
+}
+
+TEST(Room, WritesByItselfToMembersThatAreIdle) {
+    in_virtual_time(20, all_idle);
+}
+
 // Broadcasts that come while a round is under way travel together, so that a member sends them in
 // one write.
 Task<void> gathers(System system) {

@@ -45,7 +45,7 @@ using websocket_internal::SocketCore;
 constexpr unsigned kGoingAway = 1001;
 
 // So many events, and then the others' mail has its turn.
-constexpr int kEventsInARow = 64;
+constexpr unsigned kEventsInARow = 64;
 
 Task<Result<void>> not_begun(Error why) {
     co_return std::unexpected(std::move(why));
@@ -144,10 +144,14 @@ Member Socket::member(std::string name) const {
 /// Handles what the wire has brought: without a coroutine, as long as no hook needs one.
 void Socket::handle_events() {
     core_->wire.hold_flush();
-    for (int handled = 0; core_->wire.has_events() && handled < kEventsInARow; ++handled) {
+    unsigned handled = 0;
+    for (; core_->wire.has_events() && core_->waiting.empty() && handled < kEventsInARow; ++handled)
         core_->waiting = core_->dispatch(core_->wire.take_event());
-        if (core_->waiting.empty()) continue;
+    if (core_->waiting.empty() && handled < kEventsInARow)
+        core_->wire.hand_over(kEventsInARow - handled);
+    if (!core_->waiting.empty()) {
         core_->wire.release_flush();
+        core_->wire.settle();  // it listens while the hook waits
         return go_on_as_coroutine();
     }
     core_->events_handled();
@@ -161,7 +165,7 @@ void Socket::go_on_as_coroutine() {
 
 Task<void> Socket::handle_rest() {
     Task<void> waiting = std::move(core_->waiting);
-    for (int handled = 0;; ++handled) {
+    for (unsigned handled = 0;; ++handled) {
         if (!waiting.empty()) {
             try {
                 co_await core_->run(std::move(waiting));
@@ -187,6 +191,7 @@ void Socket::flush_now() {
 /// Somebody wants this actor to end: the peer is told, and the hook.
 Task<void> Socket::on_stop(const ExitReason&) {
     core_->begin_stop();
+    core_->wire.take_in();
     if (!core_->waiting.empty()) co_await core_->run(std::move(core_->waiting));
     core_->wire.close(kGoingAway,
                       core_->is_client() ? "the client is going away" : "the server is going away");

@@ -128,10 +128,9 @@ void print_idle(System system, std::uint16_t plain_port, const Companion& peers,
     const auto ticker = system.spawn<Ticker>();
     std::this_thread::sleep_for(100ms);
     const std::size_t threads = entries("/proc/self/task");
-    const std::size_t before = resident_bytes();
+    const std::int64_t before = resident_bytes();
     const auto bytes_each = [&] {
-        return (static_cast<double>(resident_bytes()) - static_cast<double>(before)) /
-               static_cast<double>(count);
+        return static_cast<double>(resident_bytes() - before) / static_cast<double>(count);
     };
     peers.go_on();
     expect(peers.wait(), "all are let in");

@@ -37,14 +37,6 @@ std::string_view take_line(std::string_view& text) {
     return line;
 }
 
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
-        text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
-        text.remove_suffix(1);
-    return text;
-}
-
 std::unexpected<Error> bad_answer(std::string sentence) {
     return error(http::ClientErrc::bad_response, std::move(sentence));
 }

@@ -49,6 +49,8 @@ public:
     Opcode kind() const noexcept { return kind_; }
     const std::string& payload() const noexcept { return kind_is_control() ? control_ : message_; }
     std::string take_payload();
+    /// Of a message, in place: whoever wants it may move it away.
+    std::string& message() noexcept { return message_; }
 
     /// Of a close: the code in it, or 1005 when it has none.
     unsigned close_code() const noexcept { return close_code_; }
@@ -67,6 +69,7 @@ public:
 
 private:
     Status fail(unsigned code, std::string_view problem);
+    bool advance_whole(char* input, std::size_t size, Step& step);
     std::size_t read_head(char* input, std::size_t size);
     bool judge_first_byte();
     bool judge_length(std::size_t length_bytes);

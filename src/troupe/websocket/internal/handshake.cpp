@@ -14,13 +14,6 @@ namespace {
 constexpr std::string_view kVersion = "13";
 constexpr int kKeyBytes = 16;
 
-std::string_view trimmed(std::string_view text) noexcept {
-    constexpr std::string_view kSpace = " \t";
-    const std::size_t first = text.find_first_not_of(kSpace);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
-}
-
 /// Calls `visit` with each part between commas until it returns true.
 template <class Visit>
 bool any_part(std::string_view list, Visit visit) {
@@ -48,6 +41,24 @@ std::string choose_protocol(const http::Request& request, const websocket::Optio
     return chosen;
 }
 
+/// What an HTTP/1.1 request says that wants to become a WebSocket.
+std::optional<http::Response> judge_lines(const http::Request& request) {
+    if (!request.header("Upgrade")) {
+        http::Response response = refused(426, "There is a WebSocket here, and nothing else.");
+        response.header("Upgrade", "websocket");
+        response.header("Sec-WebSocket-Version", kVersion);
+        return response;
+    }
+    if (request.minor_version < 1) return refused(400, "An upgrade needs HTTP/1.1.");
+    if (!has_token(request.headers(), "Upgrade", "websocket")) {
+        return refused(400, "The request does not ask for an upgrade to websocket.");
+    }
+    if (!has_token(request.headers(), "Connection", "upgrade")) {
+        return refused(400, "The request's Connection line does not say Upgrade.");
+    }
+    return std::nullopt;
+}
+
 bool origin_allowed(const http::Request& request, const websocket::Options& options) {
     const auto origin = request.header("Origin");
     if (!origin || options.origins().empty()) return true;
@@ -70,6 +81,13 @@ DeflateWishes deflate_wishes(const websocket::Options& options) {
     wishes.context_takeover = options.context_takeover();
     wishes.window_bits = options.window_bits();
     return wishes;
+}
+
+std::string_view trimmed(std::string_view text) noexcept {
+    constexpr std::string_view kSpace = " \t";
+    const std::size_t first = text.find_first_not_of(kSpace);
+    if (first == std::string_view::npos) return {};
+    return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
 bool has_token(const http::Headers& headers, std::string_view name, std::string_view token) {
@@ -103,18 +121,9 @@ std::optional<http::Response> judge_upgrade(const http::Request& request,
         response.header("Allow", "GET");
         return response;
     }
-    if (!request.header("Upgrade")) {
-        http::Response response = refused(426, "There is a WebSocket here, and nothing else.");
-        response.header("Upgrade", "websocket");
-        response.header("Sec-WebSocket-Version", kVersion);
-        return response;
-    }
-    if (request.minor_version < 1) return refused(400, "An upgrade needs HTTP/1.1.");
-    if (!has_token(request.headers(), "Upgrade", "websocket")) {
-        return refused(400, "The request does not ask for an upgrade to websocket.");
-    }
-    if (!has_token(request.headers(), "Connection", "upgrade")) {
-        return refused(400, "The request's Connection line does not say Upgrade.");
+    // Over HTTP/2 the request's method asks for it (RFC 8441), and nothing else is needed.
+    if (!request.opens_websocket) {
+        if (auto refusal = judge_lines(request)) return refusal;
     }
     const std::string version = joined_lines(request.headers(), "Sec-WebSocket-Version");
     if (version.empty()) return refused(400, "The request has no Sec-WebSocket-Version.");
@@ -123,7 +132,8 @@ std::optional<http::Response> judge_upgrade(const http::Request& request,
         response.header("Sec-WebSocket-Version", kVersion);
         return response;
     }
-    if (base64_size(joined_lines(request.headers(), "Sec-WebSocket-Key")) != kKeyBytes) {
+    if (!request.opens_websocket &&
+        base64_size(joined_lines(request.headers(), "Sec-WebSocket-Key")) != kKeyBytes) {
         return refused(400, "The request has no proper Sec-WebSocket-Key: 16 bytes in base64.");
     }
     if (!request.body.empty()) return refused(400, "A request for an upgrade has no body.");

@@ -36,6 +36,9 @@ std::string upgrade_response(std::string_view key, const Agreement& agreement);
 std::string upgrade_request(std::string_view host, std::string_view target, std::string_view key,
                             const websocket::Options& options, std::string_view more_lines);
 
+/// Without the spaces and tabs at both ends.
+std::string_view trimmed(std::string_view text) noexcept;
+
 /// Whether one of a header's comma-separated tokens is `token`, in any letter case. All lines of
 /// that name count.
 bool has_token(const http::Headers& headers, std::string_view name, std::string_view token);

@@ -27,7 +27,26 @@ void Outbox::use_deflate(const DeflateTerms& terms) {
 
 // ---- what comes in ------------------------------------------------------------------------------
 
+/// What most messages are: a server's, short, with nothing before them that is not bytes already.
+/// False: this one is another.
+bool Outbox::add_plainly(Opcode kind, std::string_view payload) {
+    const bool plain = masks_ == nullptr && deflater_ == nullptr && queue_ == nullptr &&
+                       controls_.empty() && payload.size() <= kControlBytesMax;
+    const std::size_t waiting = bytes_.size() - written_;
+    if (!plain || bytes_.size() >= kReadyBytesMax ||
+        (waiting != 0 && waiting + payload.size() > options_.send_buffer_bytes_max())) {
+        return false;
+    }
+    char frame[2 + kControlBytesMax];
+    frame[0] = first_byte(kind, true, false);
+    frame[1] = static_cast<char>(payload.size());
+    if (!payload.empty()) std::memcpy(frame + 2, payload.data(), payload.size());
+    bytes_.append(frame, 2 + payload.size());
+    return true;
+}
+
 Outbox::Taken Outbox::add(Opcode kind, std::string_view payload) {
+    if (add_plainly(kind, payload)) return Taken::yes;
     const Taken taken = make_room(payload.size());
     if (taken != Taken::yes) return taken;
     if (goes_at_once(payload.size(), kReadyBytesMax)) {
@@ -198,8 +217,8 @@ bool Outbox::rest() noexcept {
 }
 
 bool Outbox::between_frames() const noexcept {
-    const bool inside_shared =
-        queue_ != nullptr && queue_->front().shared && queue_->front().done != 0;
+    // What has begun was offered to the stream, which may have to be offered the same again.
+    const bool inside_shared = queue_ != nullptr && queue_->front().shared && queue_->front().begun;
     return frame_left_ == 0 && !inside_shared;
 }
 

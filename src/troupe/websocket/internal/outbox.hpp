@@ -42,7 +42,8 @@ public:
     Taken add(Opcode kind, std::string_view payload);
     Taken add(SharedFrames frames);
 
-    /// What is left of frames of which so many bytes were written already, when nothing waits.
+    /// What is left of frames of which so many bytes were written already, or tried in vain, when
+    /// nothing waits. Nothing goes before it.
     void add_rest(SharedFrames frames, std::string_view chosen, std::size_t written,
                   bool compressed);
     /// Compressed frames were sent that are not ours: the peer's window has moved on without ours.
@@ -86,6 +87,7 @@ private:
     };
     using Queue = std::deque<Waiting>;
 
+    bool add_plainly(Opcode kind, std::string_view payload);
     Taken make_room(std::size_t bytes);
     bool compresses(Opcode kind, std::size_t bytes) const noexcept {
         return deflater_ != nullptr && !is_control(kind) && bytes >= options_.deflate_bytes_min();

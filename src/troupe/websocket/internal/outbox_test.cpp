@@ -70,11 +70,11 @@ TEST(Outbox, SendsWhatARoomHasMadeFromWhereItIs) {
         EXPECT_EQ(outbox.add(Opcode::text, "behind"), Outbox::Taken::yes);
         EXPECT_EQ(outbox.pending(), server_frame(0x81, "before"));
         outbox.consume(outbox.pending().size());
-        EXPECT_EQ(outbox.pending().data(), frames.data()) << "no copy";
-        // A control frame goes before it while nothing of it has left, and not within it.
+        // A control frame goes before it while it was not offered, and not within it.
         EXPECT_TRUE(outbox.add_control(Opcode::ping, "1"));
         EXPECT_EQ(outbox.pending(), server_frame(0x89, "1"));
         outbox.consume(outbox.pending().size());
+        EXPECT_EQ(outbox.pending().data(), frames.data()) << "no copy";
         for (std::size_t at = 0; at < frames.size(); at += 1000) {
             EXPECT_EQ(outbox.pending().data(), frames.data() + at);
             outbox.consume(std::min<std::size_t>(1000, frames.size() - at));
@@ -106,6 +106,32 @@ TEST(Outbox, GoesOnWithWhatIsLeftOfSharedFrames) {
             EXPECT_EQ(outbox.buffered(), 0U);
         }
         EXPECT_EQ(shared.use_count(), 1);
+    }
+}
+
+// TLS wants the same bytes again that did not go, whatever has come meanwhile.
+TEST(Outbox, OffersSharedFramesAgainBeforeAnythingElse) {
+    const websocket::Options options;
+    for (const std::size_t size : {1UL, 5'000UL, 100'000UL}) {
+        for (const bool tried_before : {false, true}) {
+            const auto shared = std::make_shared<Encoded>();
+            shared->add(Opcode::text, std::string(size, 'x'), 0, 1'000'000);
+            const std::string frames(shared->frames());
+            Outbox outbox(options, nullptr);
+            if (tried_before) {
+                outbox.add_rest(shared, shared->frames(), 0, false);
+            } else {
+                EXPECT_EQ(outbox.add(SharedFrames(shared)), Outbox::Taken::yes);
+            }
+            const std::string first(outbox.pending());
+            EXPECT_TRUE(outbox.add_control(Opcode::pong, "p"));
+            EXPECT_EQ(outbox.add(Opcode::text, "own"), Outbox::Taken::yes);
+            EXPECT_TRUE(outbox.pending().starts_with(first)) << size;
+            const std::string all = drained(outbox);
+            EXPECT_EQ(all.substr(0, frames.size()), frames);
+            EXPECT_EQ(all.substr(frames.size()),
+                      server_frame(0x8A, "p") + server_frame(0x81, "own"));
+        }
     }
 }
 

@@ -45,7 +45,9 @@ public:
     /// Nothing is gathered and no round is under way.
     bool idle() const noexcept { return gathered_.empty() && !round_; }
     bool between_rounds() const noexcept { return !round_; }
-    void deliver_some();
+    /// `at_once`: to members that are idle without a message. What it was told before always goes
+    /// before.
+    void deliver_some(bool at_once);
 
     const websocket::RoomOptions options;
 
@@ -65,7 +67,7 @@ private:
     };
 
     void begin_round();
-    void deliver(Seat& seat);
+    bool deliver(const Seat& seat, bool at_once);
     SharedFrames encoded(const std::vector<Message>& messages, Ref<websocket::Socket> listener,
                          std::uint64_t from, Encoded::Windows windows) const;
     void fill_gaps();
@@ -79,6 +81,7 @@ private:
     std::uint64_t came_ = 0;
     std::uint64_t said_ = 0;
     std::uint64_t deliveries_ = 0;
+    std::uint64_t straight_ = 0;
     std::uint64_t rounds_ = 0;
     std::uint64_t refused_ = 0;
     std::uint64_t stopped_ = 0;

@@ -1,4 +1,6 @@
 #include <troupe/actor/own_message.hpp>
+#include <troupe/actor/ref.hpp>
+#include <troupe/scheduler/cell_hold.hpp>
 #include <troupe/websocket/internal/socket_core.hpp>
 
 #include <memory>
@@ -20,6 +22,22 @@ const std::shared_ptr<const websocket::Options>& default_options() {
 
 Wire& wire_in(Cell& cell) noexcept {
     return SocketCore::of(static_cast<websocket::Socket&>(actor_internal::actor_in(cell))).wire;
+}
+
+/// A cell that is idle can be held for an instant, as for a look into it; who sends it something
+/// meanwhile does not find it idle, and it has its turn when it is let go.
+bool deliver_at_once(const Ref<websocket::Socket>& member, const SharedFrames& frames) {
+    using actor_internal::RefAccess;
+    Cell* const cell = RefAccess::cell(member);
+    if (cell == nullptr || (cell->word() & Cell::kIdle) == 0) return false;
+    const CellHold hold(*cell);
+    if (!hold.held() || hold.blocked()) return false;
+    const bool usual = cell->generation() == RefAccess::generation(member) &&
+                       cell->state() == CellState::running && cell->awaiting_ == nullptr &&
+                       cell->placed() == Placement::Kind::anywhere &&
+                       cell->find_engine() == current_engine();
+    if (!usual) return false;
+    return wire_in(*cell).send_at_once(frames);
 }
 
 SocketCore::SocketCore(websocket::Socket& the_socket, Cell& the_cell,
@@ -86,6 +104,17 @@ Task<void> SocketCore::dispatch(Event event) {
         hook_threw();
     }
     return {};
+}
+
+bool SocketCore::handle_at_once(Opcode kind, std::string& payload) {
+    if (has_thrown()) return true;
+    try {
+        waiting = kind == Opcode::text ? socket.on_text(std::move(payload))
+                                       : socket.on_binary(std::move(payload));
+    } catch (...) {
+        hook_threw();
+    }
+    return waiting.empty();
 }
 
 void SocketCore::hook_threw() {

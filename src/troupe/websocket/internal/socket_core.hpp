@@ -28,6 +28,11 @@ struct Opening {
     Role role = Role::server;
 };
 
+/// Gives a member what its room has made, in a turn of the room's engine that is not the member's:
+/// without a message, and without a turn. Only to one that has nothing to do and nothing before it,
+/// so what it was sent earlier, and what it has sent, has gone before. False: nothing has happened.
+bool deliver_at_once(const Ref<websocket::Socket>& member, const SharedFrames& frames);
+
 /// The next socket that is built on this thread gets this.
 class OpeningScope {
 public:
@@ -89,6 +94,7 @@ private:
     void events_are_here(Cell& cell) noexcept override;
     void flush_behind(Cell& cell) noexcept override;
     bool wire_has_ended(Cell& cell) noexcept override;
+    bool handle_at_once(Opcode kind, std::string& payload) override;
 
     /// What most connections have not, or not until their end.
     struct Rare {

@@ -40,9 +40,19 @@ http::Response upgrade(std::shared_ptr<const Route> route, http::Request request
     if (auto refusal = judge_upgrade(request, route->options, agreement)) {
         return std::move(*refusal);
     }
-    std::string head =
-        upgrade_response(request.header("Sec-WebSocket-Key").value_or(""), agreement);
+    std::string head;
     http::Response response(101);
+    if (request.opens_websocket) {
+        response.status(200);
+        if (!agreement.protocol.empty()) {
+            response.header("Sec-WebSocket-Protocol", agreement.protocol);
+        }
+        if (agreement.deflate.on) {
+            response.header("Sec-WebSocket-Extensions", deflate_response(agreement.deflate));
+        }
+    } else {
+        head = upgrade_response(request.header("Sec-WebSocket-Key").value_or(""), agreement);
+    }
     response.switch_to(std::make_unique<SocketTakeover>(std::move(head), std::move(route),
                                                         std::move(agreement), std::move(request)));
     return response;

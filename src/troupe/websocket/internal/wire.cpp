@@ -160,12 +160,21 @@ bool Wire::ready(Cell&) noexcept {
     if (blocked_) flush();
     if (phase_ == Phase::lingering) {
         throw_away();
+    } else if (handles_at_once()) {
+        more_to_read_ = true;
     } else {
         receive();
     }
     // Whoever has pinged or closed waits for the answer, not for the actor.
     if (!nothing_to_send() && !blocked_) flush();
     return after_signal();
+}
+
+/// The actor comes to what was received before anything else happens to it, so it may as well read
+/// by itself: a message that is handled when it is found need not wait in the inbox.
+bool Wire::handles_at_once() const noexcept {
+    return cell_.batch_ == nullptr && cell_.awaiting_ == nullptr && !events_posted_ &&
+           !has_events() && may_receive();
 }
 
 bool Wire::flush_is_due() noexcept {
@@ -178,6 +187,7 @@ bool Wire::flush_is_due() noexcept {
 }
 
 bool Wire::time_is_up() noexcept {
+    take_in();  // what the peer has said counts before its time is up
     const Duration at = now();
     if (at >= close_due_ && phase_ == Phase::answering) {
         answer_close();  // the actor takes its time, and the peer is not to wait for it
@@ -243,37 +253,43 @@ bool Wire::may_receive() const noexcept {
     return !inbox_full && (!outbox_full || phase_ == Phase::closing);
 }
 
-void Wire::receive() {
+/// Whether there was nothing left.
+bool Wire::receive() {
     more_to_read_ = false;
     std::size_t total = 0;
     while (may_receive()) {
         if (total >= kReadInARowMax) {
             more_to_read_ = true;
-            return;
+            return false;
         }
         const std::span<char> space = reading_space();
         const std::size_t head_bytes = traffic_ != nullptr ? traffic_->head_bytes : 0;
         if (head_bytes != 0) std::memcpy(space.data(), traffic_->head, head_bytes);
         const auto got = stream_.try_read(space.subspan(head_bytes));
-        if (!got) return lose(got.error());
-        if (!*got) return;
+        if (!got) {
+            lose(got.error());
+            return true;
+        }
+        if (!*got) return true;
         if (**got == 0) return receive_end();
         total += **got;
         received_bytes_ += **got;
         decode(space.data(), head_bytes + **got);
     }
+    return false;
 }
 
-void Wire::receive_end() {
+bool Wire::receive_end() {
     tell_closed(kAbnormal, "the peer has ended the connection without a close");
     end();
+    return true;
 }
 
 void Wire::decode(char* bytes, std::size_t size) {
     FrameDecoder& decoder = traffic().decoder;
     std::size_t used = 0;
     bool alive = false;
-    while (!reads_no_more_) {
+    while (!reads_no_more_ && used != size) {
         const FrameDecoder::Step step = decoder.advance(bytes + used, size - used);
         used += step.consumed;
         if (step.status == FrameDecoder::Status::need_more) break;
@@ -306,11 +322,17 @@ void Wire::decode(char* bytes, std::size_t size) {
 
 void Wire::take_message() {
     use();
-    const bool text = traffic_->decoder.kind() == Opcode::text;
+    const Opcode kind = traffic_->decoder.kind();
     // What comes behind our own close is read for the peer's alone.
+    if (phase_ == Phase::open && hand_over_ != 0) {
+        const bool more = owner_.handle_at_once(kind, traffic_->decoder.message());
+        hand_over_ = more ? static_cast<std::uint16_t>(hand_over_ - 1) : std::uint16_t{0};
+        return;
+    }
     std::string payload = traffic_->decoder.take_payload();
     if (phase_ != Phase::open) return;
-    add_event(text ? Event::Kind::text : Event::Kind::binary, 0, std::move(payload));
+    add_event(kind == Opcode::text ? Event::Kind::text : Event::Kind::binary, 0,
+              std::move(payload));
 }
 
 void Wire::take_pong(std::string_view payload) {
@@ -390,14 +412,22 @@ Event Wire::take_event() {
     return event;
 }
 
+void Wire::hand_over(unsigned messages) {
+    if (phase_ == Phase::fresh || phase_ == Phase::ended) return;
+    hand_over_ = static_cast<std::uint16_t>(messages);
+    read_all_ = receive();
+    hand_over_ = 0;
+}
+
 void Wire::events_handled() {
     events_posted_ = false;
     flush_held_ = false;
+    const bool read_all = std::exchange(read_all_, false);
     if (phase_ == Phase::fresh || phase_ == Phase::ended) {
         if (has_events()) post_events();
         return;
     }
-    receive();
+    if (!read_all) receive();
     flush();
     settle();
 }
@@ -419,7 +449,10 @@ Outbox::Taken Wire::send(Opcode kind, std::string_view payload) {
 }
 
 Outbox::Taken Wire::send(SharedFrames frames) {
-    if (goes_straight() && write_straight(frames)) return Outbox::Taken::yes;
+    if (goes_straight()) {
+        write_straight(std::move(frames));
+        return Outbox::Taken::yes;
+    }
     use();
     const Outbox::Taken taken = traffic().outbox.add(std::move(frames));
     if (taken != Outbox::Taken::yes) was_full_ = true;
@@ -441,18 +474,22 @@ bool Wire::goes_straight() const noexcept {
 }
 
 /// Most members of a room only listen: what is for all of them is written from where it is, and
-/// nothing is made for it here unless some of it does not go. False: nothing has happened.
-bool Wire::write_straight(SharedFrames& frames) {
+/// nothing is made for it here unless some of it does not go.
+void Wire::write_straight(SharedFrames frames) {
     const std::string_view small = frames->frames(window_bits());
     const std::string_view chosen = small.empty() ? frames->frames() : small;
     const Result<std::size_t> written = stream_.try_write(chosen);
-    if (!written || *written == 0) return false;  // it comes up again
     if (traffic_ != nullptr && !small.empty()) traffic_->outbox.forget_window();
-    if (*written == chosen.size()) return true;
+    if (written && *written == chosen.size()) return;
     use();
-    traffic().outbox.add_rest(std::move(frames), chosen, *written, !small.empty());
-    flush();
-    settle();
+    // An error comes up again.
+    traffic().outbox.add_rest(std::move(frames), chosen, written.value_or(0), !small.empty());
+    want_flush();
+}
+
+bool Wire::send_at_once(const SharedFrames& frames) {
+    if (!goes_straight()) return false;
+    write_straight(frames);
     return true;
 }
 

@@ -61,6 +61,8 @@ public:
     virtual void events_are_here(Cell& cell) noexcept = 0;
     /// The actor is to call flush behind the mail at hand.
     virtual void flush_behind(Cell& cell) noexcept = 0;
+    /// A message, while the actor takes them over; it may have the payload. False: no more of them.
+    virtual bool handle_at_once(Opcode kind, std::string& payload) = 0;
     /// The connection is no more, and nothing will come. True when that ends what the actor's
     /// coroutine waits for.
     virtual bool wire_has_ended(Cell& cell) noexcept = 0;
@@ -86,6 +88,9 @@ public:
     bool takes_messages() const noexcept { return phase_ == Phase::fresh || talks(); }
     Outbox::Taken send(Opcode kind, std::string_view payload);
     Outbox::Taken send(SharedFrames frames);
+    /// The same from outside of the actor's turn, while its cell is held: where nothing waits, and
+    /// nothing is at hand. False: nothing has happened.
+    bool send_at_once(const SharedFrames& frames);
     bool ping(std::string_view payload);
     std::size_t buffered() const noexcept {
         return traffic_ != nullptr ? traffic_->outbox.buffered() : 0;
@@ -114,6 +119,13 @@ public:
         return traffic_ != nullptr && traffic_->next_event != traffic_->events.size();
     }
     Event take_event();
+    /// Reads, and has the owner handle up to so many messages as they are found: none waits before
+    /// them. What is found after that goes to the inbox, as it does while a handler waits.
+    void hand_over(unsigned messages);
+    /// What the actor was to read and handle by itself goes to the inbox: it will not come to it.
+    void take_in() {
+        if (more_to_read_) receive();
+    }
     /// The actor has handled some: there may be room for more.
     void events_handled();
 
@@ -160,8 +172,9 @@ private:
 
     bool talks() const noexcept { return phase_ == Phase::open || phase_ == Phase::answering; }
     bool may_receive() const noexcept;
-    void receive();
-    void receive_end();
+    bool handles_at_once() const noexcept;
+    bool receive();
+    bool receive_end();
     void decode(char* bytes, std::size_t size);
     void take_message();
     void take_pong(std::string_view payload);
@@ -185,7 +198,7 @@ private:
     }
 
     bool goes_straight() const noexcept;
-    bool write_straight(SharedFrames& frames);
+    void write_straight(SharedFrames frames);
     void want_flush();
     void written_out();
     void tell_closed(unsigned code, std::string reason);
@@ -214,6 +227,7 @@ private:
     Duration timer_at_ = kNever;    // its deadline; its memory is far from ours, too
 
     DeflateTerms terms_;
+    std::uint16_t hand_over_ = 0;    // so many messages to the actor, past the inbox
     std::uint16_t answer_code_ = 0;  // of the close that answers what came last
     Role role_;
     Phase phase_ = Phase::fresh;
@@ -231,6 +245,7 @@ private:
     bool was_full_ = false;     // tell the actor when all has gone
     bool was_inside_ = false;   // of a message, at the last ping
     bool events_posted_ = false;
+    bool read_all_ = false;      // just now
     std::uint8_t observed_ = 0;  // for what the stream is: IoWatch's memory is far from ours
 
     // Engine time; kNever when it does not matter.
