@@ -19,5 +19,6 @@ std::vector<Bug> bugs_of_order();
 std::vector<Bug> bugs_of_time();
 /// Their mistakes are patches, so that what they are depends on the program they are linked into.
 std::vector<Bug> bugs_of_components();
+std::vector<Bug> bugs_of_windows();
 
 }  // namespace planted

@@ -51,6 +51,13 @@ std::vector<Bug> bugs_of_models() {
     return bugs;
 }
 
+std::vector<Bug> patched_bugs() {
+    std::vector<Bug> bugs = planted::bugs_of_components();
+    const std::vector<Bug> more = planted::bugs_of_windows();
+    bugs.insert(bugs.end(), more.begin(), more.end());
+    return bugs;
+}
+
 /// "planted_late_answer" for the one of that name.
 std::string program_of(const Bug& bug) {
     std::string name = "planted_" + bug.name;
@@ -64,7 +71,7 @@ std::filesystem::path this_program() {
 
 /// The one that this program is patched with, or none.
 std::optional<Bug> bug_of_this_program() {
-    for (const Bug& bug : planted::bugs_of_components()) {
+    for (const Bug& bug : patched_bugs()) {
         if (program_of(bug) == this_program().filename()) return bug;
     }
     return std::nullopt;
@@ -137,7 +144,7 @@ void print_table() {
     std::printf("\n");
     for (const Bug& bug : bugs_of_models())
         print_row(bug);
-    for (const Bug& bug : planted::bugs_of_components())
+    for (const Bug& bug : patched_bugs())
         ignore(run_patched(bug, "--row"), "it has said what is wrong");
 }
 
@@ -199,7 +206,7 @@ int tell(std::string_view name) {
     for (const Bug& bug : bugs_of_models()) {
         if (bug.name == name) return tell(bug);
     }
-    for (const Bug& bug : planted::bugs_of_components()) {
+    for (const Bug& bug : patched_bugs()) {
         if (bug.name == name) return run_patched(bug, "--tell");
     }
     std::fprintf(stderr, "planted: no bug is called that\n");
@@ -210,7 +217,7 @@ bool check_all() {
     bool all = true;
     for (const Bug& bug : bugs_of_models())
         all = check_clean(bug) && check_wrong(bug) && all;
-    for (const Bug& bug : planted::bugs_of_components())
+    for (const Bug& bug : patched_bugs())
         all = check_clean(bug) && run_patched(bug, "--check") == 0 && all;
     return all;
 }

@@ -15,10 +15,7 @@ void Disk::note_use(const std::string& path) {
 }
 
 bool Disk::fault(unsigned per_thousand, const char* site) {
-    if (per_thousand == 0) return false;
-    // The first alternative is the plain one.
-    const std::uint64_t chosen = sim_->choose(1000, site);
-    return chosen != 0 && chosen >= 1000 - std::min(per_thousand, 1000U);
+    return sim_->engine().happens(per_thousand, site);
 }
 
 std::size_t Disk::used() const noexcept {

@@ -9,8 +9,10 @@
 /// step they do what they always do, through the system call or the next definition. Inside of one,
 /// time is the simulation's, and the rest ends the process, so that the run is a failure with a
 /// stack. TROUPE_ALLOW_UNCONTROLLED=1 lets them through, with one line on standard error each, and
-/// TROUPE_ALLOW_UNCONTROLLED=rand,getrandom these only.
+/// TROUPE_ALLOW_UNCONTROLLED=rand,getrandom these only. What we ask for ourselves, and why nothing
+/// depends on it, is said where it is done: base/asks_machine.hpp.
 
+#include <troupe/base/asks_machine.hpp>
 #include <troupe/sim/sim.hpp>
 
 #include <dlfcn.h>
@@ -32,9 +34,18 @@
 
 namespace {
 
-/// Whether the calling thread is in a step of a simulation.
-troupe::Sim* simulation() noexcept {
-    if (troupe::current_cell() == nullptr) return nullptr;
+using troupe::AsksMachine;
+using troupe::kMachineEntropy;
+using troupe::kMachineThread;
+using troupe::kMachineTime;
+using troupe::MachineSource;
+
+/// To sleep.
+constexpr MachineSource kNobodyMay{};
+
+/// Whether the calling thread is in a step of a simulation, and is not let through.
+troupe::Sim* simulation(MachineSource source) noexcept {
+    if (AsksMachine::may(source) || troupe::current_cell() == nullptr) return nullptr;
     troupe::Sim* const sim = troupe::Sim::current();
     return sim;
 }
@@ -64,14 +75,14 @@ void refuse(const char* what) noexcept {
     std::abort();
 }
 
-void check(const char* what) noexcept {
-    if (simulation() != nullptr) refuse(what);
+void check(const char* what, MachineSource source) noexcept {
+    if (simulation(source) != nullptr) refuse(what);
 }
 
 /// Does what the next definition of that name does, but not within a step.
 template <class Function, class... Arguments>
-auto refused(const char* name, Arguments... arguments) {
-    check(name);
+auto refused(const char* name, MachineSource source, Arguments... arguments) {
+    check(name, source);
     return reinterpret_cast<Function>(::dlsym(RTLD_NEXT, name))(arguments...);
 }
 
@@ -80,7 +91,7 @@ auto refused(const char* name, Arguments... arguments) {
 extern "C" {
 
 int clock_gettime(clockid_t clock, timespec* time) {
-    if (troupe::Sim* const sim = simulation()) {
+    if (troupe::Sim* const sim = simulation(kMachineTime)) {
         const bool wall = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE;
         // Of the machine whose step it is: each has its own clock.
         const troupe::Engine* engine = troupe::current_engine();
@@ -109,56 +120,56 @@ time_t time(time_t* out) {
 }
 
 int nanosleep(const timespec* wanted, timespec* left) {
-    check("nanosleep");
+    check("nanosleep", kNobodyMay);
     return static_cast<int>(::syscall(SYS_nanosleep, wanted, left));
 }
 
 int clock_nanosleep(clockid_t clock, int flags, const timespec* wanted, timespec* left) {
-    check("clock_nanosleep");
+    check("clock_nanosleep", kNobodyMay);
     return ::syscall(SYS_clock_nanosleep, clock, flags, wanted, left) == 0 ? 0 : errno;
 }
 
 int usleep(useconds_t micros) {
-    check("usleep");
+    check("usleep", kNobodyMay);
     const timespec wanted{static_cast<time_t>(micros / 1'000'000),
                           static_cast<long>(micros % 1'000'000) * 1000};
     return static_cast<int>(::syscall(SYS_nanosleep, &wanted, nullptr));
 }
 
 ssize_t getrandom(void* buffer, size_t bytes, unsigned flags) {
-    check("getrandom");
+    check("getrandom", kMachineEntropy);
     return ::syscall(SYS_getrandom, buffer, bytes, flags);
 }
 
 int getentropy(void* buffer, size_t bytes) {
-    check("getentropy");
+    check("getentropy", kMachineEntropy);
     return ::syscall(SYS_getrandom, buffer, bytes, 0) == static_cast<long>(bytes) ? 0 : -1;
 }
 
 int rand() {
-    return refused<int (*)()>("rand");
+    return refused<int (*)()>("rand", kMachineEntropy);
 }
 long random() {
-    return refused<long (*)()>("random");
+    return refused<long (*)()>("random", kMachineEntropy);
 }
 long lrand48() {
-    return refused<long (*)()>("lrand48");
+    return refused<long (*)()>("lrand48", kMachineEntropy);
 }
 double drand48() {
-    return refused<double (*)()>("drand48");
+    return refused<double (*)()>("drand48", kMachineEntropy);
 }
 std::uint32_t arc4random() {
-    return refused<std::uint32_t (*)()>("arc4random");
+    return refused<std::uint32_t (*)()>("arc4random", kMachineEntropy);
 }
 std::uint32_t arc4random_uniform(std::uint32_t below) {
-    return refused<std::uint32_t (*)(std::uint32_t)>("arc4random_uniform", below);
+    return refused<std::uint32_t (*)(std::uint32_t)>("arc4random_uniform", kMachineEntropy, below);
 }
 void arc4random_buf(void* buffer, size_t bytes) {
-    refused<void (*)(void*, size_t)>("arc4random_buf", buffer, bytes);
+    refused<void (*)(void*, size_t)>("arc4random_buf", kMachineEntropy, buffer, bytes);
 }
 
 unsigned sleep(unsigned seconds) {
-    return refused<unsigned (*)(unsigned)>("sleep", seconds);
+    return refused<unsigned (*)(unsigned)>("sleep", kNobodyMay, seconds);
 }
 
 int timespec_get(timespec* time, int base) {
@@ -168,17 +179,19 @@ int timespec_get(timespec* time, int base) {
 int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*),
                    void* argument) {
     return refused<int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>(
-        "pthread_create", thread, attributes, body, argument);
+        "pthread_create", kMachineThread, thread, attributes, body, argument);
 }
 int thrd_create(thrd_t* thread, thrd_start_t body, void* argument) {
-    return refused<int (*)(thrd_t*, thrd_start_t, void*)>("thrd_create", thread, body, argument);
+    return refused<int (*)(thrd_t*, thrd_start_t, void*)>("thrd_create", kMachineThread, thread,
+                                                          body, argument);
 }
 
 /// What std::random_device draws with in libstdc++: perhaps the processor, where nobody sees it.
 unsigned troupe_random_device_draws(void* device) __asm__("_ZNSt13random_device9_M_getvalEv");
 unsigned troupe_random_device_draws(void* device) {
-    check("std::random_device");
-    return refused<unsigned (*)(void*)>("_ZNSt13random_device9_M_getvalEv", device);
+    check("std::random_device", kMachineEntropy);
+    return refused<unsigned (*)(void*)>("_ZNSt13random_device9_M_getvalEv", kMachineEntropy,
+                                        device);
 }
 
 }  // extern "C"

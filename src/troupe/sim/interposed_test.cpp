@@ -1,7 +1,10 @@
-// Goal: a simulated step that asks the machine is found. Method: this program alone is linked with
-// interpose.cpp; each run is in a process of its own, so a refusal is a failure that is replayed.
+// Goal: a simulated step that asks the machine is found. Method: this program is linked with
+// interpose.cpp, as those of all simulated tests are; each run is in a process of its own, so a
+// refusal is a failure that is replayed.
 
 #include <troupe/actor/actor.hpp>
+#include <troupe/base/asks_machine.hpp>
+#include <troupe/base/log.hpp>
 #include <troupe/sim/run.hpp>
 
 #include <gmock/gmock.h>
@@ -31,6 +34,22 @@ public:
         ::gettimeofday(&now, nullptr);
         return static_cast<std::int64_t>(now.tv_sec);
     }
+    void asks_for_the_clock_on_purpose() {
+        const AsksMachine machine(kMachineTime);
+        timespec now{};
+        ::clock_gettime(CLOCK_MONOTONIC, &now);
+        EXPECT_GT(now.tv_sec + now.tv_nsec, 0);  // the simulation's stands at zero
+        EXPECT_GT(seconds(), 1'735'689'600);     // and began there
+    }
+    void draws_where_it_may_see_the_clock() {
+        const AsksMachine machine(kMachineTime);
+        draws();
+    }
+    void sleeps_where_it_may_do_all() {
+        const AsksMachine machine(~0U);
+        sleeps();
+    }
+    void logs() { log_info("the first line of its process"); }
     void sleeps() { ::usleep(1); }
     void draws() {
         int drawn = 0;
@@ -86,6 +105,14 @@ TEST(Interposed, LetsThroughWhatIsAllowed) {
     EXPECT_FALSE(after_telling<&Curious::sleeps>().result.failure);
     EXPECT_TRUE(after_telling<&Curious::draws>().crashed);
     ::unsetenv("TROUPE_ALLOW_UNCONTROLLED");
+}
+
+// What we do on purpose says so at its place, and gets what it names.
+TEST(Interposed, LetsThroughWhatIsNamedWhereItIsDone) {
+    EXPECT_FALSE(after_telling<&Curious::asks_for_the_clock_on_purpose>().result.failure);
+    EXPECT_TRUE(after_telling<&Curious::draws_where_it_may_see_the_clock>().crashed);
+    EXPECT_TRUE(after_telling<&Curious::sleeps_where_it_may_do_all>().crashed);
+    EXPECT_FALSE(after_telling<&Curious::logs>().result.failure);
 }
 
 TEST(Interposed, SaysWhatWasCalledAndWhereFrom) {

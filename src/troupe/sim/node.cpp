@@ -75,6 +75,7 @@ Node::Node(Sim& sim, std::string name, std::string address, NodeMain main,
       address_(std::move(address)),
       main_(std::move(main)),
       clock_(options.clock),
+      timers_(options.timers),
       disk_(sim, options.disk) {
     set_host_addresses(sim_.engine(), name_, {address_});
 }
@@ -91,6 +92,9 @@ void Node::start() {
     ++lives_;
     life_ = std::make_unique<Life>(sim_.engine().make_machine(clock_));
     set_machine_address(life_->engine(), address_);
+    if (timers_.late_per_thousand != 0 && sim_.takes_faults_at("late timers")) {
+        life_->engine().set_timer_faults(timers_);
+    }
     life_->begin(main_(*this));
 }
 

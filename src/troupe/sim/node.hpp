@@ -42,6 +42,7 @@ using NodeMain = std::function<Task<void>(Node& node)>;
 struct NodeOptions {
     MachineClock clock{};
     DiskFaults disk{};
+    TimerFaults timers{};  ///< in half of the runs
 };
 
 enum class Outage : std::uint8_t {
@@ -102,6 +103,7 @@ private:
     std::string address_;
     NodeMain main_;
     MachineClock clock_;
+    TimerFaults timers_;
     Disk disk_;
     std::unique_ptr<Life> life_;
     std::vector<std::unique_ptr<Life>> past_;  // crashed, and as they were

@@ -21,5 +21,8 @@ void unreachable(std::string_view what);
 /// Whether to misbehave here, now: of a thousand times so many, in half of the runs. The site is a
 /// constant of the program. False outside of a simulation, and once it was healed.
 bool buggify(const char* site, unsigned per_thousand = 100);
+/// Throws std::bad_alloc now and then, where Sim::fail_allocations has asked for that: to be put
+/// where an actor takes memory that is not its arena's. Nothing outside of a simulation.
+void may_run_out_of_memory(const char* site);
 
 }  // namespace troupe::sim

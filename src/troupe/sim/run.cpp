@@ -254,8 +254,9 @@ struct Session {
     bool is_walk = false;  // it is the only one of its strategy
 };
 
-/// Cuts an exploration into sessions, as many as are asked for: those that learn from run to run
-/// first, one each, and then the others in turn.
+/// Cuts an exploration into sessions, as many as are asked for: a few runs of those that draw,
+/// whose luck costs little; then those that learn from run to run, one each; then the others in
+/// turn.
 class Sessions {
 public:
     explicit Sessions(const ExploreOptions& options) {
@@ -270,6 +271,8 @@ public:
 
     /// The session of this number, which may have no runs; nothing behind the last.
     std::optional<Session> at(std::uint64_t number) const {
+        if (number < split_.size()) return part_of(number, 0, kRunsFirst);
+        number -= split_.size();
         if (number < whole_.size()) {
             Session session = whole_[number];
             session.is_walk = true;
@@ -278,12 +281,9 @@ public:
         }
         if (split_.empty()) return std::nullopt;
         number -= whole_.size();
-        const std::uint64_t begin = number / split_.size() * kRunsOfPart;
+        const std::uint64_t begin = kRunsFirst + number / split_.size() * kRunsOfPart;
         if (begin >= most_) return std::nullopt;
-        Session session = split_[number % split_.size()];
-        session.first_seed += begin;
-        session.runs = begin < session.runs ? std::min(session.runs - begin, kRunsOfPart) : 0;
-        return session;
+        return part_of(number % split_.size(), begin, kRunsOfPart);
     }
     /// More processes have nothing to do.
     std::size_t count_up_to(std::size_t most) const {
@@ -294,6 +294,14 @@ public:
     }
 
 private:
+    Session part_of(std::uint64_t which, std::uint64_t begin, std::size_t runs) const {
+        Session session = split_[which];
+        session.first_seed += begin;
+        session.runs = begin < session.runs ? std::min(session.runs - begin, runs) : 0;
+        return session;
+    }
+
+    static constexpr std::size_t kRunsFirst = 16;
     static constexpr std::size_t kRunsOfPart = 64;
     static constexpr std::size_t kRunsOfWalk = 100'000;  // so that others have a turn, too
 

@@ -4,6 +4,7 @@
 #include <troupe/base/assert.hpp>
 #include <troupe/base/block_pool.hpp>
 #include <troupe/sim/internal/test_schedules.hpp>
+#include <troupe/sim/internal/test_settings.hpp>
 #include <troupe/sim/run.hpp>
 #include <troupe/sim/schedules.hpp>
 
@@ -67,6 +68,7 @@ ScheduledTest test_that_hears(Heard& heard, std::function<void(OwnedSystem&)> bo
 }
 
 TEST(Schedules, FindALostUpdateShrinkItAndSayHowToReplayIt) {
+    const sim_internal::NothingAsked nothing;
     Heard heard;
     const Exploration seen = on_schedules(test_that_hears(heard,
                                                           [&](OwnedSystem& system) {
@@ -86,6 +88,7 @@ TEST(Schedules, FindALostUpdateShrinkItAndSayHowToReplayIt) {
 }
 
 TEST(Schedules, AreOfEveryStrategyAndInThisProcess) {
+    const sim_internal::NothingAsked nothing;
     std::size_t runs = 0;
     std::set<int> sums;
     const Exploration seen = sim_internal::on_schedules(90, [&](OwnedSystem& system) {
@@ -98,6 +101,7 @@ TEST(Schedules, AreOfEveryStrategyAndInThisProcess) {
 }
 
 TEST(Schedules, FailForWhatIsLeftBehind) {
+    const sim_internal::NothingAsked nothing;
     Heard heard;
     std::vector<void*> kept;
     on_schedules(test_that_hears(heard, [&](OwnedSystem&) { kept.push_back(allocate_block(64)); }),
@@ -137,6 +141,7 @@ TEST(Schedules, LetWhoPollsGetOnUnderEveryStrategy) {
 }
 
 TEST(SchedulesDeathTest, SayHowARunThatEndsTheProcessIsFoundAgain) {
+    const sim_internal::NothingAsked nothing;
     const auto run = [] {
         sim_internal::on_schedules(20, [](OwnedSystem& system) {
             TROUPE_ASSERT(sum_of_two(system) == 2, "nothing is lost");

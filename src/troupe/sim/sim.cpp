@@ -1,4 +1,5 @@
 #include <troupe/actor/accounting.hpp>
+#include <troupe/actor/arena.hpp>
 #include <troupe/base/block_pool.hpp>
 #include <troupe/base/error.hpp>
 #include <troupe/io/network_conditions.hpp>
@@ -14,6 +15,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -34,12 +36,29 @@ namespace {
 
 constinit thread_local Sim* current_sim = nullptr;
 
+/// Of an actor in a step; the body's own allocations are the test's.
+bool allocation_fails(const char* site) {
+    return current_sim != nullptr && current_sim->allocation_faults() != 0 &&
+           current_cell() != nullptr &&
+           current_sim->has_fault(site, current_sim->allocation_faults());
+}
+bool arena_fails() {
+    return allocation_fails("allocation from an arena");
+}
+
+/// What `may_run_out_of_memory` throws.
+class OutOfMemory : public std::bad_alloc {
+public:
+    const char* what() const noexcept override { return "out of memory, in a simulation"; }
+};
+
 }  // namespace
 
 Sim::Sim(Chooser& chooser) : outer_(std::exchange(current_sim, this)) {
     std::unique_ptr<SimulatedEngine> engine = make_simulated_engine(chooser);
     engine_ = engine.get();
     system_ = std::make_unique<OwnedSystem>(std::move(engine));
+    actor_internal::arena_fails = &arena_fails;
 }
 
 Sim::~Sim() {
@@ -56,6 +75,7 @@ Sim::~Sim() {
         if (system_ != nullptr) stop();
     }
     current_sim = outer_;
+    if (outer_ == nullptr) actor_internal::arena_fails = nullptr;
 }
 
 Sim* Sim::current() noexcept {
@@ -233,6 +253,14 @@ void Sim::mend(std::string_view from, std::string_view to) {
     release_between(*engine_, address_of(from), address_of(to));
 }
 
+void Sim::slow(std::string_view from, std::string_view to, const LineSpeed& speed) {
+    slow_between(*engine_, address_of(from), address_of(to), speed);
+}
+
+void Sim::reset(std::string_view one, std::string_view other) {
+    reset_between(*engine_, address_of(one), address_of(other));
+}
+
 void Sim::partition(std::string_view one, std::string_view other) {
     cut(one, other);
     cut(other, one);
@@ -319,6 +347,14 @@ bool Sim::takes_faults_at(const char* site) {
     return takes;
 }
 
+bool Sim::has_fault(const char* site, unsigned per_thousand) {
+    return takes_faults_at(site) && engine_->happens(per_thousand, site);
+}
+
+void Sim::late_timers(const TimerFaults& faults) {
+    engine_->set_timer_faults(takes_faults_at("late timers") ? faults : TimerFaults());
+}
+
 std::string Sim::who_waits() const {
     const std::string report = waiting_report(*engine_);
     return report.empty() ? std::string() : " Waiting:\n" + report;
@@ -385,9 +421,11 @@ void unreachable(std::string_view what) {
 }
 
 bool buggify(const char* site, unsigned per_thousand) {
-    if (current_sim == nullptr || !current_sim->takes_faults_at(site)) return false;
-    // The first alternative is that nothing happens.
-    return current_sim->engine().choose(1000, ChoiceKind::fault, site) > 999 - per_thousand;
+    return current_sim != nullptr && current_sim->has_fault(site, per_thousand);
+}
+
+void may_run_out_of_memory(const char* site) {
+    if (allocation_fails(site)) throw OutOfMemory();
 }
 
 }  // namespace sim

@@ -18,6 +18,7 @@
 #include <troupe/actor/system.hpp>
 #include <troupe/base/duration.hpp>
 #include <troupe/base/result.hpp>
+#include <troupe/io/network_conditions.hpp>
 #include <troupe/scheduler/simulated_engine.hpp>
 #include <troupe/sim/node.hpp>
 #include <troupe/sim/probe.hpp>
@@ -141,6 +142,10 @@ public:
     /// no new connection comes about. The test's own machine is `kTestMachine`.
     void cut(std::string_view from, std::string_view to);
     void mend(std::string_view from, std::string_view to);
+    /// From now on what `from` sends to `to` goes at this speed; without one, as fast as ever.
+    void slow(std::string_view from, std::string_view to, const LineSpeed& speed = LineSpeed());
+    /// Breaks all connections between the two: both ends of each hear of a reset.
+    void reset(std::string_view one, std::string_view other);
     /// Both ways.
     void partition(std::string_view one, std::string_view other);
     /// Cuts chosen nodes off from all others, one after the other in a chosen order, and joins them
@@ -155,6 +160,13 @@ public:
     bool inject_failure(const Ref<A>& ref, std::string_view reason) {
         return inject_failure(ref.pid(), reason);
     }
+
+    /// In half of the runs, timers that the test's own machine starts from now on may be late: see
+    /// NodeOptions for others.
+    void late_timers(const TimerFaults& faults);
+    /// In half of the runs, so many of a thousand allocations from actors' arenas fail from now on,
+    /// and so does `sim::may_run_out_of_memory`: whoever does not catch that ends for that reason.
+    void fail_allocations(unsigned per_thousand) noexcept { allocation_faults_ = per_thousand; }
 
     /// One of `n` alternatives, as the strategy likes; the first should be the plain one.
     std::uint64_t choose(std::uint64_t n, const char* site) {
@@ -191,6 +203,9 @@ public:
     std::string who_waits() const;
     /// Of a fault that may be taken at this site in this run: half of the sites are.
     bool takes_faults_at(const char* site);
+    /// Of a fault that this run takes at the site: whether here, now.
+    bool has_fault(const char* site, unsigned per_thousand);
+    unsigned allocation_faults() const noexcept { return allocation_faults_; }
 
 private:
     struct Monitor {
@@ -227,6 +242,7 @@ private:
     bool exhausted_ = false;  // it is left as it is: something in it runs for ever
     bool healed_ = false;
     unsigned names_ = 0;
+    unsigned allocation_faults_ = 0;  // of a thousand
     Sim* outer_;
 };
 

@@ -121,9 +121,9 @@ void tell(const TestCase& test, const Found& found, const Settings& settings,
 void replay(const TestCase& test, const Settings& settings, const Report& report) {
     const Result<Trace> trace = trace_from(settings.replay);
     if (!trace) return report("--replay: " + trace.error().message());
-    if (settings.check_determinism) {
+    if (settings.check_determinism != 0) {
         const std::string difference =
-            sim_internal::first_difference(test.name, "TROUPE_REPLAY=" + settings.replay);
+            sim_internal::first_difference(test.name, {"TROUPE_REPLAY=" + settings.replay});
         if (!difference.empty()) return report(difference);
         std::printf("%s: two processes agree in every step\n", test.name.c_str());
     }
@@ -151,13 +151,19 @@ void shrink_given(const TestCase& test, const Settings& settings, const Report& 
 /// One of the two processes whose steps are compared.
 void log_steps_of(const TestCase& test, const Settings& settings, const Report& report) {
     if (settings.replay.empty()) {
-        RandomChooser chooser(settings.seed.value_or(1));
-        return sim_internal::log_steps(test, chooser, settings.step_log);
+        const std::uint64_t first = settings.seed.value_or(1);
+        for (std::uint64_t seed = first; seed < first + settings.runs.value_or(1); ++seed) {
+            RandomChooser chooser(seed);
+            sim_internal::log_steps(test, chooser,
+                                    "the run of seed " + std::to_string(seed) + " of " + test.name,
+                                    settings.step_log);
+        }
+        return;
     }
     Result<Trace> trace = trace_from(settings.replay);
     if (!trace) return report("--replay: " + trace.error().message());
     Replayer chooser(std::move(*trace));
-    sim_internal::log_steps(test, chooser, settings.step_log);
+    sim_internal::log_steps(test, chooser, "the run of the trace", settings.step_log);
 }
 
 // ---- in this process ----------------------------------------------------------------------------
@@ -248,9 +254,12 @@ Explored run_as_asked(const TestCase& test, std::size_t runs, Where where, const
     ExploreOptions options;
     options.runs = runs;
     settings->apply_to(options);
-    if (settings->check_determinism) {
+    static std::string compared;  // all bodies of a test at once
+    if (settings->check_determinism != 0 && compared != test.name) {
+        compared = test.name;
         const std::string difference = sim_internal::first_difference(
-            test.name, "TROUPE_SEED=" + std::to_string(options.first_seed));
+            test.name, {"TROUPE_SEED=" + std::to_string(options.first_seed),
+                        "TROUPE_SEEDS=" + std::to_string(settings->check_determinism)});
         if (!difference.empty()) return fail(difference);
         std::printf("%s: two processes agree in every step\n", test.name.c_str());
     }

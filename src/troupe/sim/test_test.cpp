@@ -2,6 +2,7 @@
 // failures, explored through the functions that TROUPE_SIM_TEST calls.
 
 #include <troupe/actor/actor.hpp>
+#include <troupe/sim/internal/test_settings.hpp>
 #include <troupe/sim/shrink.hpp>
 #include <troupe/sim/story.hpp>
 #include <troupe/sim/test.hpp>
@@ -153,6 +154,7 @@ TEST(Story, TellsWhoToldWhomWhat) {
 }
 
 std::vector<std::string> reports_of(const sim::TestCase& test) {
+    const sim_internal::NothingAsked nothing;
     std::vector<std::string> reports;
     sim::run_test(test, [&](const std::string& text) { reports.push_back(text); });
     return reports;

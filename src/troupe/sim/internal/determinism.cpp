@@ -37,22 +37,26 @@ private:
 };
 
 /// Runs this program again, silently. `perturb`: the byte that new memory is filled with.
-void run_again(const std::string& test, const std::string& choices, const std::string& steps,
-               const char* perturb) {
+void run_again(const std::string& test, const std::vector<std::string>& choices,
+               const std::string& steps, const char* perturb) {
     std::fflush(nullptr);
     const pid_t child = ::fork();
     if (child == 0) {
-        const std::size_t equals = choices.find('=');
-        ::setenv(choices.substr(0, equals).c_str(), choices.substr(equals + 1).c_str(), 1);
-        ::unsetenv("TROUPE_CHECK_DETERMINISM");
+        for (const char* const other : {"TROUPE_CHECK_DETERMINISM", "TROUPE_SEEDS"})
+            ::unsetenv(other);
+        for (const std::string& choice : choices) {
+            const std::size_t equals = choice.find('=');
+            ::setenv(choice.substr(0, equals).c_str(), choice.substr(equals + 1).c_str(), 1);
+        }
         ::setenv("TROUPE_STEP_LOG", steps.c_str(), 1);
         ::setenv("MALLOC_PERTURB_", perturb, 1);
         const int nowhere = ::open("/dev/null", O_WRONLY);
         ::dup2(nowhere, STDOUT_FILENO);
         ::dup2(nowhere, STDERR_FILENO);
         const std::string filter = "--gtest_filter=" + test;
-        std::array<char*, 3> arguments{const_cast<char*>("simulated"),
-                                       const_cast<char*>(filter.c_str()), nullptr};
+        std::array<char*, 4> arguments{
+            const_cast<char*>("simulated"), const_cast<char*>(filter.c_str()),
+            const_cast<char*>("--gtest_also_run_disabled_tests"), nullptr};
         ::execv("/proc/self/exe", arguments.data());
         ::_exit(127);
     }
@@ -62,18 +66,20 @@ void run_again(const std::string& test, const std::string& choices, const std::s
 
 }  // namespace
 
-void log_steps(const sim::TestCase& test, Chooser& chooser, const std::string& path) {
+void log_steps(const sim::TestCase& test, Chooser& chooser, const std::string& what,
+               const std::string& path) {
     sim::History history;
     sim::RunOptions options;
     options.observer = &history;
     const sim::RunResult result = sim::run_once(test, chooser, options);
-    std::ofstream file(path);
+    std::ofstream file(path, std::ios::app);  // a test may have several bodies
+    file << what << "\n";
     for (const sim::StepRecord& step : history.steps())
         file << history.describe(step) << "  [" << std::hex << step.hash << std::dec << "]\n";
     file << "the end, after " << result.steps << " steps  [" << std::hex << result.hash << "]\n";
 }
 
-std::string first_difference(const std::string& test, const std::string& choices) {
+std::string first_difference(const std::string& test, const std::vector<std::string>& choices) {
     const TemporaryFile first;
     const TemporaryFile second;
     run_again(test, choices, first.path(), "85");
@@ -82,6 +88,7 @@ std::string first_difference(const std::string& test, const std::string& choices
     std::ifstream right(second.path());
     std::string one;
     std::string other;
+    std::string run;
     std::string before = "(the beginning)";
     for (bool any = false;; any = true) {
         const bool more = static_cast<bool>(std::getline(left, one));
@@ -92,12 +99,13 @@ std::string first_difference(const std::string& test, const std::string& choices
         }
         if (more && more_there && one == other) {
             before = one;
+            if (one.starts_with("the run of ")) run = one;
             continue;
         }
         std::string text = test;
-        text += " is not deterministic: two processes with the same choices (";
-        text += choices;
-        text += ") differ.\n  last step in common: ";
+        text += " is not deterministic: two processes with the same choices differ in ";
+        text += run;
+        text += ".\n  last step in common: ";
         text += before;
         text += "\n  then one:   ";
         text += more ? one : "(has ended)";

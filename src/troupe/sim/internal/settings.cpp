@@ -63,7 +63,8 @@ Result<bool> set(Settings& settings, std::string_view name, std::string_view val
     } else if (name == "break-at") {
         TROUPE_TRY(settings.break_at, number_in(name, value));
     } else if (name == "check-determinism") {
-        settings.check_determinism = value != "0";
+        TROUPE_TRY(const std::uint64_t seeds, number_in(name, value));
+        settings.check_determinism = static_cast<unsigned>(seeds);
     } else if (name == "mermaid") {
         settings.wants_mermaid = value != "0";
     } else if (name == "apart") {

@@ -26,7 +26,7 @@ struct Settings {
     std::optional<std::size_t> shrink_runs;
     std::string step_log;  // where each step of the run is to be written; for ourselves
     std::uint64_t break_at = 0;
-    bool check_determinism = false;
+    unsigned check_determinism = 0;  // so many seeds, by two processes
     bool wants_mermaid = false;
     bool apart = false;
 

@@ -25,7 +25,8 @@ TEST(Settings, AreReadFromTheCommandLine) {
     EXPECT_EQ(settings->break_at, 7U);
     EXPECT_EQ(settings->budget, Duration(5min));
     EXPECT_EQ(settings->searches, (std::vector{sim::Search::pct, sim::Search::dpor}));
-    EXPECT_TRUE(settings->check_determinism);
+    EXPECT_EQ(settings->check_determinism, 1U);
+    EXPECT_EQ(Settings::of({"--check-determinism=8"})->check_determinism, 8U);
     sim::ExploreOptions options;
     settings->apply_to(options);
     EXPECT_EQ(options.runs, 12U);
@@ -62,7 +63,8 @@ class Sensitive : public Actor {
 public:
     void feel(std::uint64_t what) { System(system()).engine().note_event(what); }
 };
-TROUPE_SIM_TEST(Determinism, DiffersWhereTheMachineDecides) {
+// Fails where it is compared, as it should, so it is for the one below only.
+TROUPE_SIM_TEST(Determinism, DISABLED_DiffersWhereTheMachineDecides) {
     auto sensitive = sim.spawn<Sensitive>();
     sensitive.tell<&Sensitive::feel>(1);
     sim.settle();
@@ -71,19 +73,24 @@ TROUPE_SIM_TEST(Determinism, DiffersWhereTheMachineDecides) {
 }
 
 TEST(DeterminismCheck, SaysNothingWhereTwoProcessesAgree) {
-    EXPECT_EQ(first_difference("Determinism.AgreesWhereAllIsChosen", "TROUPE_SEED=3"), "");
+    EXPECT_EQ(first_difference("Determinism.AgreesWhereAllIsChosen", {"TROUPE_SEED=3"}), "");
+    EXPECT_EQ(
+        first_difference("Determinism.AgreesWhereAllIsChosen", {"TROUPE_SEED=3", "TROUPE_SEEDS=4"}),
+        "");
 }
 
 TEST(DeterminismCheck, NamesTheFirstStepThatDiffers) {
-    const std::string text =
-        first_difference("Determinism.DiffersWhereTheMachineDecides", "TROUPE_SEED=3");
+    const std::string text = first_difference("Determinism.DISABLED_DiffersWhereTheMachineDecides",
+                                              {"TROUPE_SEED=3", "TROUPE_SEEDS=2"});
     EXPECT_THAT(text, HasSubstr("is not deterministic"));
     EXPECT_THAT(text, HasSubstr("Sensitive::feel"));
     EXPECT_THAT(text, HasSubstr("last step in common"));
+    EXPECT_THAT(text, HasSubstr("the run of seed 3 "));
 }
 
 TEST(DeterminismCheck, SaysWhenThereIsNoSuchTest) {
-    EXPECT_THAT(first_difference("No.Such", "TROUPE_SEED=3"), HasSubstr("neither process has run"));
+    EXPECT_THAT(first_difference("No.Such", {"TROUPE_SEED=3"}),
+                HasSubstr("neither process has run"));
 }
 
 }  // namespace
