@@ -48,7 +48,8 @@ function(troupe_component name)
 
   if(arg_SOURCES)
     # Static: the thread-local fast paths are compiled for code that is in the program itself.
-    add_library(troupe_${name} STATIC ${arg_SOURCES})
+    troupe_batches(sources troupe_${name} ${TROUPE_BATCH} ${arg_SOURCES})
+    add_library(troupe_${name} STATIC ${sources})
     set(visible PUBLIC)
   else()
     add_library(troupe_${name} INTERFACE)
@@ -89,24 +90,32 @@ function(troupe_component name)
   endif()
 
   if(TROUPE_BUILD_TESTS AND arg_TESTS)
-    add_executable(${name}_test ${arg_TESTS})
+    troupe_batches(sources ${name}_test ${TROUPE_BATCH_TESTS} ${arg_TESTS})
+    add_executable(${name}_test ${sources})
     target_link_libraries(${name}_test PRIVATE troupe::${name} troupe_options ${arg_LINK}
                           ${arg_TEST_LINK} GTest::gmock GTest::gtest GTest::gtest_main)
-    if(TROUPE_SANITIZE MATCHES "address")
-      # What instruments the tests takes twice as long when it is optimized: 6 minutes more for the
-      # build, 1.5 less for the run. The library under them is optimized.
+    if("troupe::sim" IN_LIST arg_TEST_LINK OR name STREQUAL "sim")
+      troupe_simulated_test(${name}_test)
+    endif()
+    # Of the tests only what they test is optimized: it is the library under them.
+    if(TROUPE_SANITIZE)
+      # What instruments them takes twice as long when they are optimized.
       target_compile_options(${name}_test PRIVATE -O0)
+    elseif(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      # Half the time of -O3, and no longer than -O0. Examples are compiled as users do.
+      target_compile_options(${name}_test PRIVATE -Og)
     endif()
     # One entry per test, each in a process of its own: they run side by side, in random order,
     # and one that crashes or hangs takes no other with it. PRE_TEST: listing the tests needs the
-    # sanitizer's environment, which is set when tests run and not when they are built.
+    # sanitizer's environment, which is set when tests run and not when they are built. One label:
+    # a list of them comes apart on the way (CMake 3.25), and takes the timeout with it.
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
-                         DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "unit;${name}" TIMEOUT 300)
+                         DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${name} TIMEOUT 300)
     if(arg_TESTS_OVER_TLS)
       list(JOIN arg_TESTS_OVER_TLS ":" filter)
       gtest_discover_tests(${name}_test TEST_PREFIX "${name}.tls." DISCOVERY_MODE PRE_TEST
                            TEST_FILTER "${filter}" TEST_LIST ${name}_tests_over_tls
-                           DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "unit;${name}" TIMEOUT 300
+                           DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${name} TIMEOUT 300
                            ENVIRONMENT TROUPE_TEST_TLS=1)
     endif()
   endif()
@@ -123,6 +132,7 @@ function(troupe_component name)
       get_filename_component(program "${source}" NAME_WE)
       add_executable(${program} ${source})
       target_link_libraries(${program} PRIVATE troupe::${name} troupe_options ${arg_LINK})
+      troupe_is_no_test(${program})
     endforeach()
   endif()
   if(TROUPE_SANITIZE MATCHES "fuzzer")
@@ -132,6 +142,24 @@ function(troupe_component name)
       target_link_libraries(${program} PRIVATE troupe::${name} troupe_options ${arg_LINK})
       target_link_options(${program} PRIVATE -fsanitize=fuzzer)
     endforeach()
+  endif()
+endfunction()
+
+# A test program that simulates: `simulated_tests` builds it, and the C library's time, chance,
+# sleep and threads are refused to its simulated steps. Not with sanitizers, which replace the same
+# functions: then there is no such library.
+function(troupe_simulated_test program)
+  if(NOT TARGET simulated_tests)
+    add_custom_target(simulated_tests)
+  endif()
+  add_dependencies(simulated_tests ${program})
+  target_link_libraries(${program} PRIVATE $<TARGET_NAME_IF_EXISTS:troupe_sim_interpose>)
+endfunction()
+
+# A program no test runs: with sanitizers it is built when it is named.
+function(troupe_is_no_test program)
+  if(TROUPE_SANITIZE)
+    set_target_properties(${program} PROPERTIES EXCLUDE_FROM_ALL ON)
   endif()
 endfunction()
 
@@ -157,6 +185,35 @@ function(troupe_program name)
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE troupe::troupe troupe_options ${arg_LINK})
+endfunction()
+
+# troupe_example(<name>
+#     MAIN  main.cpp        the program <name>
+#     PARTS routes.cpp ...  what it and its test share
+#     TEST  x_test.cpp      the program <name>_test, whose tests ctest runs
+#     LINK  Boost::json ... what both link besides troupe::troupe
+# )
+function(troupe_example name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "MAIN;TEST" "PARTS;LINK")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "troupe_example(${name}): do not know '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  set(parts ${arg_PARTS})
+  if(TROUPE_BATCH LESS 2)
+    # Once for both. Joined with each of the two they cost less than on their own.
+    add_library(${name}_parts OBJECT ${arg_PARTS})
+    target_link_libraries(${name}_parts PRIVATE troupe::troupe troupe_options ${arg_LINK})
+    set(parts $<TARGET_OBJECTS:${name}_parts>)
+  endif()
+  troupe_batches(sources ${name} ${TROUPE_BATCH} ${parts} ${arg_MAIN})
+  troupe_program(${name} SOURCES ${sources} LINK ${arg_LINK})
+  troupe_is_no_test(${name})
+  if(TROUPE_BUILD_TESTS)
+    troupe_batches(sources ${name}_test ${TROUPE_BATCH} ${parts} ${arg_TEST})
+    troupe_program(${name}_test SOURCES ${sources} LINK ${arg_LINK} GTest::gtest GTest::gtest_main)
+    gtest_discover_tests(${name}_test TEST_PREFIX "examples." DISCOVERY_MODE PRE_TEST
+                         DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "examples" TIMEOUT 300)
+  endif()
 endfunction()
 
 # Adds what stands in each folder: its CMakeLists.txt, or else every subfolder that has one.
@@ -203,5 +260,6 @@ function(troupe_finish_components)
   write_basic_package_version_file("${PROJECT_BINARY_DIR}/troupeConfigVersion.cmake"
                                    COMPATIBILITY SameMinorVersion)
   install(FILES "${PROJECT_BINARY_DIR}/troupeConfig.cmake"
-                "${PROJECT_BINARY_DIR}/troupeConfigVersion.cmake" DESTINATION "${package}")
+                "${PROJECT_BINARY_DIR}/troupeConfigVersion.cmake"
+                cmake/FindNGHTTP2.cmake DESTINATION "${package}")
 endfunction()

@@ -2,7 +2,7 @@
 #
 # Names to use in LINK:
 #   spdlog::spdlog_header_only  fmt::fmt-header-only  Boost::headers  Boost::json  CLI11::CLI11
-#   ZLIB::ZLIB  OpenSSL::SSL
+#   ZLIB::ZLIB  OpenSSL::SSL  NGHTTP2::nghttp2
 # spdlog and fmt as headers only: the packaged shared objects are not instrumented, so the thread
 # sanitizer would not see their locks.
 
@@ -12,8 +12,12 @@ find_package(fmt CONFIG QUIET)
 find_package(spdlog CONFIG QUIET)
 find_package(ZLIB QUIET)
 find_package(OpenSSL 3.0 QUIET)
-if(NOT Boost_FOUND OR NOT fmt_FOUND OR NOT spdlog_FOUND OR NOT ZLIB_FOUND OR NOT OPENSSL_FOUND)
-  message(FATAL_ERROR "Boost 1.81, fmt, spdlog, zlib or OpenSSL 3 is missing: run ./dev setup")
+list(APPEND CMAKE_MODULE_PATH "${PROJECT_SOURCE_DIR}/cmake")
+find_package(NGHTTP2 1.52 QUIET)
+if(NOT Boost_FOUND OR NOT fmt_FOUND OR NOT spdlog_FOUND OR NOT ZLIB_FOUND OR NOT OPENSSL_FOUND
+   OR NOT NGHTTP2_FOUND)
+  message(FATAL_ERROR
+          "Boost 1.81, fmt, spdlog, zlib, OpenSSL 3 or nghttp2 is missing: run ./dev setup")
 endif()
 # As packaged, even the headers-only target links the shared fmt.
 set_target_properties(spdlog::spdlog_header_only PROPERTIES
@@ -41,7 +45,8 @@ endif()
 
 # Libraries a user of the installed troupe must link too, and how troupeConfig.cmake finds them.
 # Everything else is headers only and ends with our own build.
-set(TROUPE_LINKED_LIBRARIES Boost::json ZLIB::ZLIB OpenSSL::SSL)
+set(TROUPE_LINKED_LIBRARIES Boost::json ZLIB::ZLIB OpenSSL::SSL NGHTTP2::nghttp2)
 set(TROUPE_FIND_Boost::json "Boost 1.81 CONFIG COMPONENTS json")
 set(TROUPE_FIND_ZLIB::ZLIB "ZLIB")
 set(TROUPE_FIND_OpenSSL::SSL "OpenSSL 3.0")
+set(TROUPE_FIND_NGHTTP2::nghttp2 "NGHTTP2 1.52")

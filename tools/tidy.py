@@ -53,6 +53,8 @@ EXCEPTION_WALLS = {
     "src/troupe/actor/run.cpp": "around the app, the root task of a program",
     "src/troupe/actor/spawn.hpp": "around an actor's constructor, which is part of its life",
     "src/troupe/http/internal/connection.cpp": "around a request's handler, a root task",
+    "src/troupe/http/internal/h2_connection.cpp": "around a request's handler",
+    "src/troupe/http/internal/h2_exchange.cpp": "around a request's handler, a root task",
     "src/troupe/sim/run.cpp": "around the body of a simulated test",
     "src/troupe/sim/sim.cpp": "leaves the body of a test whose run is over",
     "src/troupe/sim/sim.hpp": "hands a task's exception to the test that runs it",
@@ -162,6 +164,10 @@ WALK = re.compile(
     r"|\b(?P<begun>\w+)\s*(?:\.|->)\s*c?begin\s*\("
 )
 STRONG_ORDER = re.compile(r"\bmemory_order(?:_|\s*::\s*)(?:acquire|release|acq_rel|seq_cst)\b")
+TEST_NAME = re.compile(
+    r"\b(?:TEST|TEST_F|TEST_P|TYPED_TEST|TROUPE_SIM_TEST)\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)"
+)
+ROW_TEST = re.compile(r"`([A-Z]\w*)?\.(\*|[A-Z]\w*)`")
 UNFINISHED = re.compile(r"\b(?:FIXME|XXX|TODO)\b")
 CONDITION = re.compile(r"\b(?:if|while)\s*\(")
 DECLARES = re.compile(r"\s*(?:const\s+)?(?:auto|bool|int|[A-Z][\w<>]*)\s*[&*]?\s*\w+\s*=[^=]")
@@ -424,6 +430,28 @@ def references(tree, path):
             )
 
 
+def named_tests(tree):
+    """A page of requirements (docs/*_rows.md) names tests that there are."""
+    names = set()
+    for path in tree.sources:
+        if path.name.endswith("_test.cpp"):
+            code = tree.cpp(path).code
+            names.update((m[1], m[2]) for m in TEST_NAME.finditer(code))
+    suites = {suite for suite, _ in names}
+    for path in sorted((tree.root / "docs").glob("*_rows.md")):
+        text = path.read_text(encoding="utf-8")
+        suite = None
+        for match in ROW_TEST.finditer(text):
+            suite = match[1] or suite
+            if (suite, match[2]) in names or match[2] == "*" and suite in suites:
+                continue
+            line = text.count("\n", 0, match.start()) + 1
+            yield (
+                f"{tree.name(path)}:{line}: there is no test {suite}.{match[2]}; name one that "
+                f"fails when the row does not hold"
+            )
+
+
 def components(tree):
     """Every component has a README of five short parts that names its public headers, and tests."""
     root = tree.root / "src" / "troupe"
@@ -503,6 +531,7 @@ def check(root):
         errors += [f"{tree.name(path)}:{line}: {text}" for line, text in references(tree, path)]
     if (tree.root / "src" / "troupe").is_dir():
         errors += components(tree)
+        errors += named_tests(tree)
     return errors
 
 

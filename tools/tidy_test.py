@@ -348,6 +348,18 @@ class Components(unittest.TestCase):
         files["src/troupe/base/CMakeLists.txt"] += "# UNTESTED y.cpp: only a table of names\n"
         self.assertEqual(errors_in(files), [])
 
+    def test_a_page_of_requirements_names_tests_that_there_are(self):
+        test = "TEST(Door, Opens) {}\nTEST_F(Door,\n       Closes) {}\n"
+        tree = {**CLEAN, "src/troupe/base/x_test.cpp": test}
+        page = "| doors | `Door.Opens`, `.Closes`, `Door.*`, `x.cpp` |\n"
+        self.assertEqual(errors_in({**tree, "docs/door_rows.md": page}), [])
+        page = "\n| doors | `Door.Opens`, `.Locks` |\n| windows | `Window.*` |\n"
+        errors = errors_in({**tree, "docs/door_rows.md": page})
+        self.assertEqual([e.split(";")[0] for e in errors], [
+            "docs/door_rows.md:2: there is no test Door.Locks",
+            "docs/door_rows.md:3: there is no test Window.*",
+        ])  # fmt: skip
+
     def test_a_component_under_construction_is_left_alone(self):
         self.assertEqual(planted("src/troupe/io/y.cpp", "int y;\n"), [])
 

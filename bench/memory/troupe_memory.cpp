@@ -4,6 +4,7 @@
 
 #include <troupe/actor/actor.hpp>
 #include <troupe/actor/system.hpp>
+#include <troupe/base/internal/test_memory.hpp>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,14 +24,7 @@ using troupe::Duration;
 using troupe::OwnedSystem;
 using troupe::Ref;
 using troupe::Task;
-
-double resident_bytes() {
-    long pages = 0;
-    std::FILE* const file = std::fopen("/proc/self/statm", "r");
-    if (file == nullptr || std::fscanf(file, "%*d %ld", &pages) != 1) std::abort();
-    std::fclose(file);
-    return static_cast<double>(pages) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-}
+using troupe::base_internal::resident_bytes;
 
 /// Answers nothing until the program ends.
 class Silent : public Actor {
@@ -93,26 +87,27 @@ struct Population {
 
 double idle_actor(std::size_t n) {
     OwnedSystem warm;
-    const double before = resident_bytes();
+    const std::int64_t before = resident_bytes();
     const Population population(n);
-    return resident_bytes() - before - static_cast<double>(n * sizeof(Ref<Member>));
+    return static_cast<double>(resident_bytes() - before) -
+           static_cast<double>(n * sizeof(Ref<Member>));
 }
 
 template <auto Method>
 double beyond_idle(std::size_t n) {
     Population population(n);
-    const double before = resident_bytes();
+    const std::int64_t before = resident_bytes();
     for (const Ref<Member>& member : population.members)
         member.tell<Method>();
     ::usleep(1'000'000);
-    return resident_bytes() - before;
+    return static_cast<double>(resident_bytes() - before);
 }
 
 double monitor(std::size_t n) {
     Population population(n);
     auto watcher =
         population.system->spawn<Watcher>(troupe::options().mailbox(troupe::unbounded()));
-    const double before = resident_bytes();
+    const std::int64_t before = resident_bytes();
     for (std::size_t i = 0; i < n; ++i) {
         watcher.tell<&Watcher::watch>(population.members[i]);
         // Few at a time: what waits in the mailbox is not what a monitor weighs.
@@ -121,7 +116,7 @@ double monitor(std::size_t n) {
         }
     }
     population.settle();
-    return resident_bytes() - before;
+    return static_cast<double>(resident_bytes() - before);
 }
 
 double queued_message(std::size_t n) {
@@ -133,12 +128,12 @@ double queued_message(std::size_t n) {
         boxes.back().tell<&Box::block>();
     }
     ::usleep(200'000);
-    const double before = resident_bytes();
+    const std::int64_t before = resident_bytes();
     for (const Ref<Box>& box : boxes) {
         for (std::size_t i = 0; i + 1 < kInEach; ++i)
             box.tell<&Box::take>(1);
     }
-    return resident_bytes() - before;
+    return static_cast<double>(resident_bytes() - before);
 }
 
 void print_row(const char* what, double (*measure)(std::size_t n), std::size_t n) {
