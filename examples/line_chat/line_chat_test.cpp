@@ -3,13 +3,11 @@
 #include <troupe/actor/system.hpp>
 #include <troupe/io/framed.hpp>
 #include <troupe/net/serve.hpp>
-#include <troupe/scheduler/choice.hpp>
-#include <troupe/scheduler/engine.hpp>
+#include <troupe/sim/test.hpp>
 
 #include "chat.hpp"
 #include <gtest/gtest.h>
 
-#include <cstdint>
 #include <string>
 
 namespace {
@@ -61,13 +59,10 @@ TEST(LineChat, OthersHearWhatOneSays) {
     troupe::OwnedSystem threaded;
     threaded->block_on(conversation(*threaded));
     threaded.stop();
-    for (std::uint64_t seed = 1; seed <= 100 && !testing::Test::HasFailure(); ++seed) {
-        SCOPED_TRACE("seed " + std::to_string(seed));
-        troupe::RandomChooser chooser(seed);
-        troupe::OwnedSystem simulated(troupe::make_deterministic_engine(chooser));
-        simulated->block_on(conversation(*simulated));
-        simulated.stop();
-    }
+}
+
+TROUPE_SIM_TEST(LineChat, OthersHearWhatOneSaysOnEverySchedule) {
+    sim.run(conversation(sim.system()));
 }
 
 }  // namespace
