@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +17,7 @@ inline constexpr bool kSendable<Latch*> = true;
 
 namespace {
 
+using namespace std::chrono_literals;
 using actor_internal::on_both_engines;
 using Order = std::shared_ptr<std::vector<std::string>>;
 
@@ -33,6 +36,18 @@ public:
     void note_for(Ref<Worker> other) {
         note();
         other.tell<&Worker::note>();
+    }
+    /// Takes longer than a turn should.
+    void note_slowly() {
+        const Duration until = system().now() + Duration(300us);
+        while (system().now() < until) {
+        }
+        note();
+    }
+    void note_slowly_for(Ref<Worker> other) {
+        order_->push_back("wakes");
+        other.tell<&Worker::note>();
+        note_slowly();
     }
     void go_on_for_ever() { self(this).tell<&Worker::go_on_for_ever>(); }
     void block(Latch* held, Latch* go_on) {
@@ -113,6 +128,35 @@ TEST(Turn, LetsOneItWakesRunAfterSixtyFourMoreMessages) {
     }
     const auto place = std::ranges::find(*order, "other") - order->begin();
     EXPECT_LE(place, kBefore + 1 + 64);
+}
+
+// Goal: those with slow handlers do not go before the one that one of them has woken for ever,
+// though their long turns make them look like the oldest. Method: all are busy, and then one wakes
+// it.
+TEST(Turn, LetsOneTheyWakeRunAmongSlowHandlers) {
+    for (const std::size_t slow_ones : {1U, 3U}) {
+        OwnedSystem system(make_threaded_engine(one_worker()));
+        const Order order = std::make_shared<std::vector<std::string>>();
+        std::vector<Ref<Worker>> slow;
+        while (slow.size() < slow_ones)
+            slow.push_back(system->spawn<Worker>("slow", order));
+        auto other = system->spawn<Worker>("other", order);
+        ASSERT_TRUE(system->block_on(other.ask<&Worker::noted>()));  // it has started
+        const auto give_each = [&slow](int messages) {
+            for (int i = 0; i < messages; ++i)
+                std::ranges::for_each(slow,
+                                      [](auto& one) { one.template tell<&Worker::note_slowly>(); });
+        };
+        give_each(40);  // the first turns are for quick messages: more than there are in one
+        slow.front().tell<&Worker::note_slowly_for>(other);
+        give_each(40);
+        std::ranges::for_each(slow, [&system](auto& one) {
+            EXPECT_TRUE(system->block_on(one.template ask<&Worker::noted>()));
+        });
+        const auto woken = std::ranges::find(*order, "wakes") - order->begin();
+        const auto place = std::ranges::find(*order, "other") - order->begin();
+        EXPECT_LE(place - woken, static_cast<std::ptrdiff_t>(2 * slow_ones)) << slow_ones;
+    }
 }
 
 TEST(Turn, LetsOutsidersInWhileTheOnlyOneWithMailIsNeverDone) {

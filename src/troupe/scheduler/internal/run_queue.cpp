@@ -178,7 +178,18 @@ Cell* RunQueue::pop_other() noexcept {
     return cell != nullptr ? cell : pop_line(queue_);
 }
 
+/// Whether the one in the slot has waited for as long as the first of the queue. It has when that
+/// one's long turn has woken it: without this, whoever is always slow would always go before it.
+bool RunQueue::slot_is_as_old() const noexcept {
+    const Cell* const next = slot();
+    const Cell* const first = queue_.first;
+    if (next == nullptr) return false;
+    return first == nullptr || next->queued_at_us_ - first->queued_at_us_ >= 1U << 31U ||
+           next->queued_at_us_ == first->queued_at_us_;
+}
+
 Cell* RunQueue::pop_normal() noexcept {
+    if (oldest_first_ && slot_is_as_old()) oldest_first_ = false;
     Cell* const cell = slot();
     if (cell == nullptr || oldest_first_ || !slot_may_win()) return pop_other();
     set_slot(nullptr);
@@ -242,13 +253,12 @@ std::uint32_t RunQueue::age_us(std::uint32_t now_us, std::uint32_t fair_after_us
     let_fresh_age(now_us);
     std::uint32_t age = pile_.age_us(now_us);
     if (age > fair_after_us) queue_.append(pile_.take_all());
-    if (queue_.first != nullptr) age = std::max(age, now_us - queue_.first->queued_at_us_);
+    const auto waited_us = [now_us](const Cell* cell) {
+        return cell != nullptr ? now_us - cell->queued_at_us_ : 0;
+    };
+    age = std::max(age, waited_us(queue_.first));
     oldest_first_ = age > fair_after_us;
-    age = std::max(age, fresh_.age_us(now_us));
-    if (late_.first != nullptr) age = std::max(age, now_us - late_.first->queued_at_us_);
-    if (const Cell* const next = slot(); next != nullptr && age == 0) {
-        age = now_us - next->queued_at_us_;
-    }
+    age = std::max({age, waited_us(slot()), fresh_.age_us(now_us), waited_us(late_.first)});
     normal_is_old_ = age > kNormalAgesAfterUs;
     for (const CellChain* const line : {&high_, &low_}) {
         if (line->first != nullptr) age = std::max(age, now_us - line->first->queued_at_us_);

@@ -229,6 +229,7 @@ private:
     void push_queue(Cell& cell) noexcept;
     Cell* pop_line(CellChain& line) noexcept;
     Cell* pop_high() noexcept;
+    bool slot_is_as_old() const noexcept;
     Cell* pop_normal() noexcept;
     Cell* pop_other() noexcept;
     bool normal_waits() const noexcept {

@@ -249,6 +249,30 @@ TEST_P(RunQueueTest, RunsTheOldestFirstOnceItIsTooOld) {
     EXPECT_EQ(pop_all(), (Numbers{5, 2, 3, 4}));
 }
 
+// Goal: slow cells that queue again and again do not keep out the one they have woken. Method: two
+// of them always look too old, as turns of more than 200 us make them.
+TEST_P(RunQueueTest, RunsTheSlotFirstOnceNobodyIsOlder) {
+    push_back(1, 1000);
+    push_back(2, 1500);
+    std::uint32_t now = 2000;
+    push_next(3, now);  // by the turn that has begun at 2000
+    Numbers order;
+    for (int turn = 0; turn < 4; ++turn) {
+        EXPECT_GT(queue.age_us(now += 500, kFair), kFair);
+        order.push_back(pop());
+        if (order.back() != 3) push_back(order.back(), now);
+    }
+    EXPECT_EQ(order, (Numbers{1, 2, 3, 1}));
+}
+
+// Goal: a cell in the slot that is as old as the one that queues behind its own turn goes first.
+TEST_P(RunQueueTest, RunsTheSlotBeforeTheOneThatHasFilledIt) {
+    push_next(1, 1000);
+    push_back(2, 1000);
+    EXPECT_EQ(queue.age_us(1500, kFair), 500U);
+    EXPECT_EQ(pop_all(), (Numbers{1, 2}));
+}
+
 TEST_P(RunQueueTest, KeepsThePileWhileNothingIsTooOld) {
     for (int number = 1; number <= 3; ++number)
         push_next(number, 0);
@@ -262,7 +286,7 @@ TEST_P(RunQueueTest, BeginsTheLatestOfThoseWithoutATurnFirst) {
         push_next(number, 0);
     }
     push_next(6, 0);
-    push_next(7, 0);
+    push_next(7, 1);
     queue.age_us(kFair + 1, kFair);
     push_back(8, kFair + 1);
     EXPECT_EQ(pop(), 6) << "it has had a turn, and has waited for long";
@@ -419,6 +443,7 @@ TEST_P(RunQueueTest, LosesNoCellAmongOwnerAndThieves) {
                     one = next;
                 }
                 holes.fetch_add(static_cast<int>(chain.count), std::memory_order_relaxed);
+                std::this_thread::yield();  // or the owner hardly ever gets in
             }
         });
     }
