@@ -405,6 +405,7 @@ public:
 
 private:
     void on_starvation(const StarvationReport& report) override {
+        if (heard_->is_open()) return;  // somebody else has written, and may be read by now
         *report_ = report;
         heard_->open();
     }
@@ -443,8 +444,10 @@ TEST(Starvation, IsHeardOfByOneOfThoseWhoHadToWait) {
     std::vector<Ref<Hungry>> hungry;
     for (int i = 0; i < 64; ++i)
         hungry.push_back(system->spawn<Hungry>(&heard, &report));
-    EXPECT_EQ(system->block_on(system->spawn<Neighbour>(hungry).ask<&Neighbour::bother>()), 1);
-    ASSERT_TRUE(system->engine().run_until(heard));
+    auto neighbour = system->spawn<Neighbour>(hungry);
+    // On a machine with too much to do others may be reported first, and nobody for ten seconds.
+    while (!heard.is_open())
+        ASSERT_EQ(system->block_on(neighbour.ask<&Neighbour::bother>()), 1);
     EXPECT_TRUE(std::any_of(hungry.begin(), hungry.end(),
                             [&](const Ref<Hungry>& one) { return one.pid().slot == report.slot; }));
     EXPECT_GE(report.waited, 2ms);

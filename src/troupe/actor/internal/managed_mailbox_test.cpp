@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace troupe {
@@ -340,12 +341,15 @@ TEST(Mailbox, ThatFailsItsActorDoesSoInEachOfItsLives) {
         const auto let_run = [&] {
             if (system->engine().deterministic()) system.settle();
         };
-        for (std::uint32_t life = 1; life <= 3; ++life) {
+        std::uint32_t last = 0;
+        for (int lives = 1; lives <= 3; ++lives) {
             Gate gate;
+            // What has survived the last life may still fill the mailbox, and costs one more.
             while (clerk.tell<&Clerk::hold>(&gate) != SendStatus::sent)
                 let_run();
             gate.wait_until_reached(system);
-            EXPECT_EQ(system->info(clerk.pid())->incarnation, life);
+            const std::uint32_t life = system->info(clerk.pid())->incarnation;
+            EXPECT_GT(life, std::exchange(last, life));
             while (clerk.tell<&Clerk::note>(1) == SendStatus::sent) {
             }
             while (system->info(clerk.pid())->incarnation == life)

@@ -287,8 +287,8 @@ TEST_P(RunQueueTest, BeginsTheLatestOfThoseWithoutATurnFirst) {
     }
     push_next(6, 0);
     push_next(7, 1);
-    queue.age_us(kFair + 1, kFair);
-    push_back(8, kFair + 1);
+    queue.age_us(kFair + 2, kFair);
+    push_back(8, kFair + 2);
     EXPECT_EQ(pop(), 6) << "it has had a turn, and has waited for long";
     EXPECT_EQ(pop_all(), (Numbers{7, 5, 4, 3, 2, 1, 8}));
 }
