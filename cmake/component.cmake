@@ -105,18 +105,11 @@ function(troupe_component name)
       # Half the time of -O3, and no longer than -O0. Examples are compiled as users do.
       target_compile_options(${name}_test PRIVATE -Og)
     endif()
-    # One entry per test, each in a process of its own: they run side by side, in random order,
-    # and one that crashes or hangs takes no other with it. PRE_TEST: listing the tests needs the
-    # sanitizer's environment, which is set when tests run and not when they are built. One label:
-    # a list of them comes apart on the way (CMake 3.25), and takes the timeout with it.
-    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
-                         DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${name} TIMEOUT 300)
+    troupe_discover_tests(${name}_test PREFIX "${name}." LABEL ${name})
     if(arg_TESTS_OVER_TLS)
       list(JOIN arg_TESTS_OVER_TLS ":" filter)
-      gtest_discover_tests(${name}_test TEST_PREFIX "${name}.tls." DISCOVERY_MODE PRE_TEST
-                           TEST_FILTER "${filter}" TEST_LIST ${name}_tests_over_tls
-                           DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${name} TIMEOUT 300
-                           ENVIRONMENT TROUPE_TEST_TLS=1)
+      troupe_discover_tests(${name}_test PREFIX "${name}.tls." LABEL ${name} FILTER "${filter}"
+                            ENVIRONMENT TROUPE_TEST_TLS=1 LIST ${name}_tests_over_tls)
     endif()
   endif()
   if(TROUPE_BUILD_BENCH)
@@ -211,8 +204,7 @@ function(troupe_example name)
   if(TROUPE_BUILD_TESTS)
     troupe_batches(sources ${name}_test ${TROUPE_BATCH} ${parts} ${arg_TEST})
     troupe_program(${name}_test SOURCES ${sources} LINK ${arg_LINK} GTest::gtest GTest::gtest_main)
-    gtest_discover_tests(${name}_test TEST_PREFIX "examples." DISCOVERY_MODE PRE_TEST
-                         DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "examples" TIMEOUT 300)
+    troupe_discover_tests(${name}_test PREFIX "examples." LABEL examples)
   endif()
 endfunction()
 

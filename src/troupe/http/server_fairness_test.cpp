@@ -297,9 +297,11 @@ Task<void> talk(System system, std::uint16_t port, int* good, int* broken) {
 }
 
 TEST(ServerFairness, AnswersRightOrNotAtAllOverABrokenNetworkAndLosesNoConnection) {
+    int runs = 0;
     int good = 0;
     int broken = 0;
     in_virtual_time(200, [&](System& system) {
+        ++runs;
         const Server server = system.block_on(start(system));
         NetworkConditions conditions;
         conditions.resets_per_thousand = 25;
@@ -315,8 +317,8 @@ TEST(ServerFairness, AnswersRightOrNotAtAllOverABrokenNetworkAndLosesNoConnectio
         EXPECT_EQ(good - before, 20) << "the server has survived";
         system.block_on(stop(server));
     });
-    EXPECT_GT(good, 1000);
-    EXPECT_GT(broken, 100);
+    EXPECT_GT(good, runs * 5);
+    EXPECT_GT(broken, runs / 2);
 }
 
 // ---- what many requests leave behind ------------------------------------------------------------

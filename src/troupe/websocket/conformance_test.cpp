@@ -7,6 +7,7 @@
 #include <troupe/http/server.hpp>
 #include <troupe/net/internal/test_transport.hpp>
 #include <troupe/scheduler/engine.hpp>
+#include <troupe/scheduler/internal/test_sanitizer.hpp>
 #include <troupe/task/sleep.hpp>
 #include <troupe/websocket/internal/deflate.hpp>
 #include <troupe/websocket/internal/test_peer.hpp>
@@ -26,6 +27,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using net_internal::in_virtual_time;
+using scheduler_internal::kSanitized;
 using namespace websocket_internal;
 
 class Echo final : public Socket {
@@ -363,7 +365,9 @@ std::vector<Case> limits_in_pieces() {
     std::vector<Case> cases;
     cases.push_back(in_fragments("10.1", 1, std::string(65'536, '*'), 1300));
     const std::string large(std::size_t{4} << 20, '*');
-    for (std::size_t part = 64; part <= large.size(); part *= 4) {
+    // The smallest pieces are the most work; under a sanitizer only the others are sent.
+    const std::size_t smallest = kSanitized ? 1024 : 64;
+    for (std::size_t part = smallest; part <= large.size(); part *= 4) {
         for (const unsigned opcode : {1U, 2U}) {
             cases.push_back(
                 in_fragments("9." + std::to_string(2 + opcode) + " of " + std::to_string(part),
@@ -372,7 +376,7 @@ std::vector<Case> limits_in_pieces() {
         }
     }
     const std::string text(std::size_t{1} << 20, '*');
-    for (std::size_t chop = 64; chop <= 2048; chop *= 2) {
+    for (std::size_t chop = smallest; chop <= 2048; chop *= 2) {
         const std::string number = " in " + std::to_string(chop);
         cases.push_back({"9.5" + number, {text_frame(text), bye()}, echo_of("text", text), chop});
         cases.push_back(
@@ -461,8 +465,10 @@ void put_all(const std::vector<Case>& cases, std::size_t seeds, bool in_bytes = 
     in_virtual_time(seeds, [&cases, in_bytes](System system) -> Task<void> {
         http::Server server = co_await serve_echo(system);
         for (const Case& one : cases) {
-            co_await put(system, server, &one, Cut::whole);
-            if (one.chop != 0) continue;
+            // A sanitizer sees the same in one way of cutting a large message as in three.
+            const bool once = kSanitized && one.answer.size() >= (std::size_t{1} << 20);
+            co_await put(system, server, &one, once && one.chop == 0 ? Cut::anyhow : Cut::whole);
+            if (one.chop != 0 || once) continue;
             co_await put(system, server, &one, Cut::frames);
             co_await put(system, server, &one, Cut::anyhow);
             std::size_t bytes = 0;

@@ -48,8 +48,12 @@ Result<bool> set(Settings& settings, std::string_view name, std::string_view val
     } else if (name == "seed") {
         TROUPE_TRY(settings.seed, number_in(name, value));
     } else if (name == "seeds") {
-        TROUPE_TRY(const std::uint64_t runs, number_in(name, value));
-        settings.runs = static_cast<std::size_t>(runs);
+        constexpr std::string_view kOneIn = "1/";
+        const bool share = value.starts_with(kOneIn);
+        TROUPE_TRY(const std::uint64_t runs,
+                   number_in(name, share ? value.substr(kOneIn.size()) : value));
+        if (share && runs == 0) return error(Errc::failed, "seeds cannot be 1/0 of them");
+        (share ? settings.one_run_in : settings.runs) = static_cast<std::size_t>(runs);
     } else if (name == "budget") {
         TROUPE_TRY(settings.budget, duration_in(value));
     } else if (name == "strategy") {
@@ -171,6 +175,7 @@ void Settings::apply_to(sim::ExploreOptions& options) const {
         options.runs = std::numeric_limits<std::size_t>::max() / 64;  // as many as fit the time
     }
     if (runs) options.runs = *runs;
+    if (one_run_in && !runs && !budget) options.runs = (options.runs - 1) / *one_run_in + 1;
     if (!searches.empty()) options.searches = searches;
     if (jobs) options.processes = *jobs;
     if (seed) {

@@ -20,6 +20,7 @@ struct Settings {
     std::string shrink;
     std::optional<std::uint64_t> seed;
     std::optional<std::size_t> runs;
+    std::optional<std::size_t> one_run_in;  // of as many as the test has
     std::optional<Duration> budget;
     std::vector<sim::Search> searches;  // empty: as the test likes
     std::optional<unsigned> jobs;

@@ -33,6 +33,20 @@ TEST(Settings, AreReadFromTheCommandLine) {
     EXPECT_EQ(options.processes, 3U);
 }
 
+TEST(Settings, TakeAShareOfTheRunsAndNoneForNothing) {
+    const auto runs_of = [](std::size_t runs, std::vector<std::string> arguments) {
+        sim::ExploreOptions options;
+        options.runs = runs;
+        Settings::of(arguments)->apply_to(options);
+        return options.runs;
+    };
+    EXPECT_EQ(runs_of(120, {"--seeds=1/4"}), 30U);
+    EXPECT_EQ(runs_of(5, {"--seeds=1/4"}), 2U);
+    EXPECT_EQ(runs_of(1, {"--seeds=1/4"}), 1U);
+    EXPECT_EQ(runs_of(120, {"--seeds=1/4", "--seed=3"}), 1U);
+    EXPECT_GT(runs_of(120, {"--seeds=1/4", "--budget=1s"}), 120U);
+}
+
 TEST(Settings, SayWhatTheyDoNotUnderstand) {
     const auto what = [](std::vector<std::string> arguments) {
         const auto settings = Settings::of(arguments);
@@ -40,6 +54,8 @@ TEST(Settings, SayWhatTheyDoNotUnderstand) {
     };
     EXPECT_THAT(what({"--strategy=luck"}), HasSubstr("there are random, pct"));
     EXPECT_THAT(what({"--seeds=many"}), HasSubstr("seeds wants a number, not 'many'"));
+    EXPECT_THAT(what({"--seeds=1/0"}), HasSubstr("seeds cannot be 1/0"));
+    EXPECT_THAT(what({"--seeds=1/x"}), HasSubstr("seeds wants a number, not 'x'"));
     EXPECT_THAT(what({"--budget=60"}), HasSubstr("written 250ms, 60s, 5m or 2h"));
     EXPECT_THAT(what({"--replay"}), HasSubstr("wants a value"));
 }

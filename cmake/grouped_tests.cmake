@@ -1,0 +1,56 @@
+# Read by ctest before it runs tests: adds an entry for up to `most` tests of a suite of `program`.
+# See tests.cmake, which sets the variables.
+
+set(command "${program}" --gtest_list_tests)
+if(filter)
+  list(APPEND command "--gtest_filter=${filter}")
+endif()
+if(NOT EXISTS "${program}")
+  # As an entry, so that it fails and is seen.
+  add_test("${prefix}NOT_BUILT" "${program}")
+  return()
+endif()
+execute_process(COMMAND ${command} WORKING_DIRECTORY "${folder}" TIMEOUT 60
+                OUTPUT_VARIABLE listed RESULT_VARIABLE result)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${program} cannot list its tests (${result}):\n${listed}")
+endif()
+
+# Adds those in `tests` as one entry.
+macro(add_group)
+  list(LENGTH tests count)
+  if(count GREATER 0)
+    string(REPLACE "/" "_" name "${prefix}${suite}${number}")
+    list(JOIN tests ":" names)
+    add_test("${name}" "${program}" "--gtest_filter=${names}"
+             "--gtest_output=xml:${results}/${name}.xml")
+    set_tests_properties("${name}" PROPERTIES WORKING_DIRECTORY "${folder}" LABELS "${label}"
+                         TIMEOUT 900)
+    if(environment)
+      set_tests_properties("${name}" PROPERTIES ENVIRONMENT "${environment}")
+    endif()
+  endif()
+  set(tests "")
+endmacro()
+
+set(tests "")
+set(suite "")
+set(number 1)
+string(REPLACE ";" "," listed "${listed}")
+string(REPLACE "\n" ";" lines "${listed}")
+foreach(line IN LISTS lines)
+  string(REGEX REPLACE " +#.*$" "" line "${line}")
+  if(line MATCHES "^  (.+)$")
+    list(LENGTH tests count)
+    if(count EQUAL most)
+      add_group()
+      math(EXPR number "${number} + 1")
+    endif()
+    list(APPEND tests "${suite}${CMAKE_MATCH_1}")
+  elseif(line MATCHES "^([A-Za-z0-9_/]+\\.)$")
+    add_group()
+    set(suite "${CMAKE_MATCH_1}")
+    set(number 1)
+  endif()
+endforeach()
+add_group()
