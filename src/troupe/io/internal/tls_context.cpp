@@ -178,12 +178,17 @@ int choose_protocol(SSL* ssl, const unsigned char** out, unsigned char* out_byte
     return SSL_TLSEXT_ERR_OK;
 }
 
-void tell_secret(const SSL* ssl, const char* line) {
+void tell_secret(const SSL* ssl, const char* line) noexcept {
     session_of(ssl).learn(line);
 }
 
+/// Of each record that is sealed OpenSSL shows the header.
+void tell_record(int writes, int, int what, const void*, std::size_t, SSL* ssl, void*) noexcept {
+    if (writes == 1 && what == SSL3_RT_HEADER) session_of(ssl).count_sealed();
+}
+
 /// One more session for a further connection. Answers whether it keeps it.
-int save_session(SSL* ssl, SSL_SESSION* session) {
+int save_session(SSL* ssl, SSL_SESSION* session) noexcept {
     session_of(ssl).save(TlsSavedSession(session));
     return 1;
 }
@@ -249,6 +254,7 @@ Result<void> TlsIdentities::add(const TlsServerOptions& options,
     SSL_CTX_set_alpn_select_cb(raw, &choose_protocol, nullptr);
     // It goes to nobody's log: the records are the session's after the handshake.
     SSL_CTX_set_keylog_callback(raw, &tell_secret);
+    SSL_CTX_set_msg_callback(raw, &tell_record);
     contexts_.push_back(std::move(context));
     return {};
 }

@@ -1,3 +1,4 @@
+#include <troupe/base/assert.hpp>
 #include <troupe/io/internal/tls_records.hpp>
 
 #include <openssl/core_names.h>
@@ -99,11 +100,19 @@ std::size_t body_bytes(std::string_view record) {
 
 }  // namespace
 
+std::uint64_t tls_records_in(std::string_view bytes) noexcept {
+    std::uint64_t count = 0;
+    for (; bytes.size() >= TlsTraffic::kHeaderBytes; ++count)
+        bytes.remove_prefix(std::min(TlsTraffic::kHeaderBytes + body_bytes(bytes), bytes.size()));
+    return count;
+}
+
 // ---- one direction ------------------------------------------------------------------------------
 
-TlsTraffic::~TlsTraffic() {
-    EVP_CIPHER_CTX_free(context_);  // which wipes its key
+void TlsTraffic::forget() noexcept {
+    EVP_CIPHER_CTX_free(std::exchange(context_, nullptr));  // which wipes its key
     OPENSSL_cleanse(iv_.data(), iv_.size());
+    OPENSSL_cleanse(secret_.value.data(), secret_.value.size());
 }
 
 bool TlsTraffic::start(unsigned suite, const TlsSecret& secret, Use use) {
@@ -146,6 +155,8 @@ std::array<unsigned char, 12> TlsTraffic::nonce() const noexcept {
 }
 
 bool TlsTraffic::seal(char* record, std::size_t bytes) {
+    TROUPE_ASSERT(context_ != nullptr, "there is a key");
+    TROUPE_ASSERT(sequence_ <= kRecordsOfOneKey, "a worn key seals one more record, its last");
     const std::size_t body = bytes + kTagBytes;
     // Data of an application by TLS 1.2, whatever it is: that is what every record looks like.
     const std::array<char, kHeaderBytes> header{23, 3, 3, static_cast<char>(body >> 8),
@@ -224,6 +235,13 @@ std::unique_ptr<TlsRecords> TlsRecords::make(unsigned suite, const TlsSecret& ow
         return nullptr;
     }
     return made;
+}
+
+void TlsRecords::start_behind(std::uint64_t sealed, std::string unsent) {
+    TROUPE_ASSERT(!std::exchange(started_, true), "numbers are passed on once");
+    TROUPE_ASSERT(tls_records_in(unsent) <= sealed, "what was sealed has a number");
+    writing_.skip(sealed);
+    unsent_ = std::move(unsent);
 }
 
 TlsStep TlsRecords::read(std::string_view& received, std::span<char> plain, std::string& to_send) {
@@ -345,9 +363,8 @@ TlsStatus TlsRecords::take_alert(std::string_view text, std::string& to_send) {
         case Alert::user_canceled:  // says why a close_notify follows
             return TlsStatus::done;
         default:  // each is fatal, whatever it says of itself, and wants no answer
-            problem_ = "alert of the peer: ";
-            problem_ += SSL_alert_desc_string_long(static_cast<int>(alert));
-            return TlsStatus::failed;
+            return give_up(std::string("alert of the peer: ") +
+                           SSL_alert_desc_string_long(static_cast<int>(alert)));
     }
 }
 
@@ -374,14 +391,13 @@ TlsStatus TlsRecords::take_handshake(std::string_view text, std::string& to_send
 
 TlsStep TlsRecords::write(std::string_view plain, std::string& to_send) {
     TlsStep step;
-    if (problem_.empty() && finished_) problem_ = "the end has been said already";
+    if (problem_.empty() && finished_) give_up("the end has been said already");
     if (!problem_.empty()) return {TlsStatus::failed, 0};
     while (step.bytes < plain.size()) {
         const std::string_view part = plain.substr(step.bytes, TlsTraffic::kPlainMax);
         if (((owes_update_ || writing_.worn()) && !renew_own(to_send)) ||
             !seal(Kind::data, part, to_send)) {
-            problem_ = "the cipher failed";
-            return {TlsStatus::failed, 0};
+            return {give_up("the cipher failed"), 0};
         }
         step.bytes += part.size();
     }
@@ -394,7 +410,8 @@ bool TlsRecords::renew_own(std::string& to_send) {
 }
 
 bool TlsRecords::seal(Kind kind, std::string_view text, std::string& to_send) {
-    has_sealed_ = true;
+    TROUPE_ASSERT(started_, "nobody else seals with our key any more");
+    if (!unsent_.empty()) to_send += std::exchange(unsent_, std::string());
     const std::size_t at = to_send.size();
     const std::size_t bytes = text.size() + 1;
     to_send.append(TlsTraffic::kHeaderBytes, '\0').append(text);
@@ -410,19 +427,26 @@ void TlsRecords::finish(std::string& to_send) {
     if (std::exchange(finished_, true) || !problem_.empty()) return;
     const char warning[] = {1, static_cast<char>(Alert::close_notify)};
     if (!seal(Kind::alert, std::string_view(warning, sizeof warning), to_send)) {
-        problem_ = "the cipher failed";
+        give_up("the cipher failed");
     }
 }
 
 TlsStatus TlsRecords::fail(Alert alert, const char* why, std::string& to_send) {
     ERR_clear_error();
-    problem_ = why;
     rest_.clear();  // of the record that is refused
     const char fatal[] = {2, static_cast<char>(alert)};
     // Nothing comes after an end that was said; and nobody is worse off when this fails, too.
     if (!finished_) {
         static_cast<void>(seal(Kind::alert, std::string_view(fatal, sizeof fatal), to_send));
     }
+    return give_up(why);
+}
+
+/// The keys of a connection that has failed are not kept (RFC 8446, 6.2).
+TlsStatus TlsRecords::give_up(std::string why) {
+    problem_ = std::move(why);
+    reading_.forget();
+    writing_.forget();
     return TlsStatus::failed;
 }
 

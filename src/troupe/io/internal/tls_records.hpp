@@ -12,8 +12,6 @@
 /// Nothing is cryptography of our own: ciphers and hashes are OpenSSL's. docs/design/0060 says what
 /// was weighed.
 
-#include <troupe/base/assert.hpp>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -53,6 +51,9 @@ struct TlsSecret {
     bool parse(std::string_view hex) noexcept;
 };
 
+/// How many records these are, of which the last is whole.
+std::uint64_t tls_records_in(std::string_view bytes) noexcept;
+
 struct TlsSuite;
 
 /// The cipher of one direction, its key, and how many records it has been used for.
@@ -69,7 +70,7 @@ public:
     enum class Use : std::uint8_t { seals, opens };
 
     TlsTraffic() = default;
-    ~TlsTraffic();
+    ~TlsTraffic() { forget(); }
     TlsTraffic(const TlsTraffic&) = delete;
     TlsTraffic& operator=(const TlsTraffic&) = delete;
 
@@ -86,6 +87,9 @@ public:
     /// Opens a whole record. What does not fit into `plain` is in `rest`. False: it is not what the
     /// peer has sealed, and nothing of it is left.
     [[nodiscard]] bool open(std::string_view record, std::span<char> plain, std::string& rest);
+
+    /// Nothing is sealed or opened any more.
+    void forget() noexcept;
 
     bool worn() const noexcept { return sequence_ >= kRecordsOfOneKey; }
     /// So many records were sealed, or opened, elsewhere.
@@ -104,12 +108,20 @@ private:
 };
 
 /// Both directions of a connection.
+///
+/// A number that two records share gives their texts and the key of their tags away, and OpenSSL
+/// has sealed with the same key before. So nothing is sealed until start_behind() has been told how
+/// far OpenSSL has come, which then must not seal any more: whoever calls it has freed it.
 class TlsRecords {
 public:
     /// Null: OpenSSL has to go on by itself, because it is none of the ciphers known here, or
     /// cannot be used this way.
     static std::unique_ptr<TlsRecords> make(unsigned suite, const TlsSecret& own,
                                             const TlsSecret& peers);
+
+    /// Called once, before all else. So many records have been sealed with our key. Those in
+    /// `unsent` have not left and go in front of the first of ours, whatever that says.
+    void start_behind(std::uint64_t sealed, std::string unsent);
 
     /// Takes of `received` what it needs, which is all of it as long as there is room in `plain`.
     TlsStep read(std::string_view& received, std::span<char> plain, std::string& to_send);
@@ -123,15 +135,6 @@ public:
     }
     /// What went wrong; empty: nothing.
     const std::string& problem() const noexcept { return problem_; }
-
-    /// Whether a record of ours has left. From then on nobody else may seal with our key: no number
-    /// is used twice.
-    bool has_sealed() const noexcept { return has_sealed_; }
-    /// So many records have been sealed with the same key before.
-    void skip_written(std::uint64_t records) noexcept {
-        TROUPE_ASSERT(!has_sealed_, "the first numbers are not used yet");
-        writing_.skip(records);
-    }
 
 private:
     enum class Kind : std::uint8_t { alert = 21, handshake = 22, data = 23 };
@@ -148,16 +151,18 @@ private:
     [[nodiscard]] bool renew_own(std::string& to_send);
     [[nodiscard]] bool seal(Kind kind, std::string_view text, std::string& to_send);
     TlsStatus fail(Alert alert, const char* why, std::string& to_send);
+    TlsStatus give_up(std::string why);
 
     TlsTraffic reading_;
     TlsTraffic writing_;
-    std::string partial_;      // the beginning of a record
-    std::string rest_;         // plain text that did not fit
-    std::size_t rest_at_ = 0;  // so much of it has been handed out
-    std::string key_update_;   // the beginning of that message
-    std::string problem_;      // nothing works any more
-    unsigned silent_ = 0;      // records in a row that had nothing to say
-    bool has_sealed_ = false;
+    std::string unsent_;        // records that OpenSSL has sealed
+    std::string partial_;       // the beginning of a record
+    std::string rest_;          // plain text that did not fit
+    std::size_t rest_at_ = 0;   // so much of it has been handed out
+    std::string key_update_;    // the beginning of that message
+    std::string problem_;       // nothing works any more
+    unsigned silent_ = 0;       // records in a row that had nothing to say
+    bool started_ = false;      // nobody else seals with our key any more
     bool owes_update_ = false;  // of our key, before we say anything more
     bool ended_ = false;        // the peer has
     bool finished_ = false;     // we have

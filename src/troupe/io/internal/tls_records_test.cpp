@@ -7,6 +7,7 @@
 #include <troupe/io/internal/tls_session.hpp>
 
 #include <gtest/gtest.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include <array>
@@ -105,8 +106,11 @@ std::string joined(std::initializer_list<std::string> records) {
     return all;
 }
 
-std::unique_ptr<TlsRecords> records_with(unsigned suite) {
-    return TlsRecords::make(suite, any_secret(suite, '5'), any_secret(suite, 'c'));
+std::unique_ptr<TlsRecords> records_with(unsigned suite, std::uint64_t sealed = 0,
+                                         std::string unsent = "") {
+    auto records = TlsRecords::make(suite, any_secret(suite, '5'), any_secret(suite, 'c'));
+    records->start_behind(sealed, std::move(unsent));
+    return records;
 }
 
 std::string alert(char level, char what) {
@@ -151,11 +155,11 @@ TEST(TlsRecords, AreThoseOfTheRfc) {
 
     const auto records = TlsRecords::make(kAes128, server, client);
     ASSERT_NE(records, nullptr);
+    records->start_behind(1, "");
     const Heard heard = read_all(*records, client_data + client_end);
     EXPECT_EQ(heard.text, text);
     EXPECT_EQ(heard.status, TlsStatus::ended);
     EXPECT_EQ(heard.answer, "");
-    records->skip_written(1);
     std::string to_send;
     EXPECT_EQ(records->write(text, to_send).bytes, text.size());
     EXPECT_EQ(to_send, server_data);
@@ -379,8 +383,7 @@ TEST(TlsRecords, ChangeKeysWhenAskedToAndOnceForAllThatAsked) {
 
 TEST(TlsRecords, TakeANewKeyBeforeTheOldOneIsWorn) {
     Peer peer(kAes128);
-    const auto records = records_with(kAes128);
-    records->skip_written(TlsTraffic::kRecordsOfOneKey - 1);
+    const auto records = records_with(kAes128, TlsTraffic::kRecordsOfOneKey - 1);
     peer.hears().skip(TlsTraffic::kRecordsOfOneKey - 1);
     std::string to_send;
     records->write("a", to_send);
@@ -390,6 +393,76 @@ TEST(TlsRecords, TakeANewKeyBeforeTheOldOneIsWorn) {
     EXPECT_EQ(peer.hear(sent), kUpdate + kHandshake);
     EXPECT_TRUE(peer.hears().renew());
     EXPECT_EQ(peer.hear_one(sent), std::string("b") + kData);
+}
+
+TEST(TlsRecords, GoBehindThoseThatWereSealedBeforeWhateverTheySay) {
+    const auto write = +[](TlsRecords& records, Peer&, std::string& out) {
+        records.write("an answer", out);
+        return std::string("an answer") + kData;
+    };
+    const auto finish = +[](TlsRecords& records, Peer&, std::string& out) {
+        records.finish(out);
+        return alert(1, 0);
+    };
+    const auto refuse = +[](TlsRecords& records, Peer&, std::string& out) {
+        std::string_view received = "no TLS";
+        char room[10];
+        records.read(received, room, out);
+        return alert(2, 10);
+    };
+    const auto change_keys = +[](TlsRecords& records, Peer& peer, std::string& out) {
+        EXPECT_EQ(read_all(records, peer.say(kHandshake, kUpdateAndAsk)).answer, "");
+        records.write("an answer", out);
+        return kUpdate + kHandshake;
+    };
+    for (const auto say : {write, finish, refuse, change_keys}) {
+        // Who seals with the same key, as OpenSSL does.
+        TlsTraffic other;
+        ASSERT_TRUE(other.start(kAes128, any_secret(kAes128, '5'), TlsTraffic::Use::seals));
+        std::string before;
+        for (const char ticket : {'1', '2'}) {
+            std::string record(TlsTraffic::kHeaderBytes, '\0');
+            record.append({ticket, kHandshake}).append(TlsTraffic::kTagBytes, '\0');
+            ASSERT_TRUE(other.seal(record.data(), 2));
+            before += record;
+        }
+        ASSERT_EQ(tls_records_in(before), 2u);
+        Peer peer(kAes128);
+        const auto records = records_with(kAes128, 2, before);
+        std::string out;
+        const std::string said = say(*records, peer, out);
+        std::string_view sent = out;
+        EXPECT_EQ(peer.hear(sent), std::string("1") + kHandshake);
+        EXPECT_EQ(peer.hear(sent), std::string("2") + kHandshake);
+        EXPECT_EQ(peer.hear(sent), said);
+    }
+}
+
+TEST(TlsRecordsDeathTest, SealNothingUntilTheyKnowTheirNumber) {
+    const auto make = [] {
+        return TlsRecords::make(kAes128, any_secret(kAes128, '5'), any_secret(kAes128, 'c'));
+    };
+    const auto write = [&] {
+        std::string out;
+        make()->write("x", out);
+    };
+    const std::string record = Peer(kAes128).say(kData, "x");
+    EXPECT_DEATH(write(), "nobody else seals with our key any more");
+    EXPECT_DEATH(make()->start_behind(0, record), "what was sealed has a number");
+    EXPECT_DEATH(records_with(kAes128)->start_behind(0, ""), "numbers are passed on once");
+}
+
+TEST(TlsRecordsDeathTest, SealNothingOnceTheirKeyIsWornOrForgotten) {
+    std::string record(TlsTraffic::kHeaderBytes + 1 + TlsTraffic::kTagBytes, '\0');
+    TlsTraffic traffic;
+    ASSERT_TRUE(traffic.start(kAes128, any_secret(kAes128, '5'), TlsTraffic::Use::seals));
+    traffic.skip(TlsTraffic::kRecordsOfOneKey);
+    EXPECT_TRUE(traffic.seal(record.data(), 1)) << "that the key changes is said by the old one";
+    EXPECT_DEATH(static_cast<void>(traffic.seal(record.data(), 1)), "a worn key");
+    ASSERT_TRUE(traffic.renew());
+    EXPECT_TRUE(traffic.seal(record.data(), 1));
+    traffic.forget();
+    EXPECT_DEATH(static_cast<void>(traffic.seal(record.data(), 1)), "there is a key");
 }
 
 TEST(TlsRecords, DoNotListenForEverToAPeerThatSaysNothing) {
@@ -435,11 +508,14 @@ public:
         SSL_CTX_set_verify(context_.get(), SSL_VERIFY_NONE, nullptr);
         SSL_CTX_set_max_proto_version(context_.get(), version);
         SSL_CTX_set_ciphersuites(context_.get(), suites);
+        SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT);
+        SSL_CTX_sess_set_new_cb(context_.get(), &count_session);
         ssl_.reset(SSL_new(context_.get()));
         in_ = BIO_new(BIO_s_mem());
         out_ = BIO_new(BIO_s_mem());
         SSL_set_bio(ssl_.get(), in_, out_);
         SSL_set_connect_state(ssl_.get());
+        SSL_set_app_data(ssl_.get(), this);
     }
 
     bool shake_hands() { return SSL_do_handshake(ssl_.get()) == 1; }
@@ -462,25 +538,48 @@ public:
         std::string all;
         char buffer[5000];
         std::size_t got = 0;
+        ERR_clear_error();
         while (SSL_read_ex(ssl_.get(), buffer, sizeof buffer, &got) == 1)
             all.append(buffer, got);
+        if (SSL_get_error(ssl_.get(), 0) == SSL_ERROR_SSL) {
+            problem_ = ERR_GET_REASON(ERR_peek_error());
+        }
         return all;
     }
+    int problem() const { return problem_; }
+    int tickets() const { return tickets_; }
     void change_keys(bool ask) {
         EXPECT_EQ(SSL_key_update(ssl_.get(),
                                  ask ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED),
                   1);
     }
     bool has_heard_the_end() { return SSL_get_shutdown(ssl_.get()) == SSL_RECEIVED_SHUTDOWN; }
-    bool was_resumed() { return SSL_session_reused(ssl_.get()) == 1; }
     void say_the_end() { SSL_shutdown(ssl_.get()); }
 
 private:
+    static int count_session(SSL* ssl, SSL_SESSION*) {
+        ++static_cast<OpenSslClient*>(SSL_get_app_data(ssl))->tickets_;
+        return 0;
+    }
+
     std::unique_ptr<SSL_CTX, FreeClient> context_;
     std::unique_ptr<SSL, FreeClient> ssl_;
     BIO* in_ = nullptr;   // the SSL's
     BIO* out_ = nullptr;  // the same
+    int problem_ = 0;     // a reason of OpenSSL's
+    int tickets_ = 0;
 };
+
+/// Until both have agreed. Of what the client says behind that the server has seen nothing.
+void shake_hands(OpenSslClient& client, TlsSession& server) {
+    std::string to_client;
+    for (int turn = 0; turn < 4 && !(client.shake_hands() && server.agreed()); ++turn) {
+        const std::string flight = client.sent();
+        std::string_view received = flight;
+        server.handshake(received, to_client);
+        client.receive(std::exchange(to_client, {}));
+    }
+}
 
 /// Reads all that a client has sent, cut by chance.
 std::string read_pieces(TlsSession& server, std::string_view sent, std::string& answer,
@@ -517,13 +616,8 @@ TEST(TlsSession, SpeaksWithOpenSslByEveryCipherAndThroughChangesOfKeys) {
         SCOPED_TRACE(by.agreed);
         TlsSession server(test_tls_server().state()->identities());
         OpenSslClient client(by.suites, by.version);
+        shake_hands(client, server);
         std::string to_client;
-        for (int turn = 0; turn < 4 && !(client.shake_hands() && server.agreed()); ++turn) {
-            const std::string flight = client.sent();
-            std::string_view received = flight;
-            server.handshake(received, to_client);
-            client.receive(std::exchange(to_client, {}));
-        }
         std::string begin = client.sent();  // of which the server has seen nothing yet
         ASSERT_EQ(read_pieces(server, begin, to_client, random), "");
         ASSERT_TRUE(server.agreed());
@@ -557,6 +651,83 @@ TEST(TlsSession, SpeaksWithOpenSslByEveryCipherAndThroughChangesOfKeys) {
     }
 }
 
+// Whatever happens first, second and so on (the server writes, or finishes; its client writes data,
+// asks for new keys, ends, or is not itself): each record of the server has the number by which its
+// client opens it. One that was used twice is too low the second time.
+TEST(TlsSession, NumbersItsRecordsInWhateverOrderThingsHappen) {
+    constexpr std::size_t kSteps = 4;
+    const std::string_view all_steps = "wfdkex";
+    std::size_t orders = 1;
+    for (std::size_t i = 0; i < kSteps; ++i)
+        orders *= all_steps.size();
+    const TlsServer identity = test_tls_server();
+    for (std::size_t order = 0; order < orders; ++order) {
+        std::string steps;
+        for (std::size_t i = 0, left = order; i < kSteps; ++i, left /= all_steps.size())
+            steps += all_steps[left % all_steps.size()];
+        SCOPED_TRACE(steps);
+        TlsSession server(identity.state()->identities());
+        OpenSslClient client("TLS_AES_128_GCM_SHA256", TLS1_3_VERSION);
+        shake_hands(client, server);
+        ASSERT_TRUE(server.agreed() && server.has_parted_with_openssl());
+        std::string said;
+        std::string heard;
+        bool client_ended = false;
+        bool server_ended = false;
+        bool broken = false;
+        bool alerted = false;
+        const auto receive = [&](std::string bytes) {
+            std::string_view received = bytes;
+            std::string answer;
+            char room[100];
+            while (server.read(received, room, answer).bytes != 0) {
+            }
+            client.receive(answer);
+        };
+        for (const char step : steps) {
+            std::string out;
+            switch (step) {
+                case 'w':
+                    if (server.write("said", out).status == TlsStatus::done) said += "said";
+                    EXPECT_EQ(out.empty(), server_ended || broken);
+                    break;
+                case 'f':
+                    server.finish(out);
+                    server_ended = true;
+                    break;
+                case 'd':
+                    if (!client_ended && !broken) client.write("asked");
+                    break;
+                case 'k':
+                    if (!client_ended && !broken) {
+                        client.change_keys(true);
+                        client.write("with a new key");
+                    }
+                    break;
+                case 'e':
+                    if (!client_ended && !broken) client.say_the_end();
+                    client_ended = true;
+                    break;
+                case 'x':
+                    receive(client.sent() + std::string("\x17\3\3\0\x20", 5) +
+                            std::string(32, 'x'));
+                    alerted = alerted || !(client_ended || server_ended);
+                    broken = broken || !client_ended;
+                    break;
+                default:
+                    break;
+            }
+            client.receive(out);
+            receive(client.sent());
+            heard += client.read();
+        }
+        EXPECT_EQ(heard, said);
+        EXPECT_TRUE(client.problem() == 0 ||
+                    (alerted && client.problem() == SSL_R_SSLV3_ALERT_BAD_RECORD_MAC))
+            << client.problem();
+    }
+}
+
 TEST(TlsSession, KnowsWhatWasAgreedOnAfterOpenSslIsGone) {
     TlsSession server(test_tls_server(TlsServerOptions().protocols({"h2"}).clients(
                                           ClientCertificates::required, kTestAuthority))
@@ -576,20 +747,14 @@ TEST(TlsSession, KnowsWhatWasAgreedOnAfterOpenSslIsGone) {
         to_server.clear();
     }
     ASSERT_TRUE(server.agreed());
-    const auto check = [&] {
-        const TlsInfo info = server.info();
-        EXPECT_EQ(info.version, "TLSv1.3");
-        EXPECT_EQ(info.cipher, "TLS_AES_128_GCM_SHA256");
-        EXPECT_EQ(info.protocol, "h2");
-        EXPECT_EQ(info.server_name, "localhost");
-        EXPECT_EQ(info.peer, "CN=ann");
-        EXPECT_FALSE(info.resumed);
-    };
-    check();
-    ASSERT_FALSE(server.has_parted_with_openssl());
-    ASSERT_EQ(server.write("hello", to_client).bytes, 5u);
     ASSERT_TRUE(server.has_parted_with_openssl());
-    check();
+    const TlsInfo info = server.info();
+    EXPECT_EQ(info.version, "TLSv1.3");
+    EXPECT_EQ(info.cipher, "TLS_AES_128_GCM_SHA256");
+    EXPECT_EQ(info.protocol, "h2");
+    EXPECT_EQ(info.server_name, "localhost");
+    EXPECT_EQ(info.peer, "CN=ann");
+    EXPECT_FALSE(info.resumed);
 }
 
 }  // namespace

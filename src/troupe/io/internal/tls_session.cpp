@@ -1,3 +1,4 @@
+#include <troupe/base/assert.hpp>
 #include <troupe/io/internal/tls_random.hpp>
 #include <troupe/io/internal/tls_session.hpp>
 
@@ -25,7 +26,9 @@ std::size_t TlsSession::take(char* out, std::size_t bytes) noexcept {
 
 namespace {
 
-int bio_read(BIO* bio, char* out, int bytes) {
+// None of the hooks throws: what OpenSSL was about would be left half done.
+
+int bio_read(BIO* bio, char* out, int bytes) noexcept {
     BIO_clear_retry_flags(bio);
     auto& session = *static_cast<TlsSession*>(BIO_get_data(bio));
     const std::size_t taken = session.take(out, static_cast<std::size_t>(bytes));
@@ -34,7 +37,7 @@ int bio_read(BIO* bio, char* out, int bytes) {
     return -1;
 }
 
-int bio_write(BIO* bio, const char* bytes, int size) {
+int bio_write(BIO* bio, const char* bytes, int size) noexcept {
     BIO_clear_retry_flags(bio);
     static_cast<TlsSession*>(BIO_get_data(bio))->give(bytes, static_cast<std::size_t>(size));
     return size;
@@ -63,18 +66,6 @@ bool is_address(const std::string& name) {
            inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1;
 }
 
-/// How many records these are, which OpenSSL has written.
-std::uint64_t records_in(std::string_view bytes) {
-    std::uint64_t count = 0;
-    for (; bytes.size() >= TlsTraffic::kHeaderBytes; ++count) {
-        const auto high = static_cast<unsigned char>(bytes[3]);
-        const auto low = static_cast<unsigned char>(bytes[4]);
-        const std::size_t record = TlsTraffic::kHeaderBytes + (std::size_t{high} << 8 | low);
-        bytes.remove_prefix(std::min(record, bytes.size()));
-    }
-    return count;
-}
-
 }  // namespace
 
 /// What holds for one call into OpenSSL.
@@ -82,6 +73,7 @@ class TlsSession::Call {
 public:
     Call(TlsSession& session, std::string_view* received, std::string& to_send) noexcept
         : session_(session), chance_(session.chance_) {
+        TROUPE_ASSERT(session.records_ == nullptr, "one of the two seals, OpenSSL or records_");
         session.received_ = received;
         session.to_send_ = &to_send;
         ERR_clear_error();
@@ -143,11 +135,13 @@ void TlsSession::attach() {
 TlsSession::Step TlsSession::handshake(std::string_view& received, std::string& to_send) {
     if (failed_) return {Status::failed};
     if (agreed_) return {};
-    const Call call(*this, &received, to_send);
-    const int outcome = SSL_do_handshake(ssl_.get());
-    if (outcome != 1) return {judge(outcome)};
+    {
+        const Call call(*this, &received, to_send);
+        const int outcome = SSL_do_handshake(ssl_.get());
+        if (outcome != 1) return {judge(outcome)};
+    }
     agreed_ = true;
-    take_over();
+    if (identities_ != nullptr && !take_over()) return {Status::failed};
     return {};
 }
 
@@ -160,17 +154,43 @@ void TlsSession::learn(std::string_view of_key_log) {
     if (!secret.parse(of_key_log.substr(of_key_log.rfind(' ') + 1))) secret = TlsSecret();
 }
 
-/// From here on the records are ours, if they can be.
-void TlsSession::take_over() {
-    const std::unique_ptr<Secrets> secrets = std::move(secrets_);
+/// Null: OpenSSL has to go on.
+std::unique_ptr<TlsRecords> TlsSession::make_records() {
     SSL* const ssl = ssl_.get();
     // OpenSSL reads no byte that it does not need, so nothing of a record is with it already.
-    if (secrets == nullptr || SSL_version(ssl) != TLS1_3_VERSION || SSL_has_pending(ssl) != 0) {
-        return;
+    if (secrets_ == nullptr || SSL_version(ssl) != TLS1_3_VERSION || SSL_has_pending(ssl) != 0) {
+        return nullptr;
     }
-    records_ = TlsRecords::make(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl)),
-                                secrets->own, secrets->peers);
+    return TlsRecords::make(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl)), secrets_->own,
+                            secrets_->peers);
+}
+
+/// From here on the records are ours, if they can be. False: nothing works any more.
+bool TlsSession::take_over() {
+    std::unique_ptr<TlsRecords> records = make_records();
     ERR_clear_error();
+    if (records == nullptr) {
+        secrets_.reset();
+        SSL_set_msg_callback(ssl_.get(), nullptr);
+        return true;
+    }
+    std::string tickets;
+    if (!say_tickets(tickets)) return false;
+    // Counted twice, as it is sealed and as it comes out: of a record that we have not seen here
+    // the number would be used again.
+    const std::uint64_t sealed = std::exchange(secrets_, nullptr)->sealed;
+    if (tls_records_in(tickets) != sealed) {
+        failed_ = true;
+        problem_ = Error(Errc::closed, "TLS: OpenSSL has sealed more than it says");
+        return false;
+    }
+    info_ = std::make_unique<const TlsInfo>(info());
+    // OpenSSL takes a session out of its store, under a lock, when nobody has said its end.
+    SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    ssl_.reset();
+    records->start_behind(sealed, std::move(tickets));
+    records_ = std::move(records);
+    return true;
 }
 
 TlsSession::Step TlsSession::judge_records(Step step) {
@@ -182,20 +202,12 @@ TlsSession::Step TlsSession::judge_records(Step step) {
 }
 
 /// The last that OpenSSL has to say are tickets. False: it has failed.
-bool TlsSession::part_with_openssl(std::string& to_send) {
+bool TlsSession::say_tickets(std::string& to_send) {
     const Call call(*this, nullptr, to_send);
-    const std::size_t before = to_send.size();
     add_tickets();
-    if (SSL_do_handshake(ssl_.get()) != 1) {
-        fail();
-        return false;
-    }
-    records_->skip_written(records_in(std::string_view(to_send).substr(before)));
-    info_ = std::make_unique<const TlsInfo>(info());
-    // OpenSSL takes a session out of its store, under a lock, when nobody has said its end.
-    SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-    ssl_.reset();
-    return true;
+    if (SSL_do_handshake(ssl_.get()) == 1) return true;
+    fail();
+    return false;
 }
 
 TlsSession::Step TlsSession::read(std::string_view& received, std::span<char> plain,
@@ -229,14 +241,7 @@ bool TlsSession::reads_nothing_more() const noexcept {
 
 TlsSession::Step TlsSession::write(std::string_view plain, std::string& to_send) {
     if (failed_) return {Status::failed};
-    if (records_ != nullptr) {
-        // Not behind an end or an alert of ours, which makes every write fail: OpenSSL does not
-        // know of it, and would seal a ticket by the same number.
-        if (ssl_ != nullptr && !records_->has_sealed() && !part_with_openssl(to_send)) {
-            return {Status::failed};
-        }
-        return judge_records(records_->write(plain, to_send));
-    }
+    if (records_ != nullptr) return judge_records(records_->write(plain, to_send));
     const Call call(*this, nullptr, to_send);
     add_tickets();
     std::size_t written = 0;

@@ -6,9 +6,10 @@
 /// OpenSSL reads and writes through a pair of hooks (a BIO) that take from the view and append to
 /// the string of the call under way, so a connection that is silent holds no buffers at all.
 ///
-/// A server's connection by TLS 1.3 is OpenSSL's for the handshake only: TlsRecords has what
-/// follows, and with the first bytes that a server has to say, OpenSSL's part of the connection is
-/// freed. Clients stay with OpenSSL, which knows what to do with the tickets they get.
+/// A server's connection by TLS 1.3 is OpenSSL's for the handshake only, which ends with the
+/// tickets. Then its part of the connection is freed, and TlsRecords has what follows: there is no
+/// time at which both could seal. Clients stay with OpenSSL, which knows what to do with the
+/// tickets they get.
 
 #include <troupe/base/error.hpp>
 #include <troupe/io/internal/tls_context.hpp>
@@ -73,6 +74,9 @@ public:
     const TlsIdentities* identities() const noexcept { return identities_.get(); }
     void save(TlsSavedSession session);
     void learn(std::string_view of_key_log);
+    void count_sealed() noexcept {
+        if (secrets_ != nullptr && secrets_->own.bytes != 0) ++secrets_->sealed;
+    }
     /// What this server's end agrees to, as ALPN writes it; empty: it does not care.
     std::string_view protocols() const noexcept {
         const std::string_view named = identities_->protocols();
@@ -87,8 +91,9 @@ private:
     class Call;
     void attach();
     void add_tickets();
-    void take_over();
-    bool part_with_openssl(std::string& to_send);
+    std::unique_ptr<TlsRecords> make_records();
+    bool take_over();
+    bool say_tickets(std::string& to_send);
     Step judge_records(Step step);
     Status judge(int outcome);
     void fail();
@@ -97,12 +102,14 @@ private:
     struct Secrets {
         TlsSecret own;
         TlsSecret peers;
+        std::uint64_t sealed = 0;  // records, since our secret is known
     };
 
-    std::unique_ptr<ssl_st, FreeSsl> ssl_;  // null: records_ has it all, and info_
-    std::unique_ptr<Secrets> secrets_;      // null: there are none, or records_ has them
-    std::unique_ptr<TlsRecords> records_;   // null: OpenSSL reads and writes
-    std::unique_ptr<const TlsInfo> info_;
+    // One of them is there, and the other null.
+    std::unique_ptr<ssl_st, FreeSsl> ssl_;
+    std::unique_ptr<TlsRecords> records_;
+    std::unique_ptr<const TlsInfo> info_;              // beside records_
+    std::unique_ptr<Secrets> secrets_;                 // in a server's handshake
     std::shared_ptr<const TlsIdentities> identities_;  // shared as TlsServerState says
     std::shared_ptr<const std::string> offered_;       // the same
     std::shared_ptr<TlsClientState> client_;           // shared as TlsClient says
