@@ -518,6 +518,10 @@ public:
         SSL_set_app_data(ssl_.get(), this);
     }
 
+    void wants_small_records() {
+        EXPECT_EQ(SSL_set_tlsext_max_fragment_length(ssl_.get(), TLSEXT_max_fragment_length_512),
+                  1);
+    }
     bool shake_hands() { return SSL_do_handshake(ssl_.get()) == 1; }
     void receive(std::string_view bytes) {
         BIO_write(in_, bytes.data(), static_cast<int>(bytes.size()));
@@ -726,6 +730,21 @@ TEST(TlsSession, NumbersItsRecordsInWhateverOrderThingsHappen) {
                     (alerted && client.problem() == SSL_R_SSLV3_ALERT_BAD_RECORD_MAC))
             << client.problem();
     }
+}
+
+TEST(TlsSession, LeavesClientsThatWantSmallRecordsToOpenSsl) {
+    TlsSession server(test_tls_server().state()->identities());
+    OpenSslClient client("TLS_AES_128_GCM_SHA256", TLS1_3_VERSION);
+    client.wants_small_records();
+    shake_hands(client, server);
+    ASSERT_TRUE(server.agreed());
+    const std::string text(40'000, 's');
+    std::string to_client;
+    EXPECT_EQ(server.write(text, to_client).bytes, text.size());
+    client.receive(to_client);
+    EXPECT_TRUE(client.read() == text);
+    EXPECT_EQ(client.problem(), 0);
+    EXPECT_EQ(client.tickets(), 2);
 }
 
 TEST(TlsSession, KnowsWhatWasAgreedOnAfterOpenSslIsGone) {

@@ -161,6 +161,11 @@ std::unique_ptr<TlsRecords> TlsSession::make_records() {
     if (secrets_ == nullptr || SSL_version(ssl) != TLS1_3_VERSION || SSL_has_pending(ssl) != 0) {
         return nullptr;
     }
+    // A small device wants small records (RFC 6066, 4). There are few of them.
+    if (SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl)) !=
+        TLSEXT_max_fragment_length_DISABLED) {
+        return nullptr;
+    }
     return TlsRecords::make(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl)), secrets_->own,
                             secrets_->peers);
 }
