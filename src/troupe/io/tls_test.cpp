@@ -109,27 +109,47 @@ TEST(TlsStream, CarriesMuchBothWaysAndEndsProperly) {
 }
 
 /// Neither stops listening because the other does: both send more than the network holds first.
-Task<void> send_and_receive_much(Stream stream) {
+Task<void> exchange_much(Stream* stream) {
     std::string_view rest;
     const std::string all = pattern(kMuch);
     rest = all;
     std::string got;
     while (!rest.empty() || got.size() < kMuch) {
         char buffer[5000];
-        const Result<Transferred> moved = co_await stream.transfer(buffer, rest);
+        const Result<Transferred> moved = co_await stream->transfer(buffer, rest);
         EXPECT_TRUE(moved.has_value()) << moved.error().message();
         if (!moved) co_return;
         rest.remove_prefix(moved->written);
         got.append(buffer, moved->read);
     }
     EXPECT_TRUE(got == pattern(kMuch));
+}
+
+Task<void> exchange_much_and_end(Stream stream) {
+    co_await exchange_much(&stream);
     EXPECT_TRUE(stream.shutdown_write().has_value());
     co_await wait_for_the_end(&stream);
 }
 
 TEST(TlsStream, TransfersBothWaysAtOnce) {
     on_both_networks(
-        100, [](Engine& engine) { talk(engine, send_and_receive_much, send_and_receive_much); });
+        100, [](Engine& engine) { talk(engine, exchange_much_and_end, exchange_much_and_end); });
+}
+
+/// As behind a proxy that is spoken to by TLS and hands on what it does not understand.
+TEST(TlsStream, IsALayerOverItsLike) {
+    on_both_networks(50, [](Engine& engine) {
+        talk(
+            engine,
+            [](Stream stream) -> Task<void> {
+                Stream inner = tls_over(std::move(stream), localhost());
+                co_await exchange_much(&inner);
+            },
+            [](Stream stream) -> Task<void> {
+                Stream inner = tls_over(std::move(stream), any_client(), "localhost");
+                co_await exchange_much(&inner);
+            });
+    });
 }
 
 TEST(TlsStream, ReadsInPiecesOfAnySize) {

@@ -21,6 +21,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace troupe::io_internal {
 
@@ -33,16 +34,42 @@ constexpr std::size_t kBatchBytes = std::size_t{64} * 1024;
 // What is read from the network at once.
 constexpr std::size_t kReadBytes = std::size_t{64} * 1024;
 
-/// What a worker reads into and writes from: a connection keeps only what did not go.
-struct Scratch {
+struct Space {
     std::unique_ptr<char[]> input = std::make_unique_for_overwrite<char[]>(kReadBytes);
     std::string output;
 };
 
-[[gnu::noinline]] Scratch& scratch() {
-    thread_local Scratch space;
-    return space;
+struct Spaces {
+    std::vector<std::unique_ptr<Space>> all;
+    std::size_t used = 0;
+};
+
+[[gnu::noinline]] Spaces& spaces() {
+    thread_local Spaces of_worker;
+    return of_worker;
 }
+
+/// What a worker reads into and writes from, for one call: a connection keeps only what did not go.
+/// Where TLS is over TLS, the lower stream is called within a call of the upper one, and what it is
+/// given lies in the space of that one.
+class Scratch {
+public:
+    Scratch() : spaces_(spaces()) {
+        if (spaces_.used == spaces_.all.size()) spaces_.all.push_back(std::make_unique<Space>());
+        space_ = spaces_.all[spaces_.used++].get();
+        space_->output.clear();
+    }
+    ~Scratch() { --spaces_.used; }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+
+    std::span<char> input() const noexcept { return {space_->input.get(), kReadBytes}; }
+    std::string& output() const noexcept { return space_->output; }
+
+private:
+    Spaces& spaces_;
+    Space* space_ = nullptr;
+};
 
 class TlsStream final : public StreamCore {
 public:
@@ -94,7 +121,7 @@ private:
     bool is_late() const { return !session_.agreed() && engine_.now() >= deadline_; }
     std::string lateness() const;
     bool agree();
-    bool receive();
+    bool receive(const Scratch& scratch);
     void keep_input();
     bool flush();
     void send(std::string& bytes);
@@ -180,8 +207,8 @@ void TlsStream::send(std::string& bytes) {
 }
 
 /// Gets bytes of the peer. False: there are none now.
-bool TlsStream::receive() {
-    const std::span<char> room(scratch().input.get(), kReadBytes);
+bool TlsStream::receive(const Scratch& scratch) {
+    const std::span<char> room = scratch.input();
     Result<std::size_t> got;
     if (!inner_->read(room, got)) return false;
     if (!got) {
@@ -210,7 +237,8 @@ void TlsStream::keep_input() {
 
 /// Goes on with the handshake. False: it waits for the peer.
 bool TlsStream::agree() {
-    std::string& output = scratch().output;
+    const Scratch scratch;
+    std::string& output = scratch.output();
     while (!session_.agreed() && !error_) {
         if (is_late()) {
             fail(Error(Errc::timed_out, lateness()));
@@ -221,7 +249,7 @@ bool TlsStream::agree() {
         const TlsSession::Step step = session_.handshake(input_, output);
         send(output);
         if (step.status == TlsSession::Status::wants_input) {
-            if (!error_ && !receive()) return false;
+            if (!error_ && !receive(scratch)) return false;
         } else if (step.status != TlsSession::Status::done) {
             error_ = located("the TLS handshake with ");
         }
@@ -238,11 +266,12 @@ bool TlsStream::handshake(Result<void>& result) {
 
 bool TlsStream::read(std::span<char> buffer, Result<std::size_t>& result) {
     if (!session_.agreed() && !agree()) return false;
-    std::string& output = scratch().output;
+    const Scratch scratch;
+    std::string& output = scratch.output();
     for (bool done = false; !done && !error_;) {
         if (input_.empty() && session_.reads_nothing_more()) {
             if (!pending_.empty()) static_cast<void>(flush());
-            done = !error_ && !receive();
+            done = !error_ && !receive(scratch);
             continue;
         }
         output.clear();
@@ -259,7 +288,7 @@ bool TlsStream::read(std::span<char> buffer, Result<std::size_t>& result) {
                 break;
             case TlsSession::Status::wants_input:
                 if (!pending_.empty()) static_cast<void>(flush());
-                done = !error_ && !receive();
+                done = !error_ && !receive(scratch);
                 break;
         }
     }
@@ -280,8 +309,8 @@ Result<std::size_t> TlsStream::write(std::string_view data) {
         return std::exchange(owed_, 0);
     }
     const std::string_view batch = data.substr(0, kBatchBytes);
-    std::string& output = scratch().output;
-    output.clear();
+    const Scratch scratch;
+    std::string& output = scratch.output();
     const TlsSession::Step step = session_.write(batch, output);
     if (step.status != TlsSession::Status::done) {
         fail(located("writing to "));
@@ -297,8 +326,8 @@ Result<std::size_t> TlsStream::write(std::string_view data) {
 Result<void> TlsStream::shutdown_write() {
     if (!session_.agreed() && !error_) return inner_->shutdown_write();
     if (error_) return std::unexpected(*error_);
-    std::string& output = scratch().output;
-    output.clear();
+    const Scratch scratch;
+    std::string& output = scratch.output();
     session_.finish(output);
     shut_ = true;
     pending_ += output;
@@ -309,15 +338,14 @@ Result<void> TlsStream::shutdown_write() {
 
 void TlsStream::close() noexcept {
     if (session_.agreed() && !session_.finished() && !error_) {
-        std::string& output = scratch().output;
-        output.clear();
+        const Scratch scratch;
+        std::string& output = scratch.output();
         session_.finish(output);
         send(output);
         // To close over what the peer has sent would answer it with a reset, which takes what we
         // sent last with it. A peer that has sent nothing of its own may have sent tickets.
         Result<std::size_t> ignored;
-        static_cast<void>(
-            inner_->read(std::span<char>(scratch().input.get(), kReadBytes), ignored));
+        static_cast<void>(inner_->read(scratch.input(), ignored));
     }
     inner_->close();
     delete this;
