@@ -65,10 +65,9 @@ TEST(Send, GivesEverythingToASmallMailboxInOrder) {
     on_both_engines([](OwnedSystem& system) {
         auto store = system->spawn<Store>(options().mailbox(bounded(2)));
         std::vector<Ref<Sender>> senders;
-        const auto sent = std::make_shared<int>(0);
         for (int i = 0; i < 3; ++i) {
             senders.push_back(system->spawn<Sender>());
-            senders.back().tell<&Sender::send_and_report>(store, i, 20, sent);
+            senders.back().tell<&Sender::send_and_report>(store, i, 20, std::make_shared<int>(0));
         }
         for (const auto& sender : senders)
             EXPECT_EQ(system->block_on(sender.ask<&Sender::done>()), 1);

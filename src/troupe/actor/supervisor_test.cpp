@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -368,6 +369,65 @@ TEST(Supervisor, AStartThatFailsInAGroupRestartIsTriedAgainWithTheGroup) {
 }
 
 // ---- backoff ------------------------------------------------------------------------------------
+
+/// Makes the one it depends on fail while it starts, so often, and waits for it all the same.
+class Dependent : public Actor {
+public:
+    Dependent(Ref<Clerk> clerk, std::shared_ptr<std::atomic<int>> failures)
+        : clerk_(clerk), failures_(std::move(failures)) {}
+    void fail() { throw std::runtime_error("fails"); }
+    int answer() const { return answer_; }
+
+private:
+    Task<Result<void>> on_start() override {
+        if (failures_->fetch_sub(1) > 0) clerk_.tell<&Clerk::work>(-1);
+        const Result<int> answer = co_await clerk_.ask<&Clerk::work>(1).within(kForever);
+        if (!answer) co_return std::unexpected(answer.error());
+        answer_ = *answer;
+        co_return Result<void>();
+    }
+    Ref<Clerk> clerk_;
+    std::shared_ptr<std::atomic<int>> failures_;
+    int answer_ = 0;
+};
+
+// Goal: a child that starts and waits for one before it, which fails meanwhile and keeps its
+// address and its mail, does not keep their supervisor from starting that one again. Method: it
+// happens in the first start and in a restart, under every strategy.
+TEST(Supervisor, StartsAgainWhoFailsWhileAnotherStartsAndWaitsForIt) {
+    for (const Strategy strategy :
+         {Strategy::one_for_one, Strategy::rest_for_one, Strategy::one_for_all}) {
+        with_diary([&](OwnedSystem& system, Diary& diary) {
+            const auto failures = std::make_shared<std::atomic<int>>(1);
+            auto tree = supervisor("office");
+            tree.strategy(strategy).intensity(10, 1h);
+            const auto clerk = tree.child<Clerk>("clerk", permanent(), &diary, "clerk");
+            const auto dependent = tree.child<Dependent>("dependent", permanent(), clerk, failures);
+            const auto office = system->block_on(system->start(std::move(tree)));
+            ASSERT_TRUE(office) << office.error().message();
+            EXPECT_EQ(system->block_on(office->ref(dependent).ask<&Dependent::answer>()), 2);
+
+            failures->store(1);
+            office->ref(dependent).tell<&Dependent::fail>();
+            EXPECT_EQ(system->block_on(office->ref(dependent).ask<&Dependent::answer>()), 2);
+        });
+    }
+}
+
+// Goal: when that goes on and on, the tree's start fails, and says why.
+TEST(Supervisor, GivesUpAStartInWhichThoseThatRunFailAgainAndAgain) {
+    with_diary([](OwnedSystem& system, Diary& diary) {
+        const auto failures = std::make_shared<std::atomic<int>>(100);
+        auto tree = supervisor("office");
+        tree.strategy(Strategy::rest_for_one).intensity(2, 1h);
+        const auto clerk = tree.child<Clerk>("clerk", permanent(), &diary, "clerk");
+        tree.child<Dependent>("dependent", permanent(), clerk, failures);
+        const auto office = system->block_on(system->start(std::move(tree)));
+        ASSERT_FALSE(office);
+        EXPECT_NE(office.error().message().find("office"), std::string::npos)
+            << office.error().message();
+    });
+}
 
 TEST(Backoff, IsWaitedOutAndMailWaitsAtTheSameAddress) {
     with_clock([](OwnedSystem& system, Diary& diary) {

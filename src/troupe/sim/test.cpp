@@ -252,7 +252,7 @@ Explored run_as_asked(const TestCase& test, std::size_t runs, Where where, const
         return {};
     }
     ExploreOptions options;
-    options.runs = runs;
+    options.runs = where == Where::here ? settings->share_of(runs) : runs;
     settings->apply_to(options);
     static std::string compared;  // all bodies of a test at once
     if (settings->check_determinism != 0 && compared != test.name) {

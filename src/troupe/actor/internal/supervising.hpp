@@ -109,6 +109,9 @@ protected:
     Task<void> stop_in_time(std::uint64_t child, ChildRecord& record, After after);
     /// Takes its timer off the clock.
     static void forget_timer(ChildRecord& record) noexcept;
+    /// Does what there is to be done about children that have ended, or have waited long enough.
+    Task<void> attend();
+    bool has_to_attend() const noexcept { return !events_.empty(); }
     /// Ends the supervisor: it has done what it had to, or cannot go on.
     void end_itself(ExitReason reason);
     bool ending() const noexcept { return ending_; }
@@ -164,7 +167,6 @@ private:
     void time_is_up(const ChildTimer& timer);
     void note(std::uint64_t child, std::uint64_t order);
 
-    Task<void> attend();
     bool wants_restart(std::uint64_t child, ChildRecord& record);
     bool count_restart(ChildRecord& record);
     void set_timer(std::uint64_t child, ChildRecord& record, Duration delay);

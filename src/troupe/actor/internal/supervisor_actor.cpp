@@ -97,6 +97,14 @@ Result<void> SupervisorActor::take_addresses(std::size_t first) {
 
 Task<Result<void>> SupervisorActor::on_start() {
     Result<void> started = co_await start_from(0);
+    if (was_overtaken_ && !ending()) {
+        co_await attend();
+        started = {};
+        if (ending()) {
+            started =
+                error(Errc::start_failed, "children of \"" + path() + "\" fail while others start");
+        }
+    }
     if (!started) {
         const ExitReason reason(ExitReason::Kind::failed);
         const bool comes_back = address_stays(*RefAccess::cell(self(this)), reason);
@@ -112,6 +120,7 @@ Task<void> SupervisorActor::on_stop(const ExitReason& reason) {
 
 /// Starts the children from this one on, in order, each when the one before has started.
 Task<Result<void>> SupervisorActor::start_from(std::size_t first) {
+    was_overtaken_ = false;
     Result<void> started = take_addresses(first);
     for (std::size_t i = first; i < records_.size() && started; ++i) {
         if (!gone_for_good(records_[i])) started = co_await start_one(i);
@@ -123,10 +132,23 @@ Task<Result<void>> SupervisorActor::start_one(std::size_t child) {
     ChildRecord& record = records_[child];
     for (;;) {
         start(child, record);
-        while (record.state == State::starting && !ending())
+        while (record.state == State::starting && !ending()) {
+            if (!overtaken(child)) {
+                co_await change();
+            } else if (plan_.strategy == Strategy::one_for_one) {
+                co_await attend();
+            } else {
+                // It is started again with that one. It has not begun its work, and may not hear.
+                was_overtaken_ = true;
+                stop(child, record, Stop::kill, After::keep);
+                break;
+            }
+        }
+        while (record.state == State::stopping && !ending())
             co_await change();
         if (ending()) co_return error(Errc::cancelled);
         if (record.state == State::running) co_return Result<void>();
+        if (was_overtaken_) co_return error(Errc::start_failed);
         const bool was_nobody =
             record.address_ended && record.reason.kind() == ExitReason::Kind::noproc;
         if (!was_nobody) break;
@@ -136,6 +158,17 @@ Task<Result<void>> SupervisorActor::start_one(std::size_t child) {
     }
     co_return error(Errc::start_failed, "child \"" + std::string(record.name) + "\" of \"" +
                                             path() + "\": " + record.reason.text());
+}
+
+/// Whether one that has started before this one has failed since, and waits to be started again.
+/// This one may wait for it, at an address that stays: whoever waited for this one would wait for
+/// ever.
+bool SupervisorActor::overtaken(std::size_t child) const noexcept {
+    if (!has_to_attend()) return false;
+    const auto end = records_.begin() + static_cast<std::ptrdiff_t>(child);
+    return std::any_of(records_.begin(), end, [](const ChildRecord& record) {
+        return record.state == State::down && record.has_ended && !is_done(record);
+    });
 }
 
 /// Stops the children from the last to this one, each when the one after it has ended. The shards

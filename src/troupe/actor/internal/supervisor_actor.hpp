@@ -28,6 +28,7 @@ private:
     Task<Result<void>> start_from(std::size_t first);
     Task<void> stop_down_to(std::size_t first, After after);
     Task<Result<void>> start_one(std::size_t child);
+    bool overtaken(std::size_t child) const noexcept;
     Result<void> take_address_of(const ChildPlan& child, const SupervisorPlan& parent, Cell& keeper,
                                  std::vector<Cell*>& taken);
     Result<void> take_addresses(std::size_t first);
@@ -36,6 +37,7 @@ private:
     std::shared_ptr<Tree> tree_;  // shared with all addresses of the tree
     const SupervisorPlan& plan_;
     std::vector<ChildRecord> records_;  // as in the plan
+    bool was_overtaken_ = false;        // the last start_from
 };
 
 /// Builds the supervisor of a plan, or that of a dynamic group.

@@ -175,7 +175,6 @@ void Settings::apply_to(sim::ExploreOptions& options) const {
         options.runs = std::numeric_limits<std::size_t>::max() / 64;  // as many as fit the time
     }
     if (runs) options.runs = *runs;
-    if (one_run_in && !runs && !budget) options.runs = (options.runs - 1) / *one_run_in + 1;
     if (!searches.empty()) options.searches = searches;
     if (jobs) options.processes = *jobs;
     if (seed) {

@@ -38,6 +38,10 @@ struct Settings {
     static Result<Settings> of(const std::vector<std::string>& arguments);
 
     void apply_to(sim::ExploreOptions& options) const;
+    /// Of so many runs that a fixture has: a body's promises of `sometimes` need all of them.
+    std::size_t share_of(std::size_t its_runs) const noexcept {
+        return one_run_in ? (its_runs - 1) / *one_run_in + 1 : its_runs;
+    }
 };
 
 /// "60s", "5m", "250ms", "2h".

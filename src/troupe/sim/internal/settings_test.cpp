@@ -34,17 +34,14 @@ TEST(Settings, AreReadFromTheCommandLine) {
 }
 
 TEST(Settings, TakeAShareOfTheRunsAndNoneForNothing) {
-    const auto runs_of = [](std::size_t runs, std::vector<std::string> arguments) {
-        sim::ExploreOptions options;
-        options.runs = runs;
-        Settings::of(arguments)->apply_to(options);
-        return options.runs;
-    };
-    EXPECT_EQ(runs_of(120, {"--seeds=1/4"}), 30U);
-    EXPECT_EQ(runs_of(5, {"--seeds=1/4"}), 2U);
-    EXPECT_EQ(runs_of(1, {"--seeds=1/4"}), 1U);
-    EXPECT_EQ(runs_of(120, {"--seeds=1/4", "--seed=3"}), 1U);
-    EXPECT_GT(runs_of(120, {"--seeds=1/4", "--budget=1s"}), 120U);
+    const auto settings = Settings::of({"--seeds=1/4"});
+    ASSERT_TRUE(settings);
+    EXPECT_EQ(settings->share_of(120), 30U);
+    EXPECT_EQ(settings->share_of(5), 2U);
+    EXPECT_EQ(settings->share_of(1), 1U);
+    sim::ExploreOptions options;
+    settings->apply_to(options);
+    EXPECT_EQ(options.runs, sim::ExploreOptions().runs) << "that is of what a fixture asks for";
 }
 
 TEST(Settings, SayWhatTheyDoNotUnderstand) {
