@@ -258,7 +258,9 @@ std::uint32_t RunQueue::age_us(std::uint32_t now_us, std::uint32_t fair_after_us
     };
     age = std::max(age, waited_us(queue_.first));
     oldest_first_ = age > fair_after_us;
-    age = std::max({age, waited_us(slot()), fresh_.age_us(now_us), waited_us(late_.first)});
+    age = std::max({age, fresh_.age_us(now_us), waited_us(late_.first)});
+    // Its stamp is as old as the last look, which would pass for a standing queue.
+    if (age == 0) age = waited_us(slot());
     normal_is_old_ = age > kNormalAgesAfterUs;
     for (const CellChain* const line : {&high_, &low_}) {
         if (line->first != nullptr) age = std::max(age, now_us - line->first->queued_at_us_);
