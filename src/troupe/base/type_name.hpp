@@ -110,12 +110,12 @@ inline constexpr std::string_view kRawType = argument(pretty_type<T>(), kBeforeT
 template <auto Method>
 inline constexpr std::string_view kRawMethod =
     bare_method(argument(pretty_method<Method>(), kBeforeMethod));
-
+// NOLINTBEGIN(bugprone-suspicious-stringview-data-usage): the size goes along
 template <class T>
 inline constexpr auto kTypeName = readable<kRawType<T>.size()>(kRawType<T>.data());
 template <auto Method>
 inline constexpr auto kMethodName = readable<kRawMethod<Method>.size()>(kRawMethod<Method>.data());
-
+// NOLINTEND(bugprone-suspicious-stringview-data-usage)
 }  // namespace base_internal
 
 /// The type's name with its namespaces: `shop::Account`, `std::vector<int>`.
