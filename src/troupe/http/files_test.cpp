@@ -372,12 +372,14 @@ TEST(Files, ThatBecomeShorterMeanwhileEndTheirConnection) {
 Task<void> out_of_descriptors(System system) {
     auto site = co_await Site::open(system);
     EXPECT_EQ((co_await site->ask("/s/a.txt")).status, 200);
-    {
+    // The last answer's file may be closed only now, and its descriptor be the one that is free.
+    Reply reply;
+    for (int tries = 0; tries < 10 && reply.status != 503; ++tries) {
         const NoDescriptors none;
-        const Reply reply = co_await site->ask("/s/a.txt");
-        EXPECT_EQ(reply.status, 503);
-        EXPECT_EQ(line(reply, "Retry-After"), "1");
+        reply = co_await site->ask("/s/a.txt");
     }
+    EXPECT_EQ(reply.status, 503);
+    EXPECT_EQ(line(reply, "Retry-After"), "1");
     EXPECT_EQ((co_await site->ask("/s/a.txt")).status, 200);
     co_await site->close();
 }
