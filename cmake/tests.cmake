@@ -20,14 +20,18 @@ endif()
 # troupe_discover_tests(<program> PREFIX <text> LABEL <text>
 #   [FILTER <GoogleTest's filter>]  # only those
 #   [ENVIRONMENT <name>=<value>]
+#   [TIMEOUT <seconds>]             # of a test, 300 if nothing is said
 #   [LIST <name>])                  # of a second call for the same program
 function(troupe_discover_tests program)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX;LABEL;FILTER;ENVIRONMENT;LIST" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX;LABEL;FILTER;ENVIRONMENT;TIMEOUT;LIST" "")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "troupe_discover_tests: do not know '${arg_UNPARSED_ARGUMENTS}'")
   endif()
   if(NOT arg_LIST)
     set(arg_LIST ${program}_tests)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
   endif()
   if(TROUPE_TESTS_PER_PROCESS EQUAL 1)
     set(optional "")
@@ -40,7 +44,7 @@ function(troupe_discover_tests program)
     endif()
     gtest_discover_tests(${program} TEST_PREFIX "${arg_PREFIX}" DISCOVERY_MODE PRE_TEST ${optional}
                          TEST_LIST ${arg_LIST} DISCOVERY_TIMEOUT 60
-                         PROPERTIES LABELS ${arg_LABEL} TIMEOUT 300 ${environment})
+                         PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} ${environment})
     return()
   endif()
   set(script "${CMAKE_CURRENT_BINARY_DIR}/${arg_LIST}.cmake")

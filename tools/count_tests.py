@@ -14,9 +14,7 @@ import xml.etree.ElementTree as xml
 
 
 def of_program(path):
-    """(passed, failed, skipped) of the tests of an entry; none when it did not get to its end."""
-    if not path.exists():
-        return 0, 0, 0
+    """(passed, failed, skipped) of the tests of an entry, as its program has written them."""
     passed = failed = skipped = 0
     for case in xml.parse(path).getroot().iter("testcase"):
         if case.find("failure") is not None:

@@ -424,7 +424,8 @@ TEST(Supervisor, GivesUpAStartInWhichThoseThatRunFailAgainAndAgain) {
         tree.child<Dependent>("dependent", permanent(), clerk, failures);
         const auto office = system->block_on(system->start(std::move(tree)));
         ASSERT_FALSE(office);
-        EXPECT_NE(office.error().message().find("office"), std::string::npos)
+        EXPECT_NE(office.error().message().find("child \"clerk\" of \"office\": negative"),
+                  std::string::npos)
             << office.error().message();
     });
 }

@@ -18,7 +18,8 @@
 ///
 /// The environment goes first, and so do flags of the same names on the test's command line
 /// (`--replay t1:...`): TROUPE_REPLAY a trace, or @file; TROUPE_SHRINK a trace, to be made small;
-/// TROUPE_SEED one seed; TROUPE_SEEDS how many runs, or "1/4" for a fourth of those the test has;
+/// TROUPE_SEED one seed; TROUPE_SEEDS how many runs, or "1/4" for a fourth of those a fixture asks
+/// for with sim::on_schedules, and all of these here, whose `sometimes` may need them;
 /// TROUPE_BUDGET for how long, "60s"; TROUPE_STRATEGY one or several names with commas, or
 /// portfolio; TROUPE_JOBS processes; TROUPE_BREAK_AT a step of a replay; TROUPE_CHECK_DETERMINISM=1
 /// runs a replay, or the first seed, in two processes and compares them step by step;

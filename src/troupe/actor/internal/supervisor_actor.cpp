@@ -101,8 +101,10 @@ Task<Result<void>> SupervisorActor::on_start() {
         co_await attend();
         started = {};
         if (ending()) {
-            started =
-                error(Errc::start_failed, "children of \"" + path() + "\" fail while others start");
+            const auto failed = std::ranges::find_if(records_, [](const ChildRecord& record) {
+                return record.state == State::down && record.has_ended;
+            });
+            started = failed != records_.end() ? not_started(*failed) : error(Errc::cancelled);
         }
     }
     if (!started) {
@@ -156,8 +158,12 @@ Task<Result<void>> SupervisorActor::start_one(std::size_t child) {
         Result<void> taken = take_addresses(child);
         if (!taken) co_return taken;
     }
-    co_return error(Errc::start_failed, "child \"" + std::string(record.name) + "\" of \"" +
-                                            path() + "\": " + record.reason.text());
+    co_return not_started(record);
+}
+
+std::unexpected<Error> SupervisorActor::not_started(const ChildRecord& record) const {
+    return error(Errc::start_failed, "child \"" + std::string(record.name) + "\" of \"" + path() +
+                                         "\": " + record.reason.text());
 }
 
 /// Whether one that has started before this one has failed since, and waits to be started again.

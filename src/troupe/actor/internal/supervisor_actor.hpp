@@ -28,6 +28,7 @@ private:
     Task<Result<void>> start_from(std::size_t first);
     Task<void> stop_down_to(std::size_t first, After after);
     Task<Result<void>> start_one(std::size_t child);
+    std::unexpected<Error> not_started(const ChildRecord& record) const;
     bool overtaken(std::size_t child) const noexcept;
     Result<void> take_address_of(const ChildPlan& child, const SupervisorPlan& parent, Cell& keeper,
                                  std::vector<Cell*>& taken);

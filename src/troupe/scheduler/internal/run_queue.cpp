@@ -183,9 +183,9 @@ Cell* RunQueue::pop_other() noexcept {
 bool RunQueue::slot_is_as_old() const noexcept {
     const Cell* const next = slot();
     const Cell* const first = queue_.first;
-    if (next == nullptr) return false;
-    return first == nullptr || next->queued_at_us_ - first->queued_at_us_ >= 1U << 31U ||
-           next->queued_at_us_ == first->queued_at_us_;
+    if (next == nullptr || first == nullptr) return next != nullptr;
+    // As a signed number, since their clock wraps.
+    return static_cast<std::int32_t>(next->queued_at_us_ - first->queued_at_us_) <= 0;
 }
 
 Cell* RunQueue::pop_normal() noexcept {
@@ -263,7 +263,7 @@ std::uint32_t RunQueue::age_us(std::uint32_t now_us, std::uint32_t fair_after_us
     if (age == 0) age = waited_us(slot());
     normal_is_old_ = age > kNormalAgesAfterUs;
     for (const CellChain* const line : {&high_, &low_}) {
-        if (line->first != nullptr) age = std::max(age, now_us - line->first->queued_at_us_);
+        age = std::max(age, waited_us(line->first));
     }
     lock_.owner_unlock();
     return age;
